@@ -5,7 +5,9 @@
 #include "base/file.h"
 #include "base/json.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 
 #define MAX_STATE_SIZE (64 * 1024)
 #define MAX_REJECTED_SIZE (256 * 1024)
@@ -166,6 +168,33 @@ gboolean proa_state_save(const char *dir, ProaState *state, GError **error)
 
 	g_autofree char *text = proa_json_to_text(top);
 	return proa_file_make_dirs(dir, error) && proa_file_replace(path, text, strlen(text), 0644, error);
+}
+
+static int lock_state(const char *dir, GError **error)
+{
+	g_autofree char *path = g_build_filename(dir, "state.lock", NULL);
+	/* Nobody else may open it: whoever could take the lock could hold it for ever. */
+	PROA_AUTO_FD int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	while (fd >= 0 && flock(fd, LOCK_EX) < 0 && errno == EINTR)
+		;
+	if (fd < 0)
+		proa_fail_errno(error, PROA_REASON_IO, errno, "locking %s", path);
+	return proa_steal_fd(&fd);
+}
+
+gboolean proa_state_update(const char *dir, ProaStateChange change, gpointer data, GError **error)
+{
+	if (!proa_file_make_dirs(dir, error))
+		return FALSE;
+	PROA_AUTO_FD int lock = lock_state(dir, error);
+	if (lock < 0)
+		return FALSE;
+	g_autoptr(ProaState) state = proa_state_load(dir, NULL);
+	if (!state)
+		state = proa_state_new();
+	change(state, data);
+	return proa_state_save(dir, state, error);
 }
 
 void proa_rejected_free(ProaRejected *rejected)

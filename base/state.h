@@ -63,6 +63,16 @@ ProaState *proa_state_load(const char *dir, GError **error) G_GNUC_WARN_UNUSED_R
 /* Writes @dir/state.json durably, making @dir if needed. Sets since to now if kind differs from what the file held. */
 gboolean proa_state_save(const char *dir, ProaState *state, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Changes a state in place; what proa_state_update() calls. */
+typedef void (*ProaStateChange)(ProaState *state, gpointer data);
+
+/*
+ * Loads @dir/state.json, lets @change alter it and saves it, all under a lock (@dir/state.lock): proa-install, proa-bootd
+ * and proad write the same file, and none may lose what another wrote meanwhile. A broken state file starts anew.
+ */
+gboolean proa_state_update(const char *dir, ProaStateChange change, gpointer data, GError **error)
+	G_GNUC_WARN_UNUSED_RESULT;
+
 typedef struct {
 	char *root_hash;
 	char *version;

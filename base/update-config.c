@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/update-config.h"
+
+/* clang-format off */
+const ProaConfigKey proa_update_config_keys[] = {
+	/* group, key, type, default, min, max, choices */
+	{ "feed", "url", PROA_CONFIG_STRING, NULL, 0, 0, NULL },
+	{ "feed", "channel", PROA_CONFIG_STRING, "stable", 0, 0, NULL },
+
+	{ "update", "automatic", PROA_CONFIG_CHOICE, "yes", 0, 0, "yes|no|check-only" },
+	{ "update", "check_interval", PROA_CONFIG_DURATION, "1h", 60, 4 * 604800, NULL },
+	{ "update", "jitter", PROA_CONFIG_DURATION, "10min", 0, 7 * 86400, NULL },
+	{ "update", "reboot", PROA_CONFIG_CHOICE, "manual", 0, 0, "manual|automatic" },
+	{ "update", "reboot_delay", PROA_CONFIG_DURATION, "1min", 0, 86400, NULL },
+	{ "update", "reboot_window", PROA_CONFIG_STRING, NULL, 0, 0, NULL },
+	{ NULL, NULL, PROA_CONFIG_STRING, NULL, 0, 0, NULL },
+};
+/* clang-format on */
+
+ProaConfig *proa_update_config_load(const char *root)
+{
+	return proa_config_load(root, PROA_UPDATE_CONFIG_NAME, proa_update_config_keys);
+}
