@@ -220,7 +220,7 @@ ProaConfig *proa_config_load(const char *root, const char *name, const ProaConfi
 	ProaConfig *config = g_new0(ProaConfig, 1);
 
 	config->keys = keys;
-	config->problems = g_ptr_array_new_null_terminated(0, g_free, TRUE);
+	config->problems = g_ptr_array_new_null_terminated(4, g_free, TRUE); /* 0: no array when empty */
 	while (keys[config->count].group)
 		config->count++;
 	config->values = g_new0(Value, config->count + 1);

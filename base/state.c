@@ -13,6 +13,7 @@
 #define MAX_REJECTED_SIZE (256 * 1024)
 #define MAX_REJECTED 64
 #define MAX_HISTORY_SIZE (1024 * 1024)
+#define MAX_DETAIL 1024
 
 static const char *const kinds[_PROA_STATE_MAX] = {
 	[PROA_STATE_IDLE] = "idle",
@@ -48,7 +49,8 @@ static void clear_release(ProaStateRelease *release)
 	g_clear_pointer(&release->slot, g_free);
 }
 
-void proa_state_set_release(ProaStateRelease *release, const char *version, const char *root_hash, const char *slot)
+void proa_state_set_release(
+	ProaStateRelease *release, const char *version, const char *root_hash, const char *slot)
 {
 	ProaStateRelease copy = { g_strdup(version), g_strdup(root_hash), g_strdup(slot) };
 
@@ -77,10 +79,18 @@ void proa_state_free(ProaState *state)
 
 static JsonObject *read_document(const char *path, gsize max, GError **error)
 {
+	g_autoptr(GError) inner = NULL;
 	gsize size = 0;
-	g_autofree char *text = proa_file_read(path, max, &size, error);
+	g_autofree char *text = proa_file_read(path, max, &size, &inner);
 
-	return text ? proa_json_parse(text, size, path, PROA_REASON_BAD_STATE, error) : NULL;
+	if (text)
+		return proa_json_parse(text, size, path, PROA_REASON_BAD_STATE, error);
+	/* No state of ours is that large: it is broken like any other. */
+	if (proa_reason_of(inner) == PROA_REASON_TOO_LARGE)
+		proa_fail(error, PROA_REASON_BAD_STATE, "%s", inner->message);
+	else
+		g_propagate_error(error, g_steal_pointer(&inner));
+	return NULL;
 }
 
 static gboolean read_release(JsonObject *top, const char *member, ProaStateRelease *release, GError **error)
@@ -90,11 +100,13 @@ static gboolean read_release(JsonObject *top, const char *member, ProaStateRelea
 	if (!object)
 		return TRUE;
 	const char *version = proa_json_string(object, "version", PROA_REASON_BAD_STATE, error);
-	const char *root_hash = version ? proa_json_string(object, "root_hash", PROA_REASON_BAD_STATE, error) : NULL;
+	const char *root_hash =
+		version ? proa_json_string(object, "root_hash", PROA_REASON_BAD_STATE, error) : NULL;
 	if (!root_hash)
 		return FALSE;
 	if (!proa_sha256_hex_valid(root_hash))
-		return proa_fail(error, PROA_REASON_BAD_STATE, "member \"root_hash\" of \"%s\" is no digest", member);
+		return proa_fail(
+			error, PROA_REASON_BAD_STATE, "member \"root_hash\" of \"%s\" is no digest", member);
 	proa_state_set_release(release, version, root_hash, proa_json_string_or(object, "slot", NULL));
 	return TRUE;
 }
@@ -126,7 +138,8 @@ static gboolean read_state(JsonObject *top, ProaState *state, GError **error)
 	state->last_check_result = g_strdup(proa_json_string_or(top, "last_check_result", NULL));
 	state->last_check_offered = g_strdup(proa_json_string_or(top, "last_check_offered", NULL));
 	return read_release(top, "booted", &state->booted, error) &&
-	       read_release(top, "staged", &state->staged, error) && read_release(top, "good", &state->good, error);
+	       read_release(top, "staged", &state->staged, error) &&
+	       read_release(top, "good", &state->good, error);
 }
 
 ProaState *proa_state_load(const char *dir, GError **error)
@@ -204,6 +217,22 @@ void proa_rejected_free(ProaRejected *rejected)
 	g_free(rejected->reason);
 	g_free(rejected->detail);
 	g_free(rejected);
+}
+
+/*
+ * @text as it may stand in a state file: UTF-8, at most MAX_DETAIL bytes. Details come from log lines; 64
+ * long ones must not make a file that is over the cap of its own reader.
+ */
+static char *bounded(const char *text)
+{
+	if (!text)
+		return NULL;
+	gsize length = strnlen(text, MAX_DETAIL + 1);
+	g_autofree char *valid = g_utf8_make_valid(text, (gssize)length);
+	if (strlen(valid) <= MAX_DETAIL)
+		return g_steal_pointer(&valid);
+	const char *end = g_utf8_find_prev_char(valid, valid + MAX_DETAIL - 2);
+	return g_strdup_printf("%.*s...", (int)(end - valid), valid);
 }
 
 static ProaRejected *read_rejected(JsonArray *array, guint index, const char *path, GError **error)
@@ -284,7 +313,8 @@ static gboolean save_rejected(const char *dir, const GPtrArray *list, GError **e
 	return proa_file_make_dirs(dir, error) && proa_file_replace(path, text, strlen(text), 0644, error);
 }
 
-/* Loads the list without the entry of @root_hash; a broken file is set aside, since remembering must go on. */
+/* Loads the list without the entry of @root_hash; a broken file is set aside, since remembering must go on.
+ */
 static GPtrArray *load_without(const char *dir, const char *root_hash, gboolean *ret_found)
 {
 	GPtrArray *list = proa_rejected_load(dir, NULL);
@@ -312,7 +342,7 @@ gboolean proa_rejected_add(const char *dir, const char *root_hash, const char *v
 	entry->root_hash = g_strdup(root_hash);
 	entry->version = g_strdup(version ? version : "");
 	entry->reason = g_strdup(reason);
-	entry->detail = g_strdup(detail);
+	entry->detail = bounded(detail);
 	entry->time = now();
 	g_ptr_array_add(list, entry);
 	return save_rejected(dir, list, error);
@@ -326,8 +356,8 @@ gboolean proa_rejected_remove(const char *dir, const char *root_hash, GError **e
 	return !found || save_rejected(dir, list, error);
 }
 
-gboolean proa_history_append(const char *dir, const char *event, const ProaStateRelease *release, const char *reason,
-	const char *detail, GError **error)
+gboolean proa_history_append(const char *dir, const char *event, const ProaStateRelease *release,
+	const char *reason, const char *detail, GError **error)
 {
 	g_autofree char *path = g_build_filename(dir, "history.jsonl", NULL);
 	g_autoptr(JsonObject) object = json_object_new();
@@ -342,8 +372,9 @@ gboolean proa_history_append(const char *dir, const char *event, const ProaState
 		json_object_set_string_member(object, "slot", release->slot);
 	if (reason)
 		json_object_set_string_member(object, "reason", reason);
-	if (detail)
-		json_object_set_string_member(object, "detail", detail);
+	g_autofree char *text = bounded(detail);
+	if (text)
+		json_object_set_string_member(object, "detail", text);
 
 	g_autofree char *line = proa_json_to_line(object);
 	return proa_file_make_dirs(dir, error) && proa_file_append_line(path, line, MAX_HISTORY_SIZE, error);

@@ -90,7 +90,10 @@ GPtrArray *proa_rejected_load(const char *dir, GError **error) G_GNUC_WARN_UNUSE
 /* The entry for @root_hash in an array of proa_rejected_load(), or NULL. */
 const ProaRejected *proa_rejected_find(const GPtrArray *rejected, const char *root_hash);
 
-/* Remembers a root hash (replacing what was remembered of it) or forgets it; durable. The newest 64 are kept. */
+/*
+ * Remembers a root hash (replacing what was remembered of it) or forgets it; durable. The newest 64 are kept. Of @detail,
+ * here and in proa_history_append(), 1024 bytes are kept, made valid UTF-8.
+ */
 gboolean proa_rejected_add(const char *dir, const char *root_hash, const char *version, const char *reason,
 	const char *detail, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean proa_rejected_remove(const char *dir, const char *root_hash, GError **error) G_GNUC_WARN_UNUSED_RESULT;

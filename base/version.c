@@ -18,19 +18,21 @@ static gboolean counts(char c)
 	return g_ascii_isalnum(c) || c == '~' || c == '-' || c == '^' || c == '.';
 }
 
-/* -1, 0 or 1 where exactly one or none of the two stands at @separator and that one sorts to @side. */
-static gboolean at_separator(const char **a, const char **b, char separator, int side, int *ret_order)
+/*
+ * Whether one of the two stands at @separator, so that the order is known: that one sorts to @side. Where
+ * both do, it is passed over.
+ */
+static gboolean separated(const char **a, const char **b, char separator, int side, int *ret_order)
 {
 	if (**a != separator && **b != separator)
 		return FALSE;
-	if (**a == separator && **b == separator) {
-		(*a)++;
-		(*b)++;
-		*ret_order = 0;
-	} else {
+	if (**a != **b) {
 		*ret_order = **a == separator ? side : -side;
+		return TRUE;
 	}
-	return TRUE;
+	(*a)++;
+	(*b)++;
+	return FALSE;
 }
 
 static int compare_digits(const char **a, const char **b)
@@ -72,20 +74,18 @@ int proa_version_compare(const char *a, const char *b)
 			a++;
 		while (*b && !counts(*b))
 			b++;
-		/* 2: '~' is older than even the end; 3: the end; 4 to 6: '-', '^' and '.' in this order. */
-		if (at_separator(&a, &b, '~', -1, &order)) {
-			if (order)
-				return order;
-			continue;
-		}
+		/*
+		 * 2: '~' is older than even the end; 3: the end; 4 to 6: '-', '^' and '.' in this order. What
+		 * follows a separator that both have is judged by the steps after it, as systemd-boot does:
+		 * "1-" is newer than "1-^".
+		 */
+		if (separated(&a, &b, '~', -1, &order))
+			return order;
 		if (!*a || !*b)
 			return *a ? 1 : *b ? -1 : 0;
-		if (at_separator(&a, &b, '-', -1, &order) || at_separator(&a, &b, '^', -1, &order) ||
-			at_separator(&a, &b, '.', -1, &order)) {
-			if (order)
-				return order;
-			continue;
-		}
+		if (separated(&a, &b, '-', -1, &order) || separated(&a, &b, '^', -1, &order) ||
+			separated(&a, &b, '.', -1, &order))
+			return order;
 		/* 7: numbers by value, and newer than letters; 8: letters by their code. */
 		if (g_ascii_isdigit(*a) || g_ascii_isdigit(*b)) {
 			if (!g_ascii_isdigit(*a) || !g_ascii_isdigit(*b))
