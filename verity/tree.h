@@ -2,8 +2,8 @@
 /*
  * tree: dm-verity hash trees, built and checked through libcryptsetup (docs/formats.md, "Release manifest").
  *
- * One format only: SHA-256, hash type 1, data and hash blocks of 4096 bytes, the verity superblock in the first block
- * of the hash device. The bytes are those of `veritysetup format` with the same salt and UUID.
+ * One format only: SHA-256, hash type 1, data and hash blocks of 4096 bytes, the verity superblock in the
+ * first block of the hash device. The bytes are those of `veritysetup format` with the same salt and UUID.
  */
 #pragma once
 
@@ -15,9 +15,9 @@
 #define PROA_VERITY_UUID_SIZE 37
 
 typedef struct {
-	guint64 data_size;			/* bytes of the data covered, a multiple of 4096; not 0 */
+	guint64 data_size; /* bytes of the data covered, a multiple of 4096; not 0 */
 	guint8 salt[PROA_VERITY_SALT_SIZE];
-	char uuid[PROA_VERITY_UUID_SIZE];	/* UUID of the superblock */
+	char uuid[PROA_VERITY_UUID_SIZE]; /* UUID of the superblock */
 } ProaVerityParams;
 
 /* Bytes that the superblock and the tree over @data_size bytes take on the hash device. */
@@ -25,28 +25,32 @@ guint64 proa_verity_tree_size(guint64 data_size);
 
 /*
  * Builds the tree over the first @params->data_size bytes of @data_path (a block device or a file) and writes
- * it to the start of @hash_path, which must exist. Memory does not grow with the size. Flushed to the device before it returns;
- * whoever wants the data read from the device and not from the page cache drops the cache before.
- * @ret_root_hash: 64 hexadecimal digits, free with g_free(). Fails with IO, or NOT_FOUND if a path is not there.
+ * it to the start of @hash_path, which must exist. Memory does not grow with the size. Flushed to the device
+ * before it returns; whoever wants the data read from the device and not from the page cache drops the cache
+ * before.
+ * @ret_root_hash: 64 hexadecimal digits, free with g_free(). Fails with IO, or NOT_FOUND if a path is not
+ * there.
  */
 gboolean proa_verity_build(const char *data_path, const char *hash_path, const ProaVerityParams *params,
 	char **ret_root_hash, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * Reads the whole of the data and its tree and checks both against @root_hash (64 hexadecimal digits). The parameters
- * are those of the superblock. ROOT_HASH_MISMATCH if they differ or there is no superblock; IO.
+ * Reads the whole of the data and its tree and checks both against @root_hash (64 hexadecimal digits). The
+ * parameters are those of the superblock. ROOT_HASH_MISMATCH if they differ, a block cannot be read, or there
+ * is no superblock; IO.
  */
-gboolean proa_verity_check(const char *data_path, const char *hash_path, const char *root_hash, GError **error)
-	G_GNUC_WARN_UNUSED_RESULT;
+gboolean proa_verity_check(const char *data_path, const char *hash_path, const char *root_hash,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* What the kernel says of an active dm-verity device. */
 typedef struct {
-	char root_hash[65];  /* 64 hexadecimal digits */
+	char root_hash[65]; /* 64 hexadecimal digits */
 	gboolean corrupted; /* the kernel has met a block that is not of the tree */
 } ProaVerityStatus;
 
 /*
- * Asks the kernel about the active device-mapper device @name ("root"). NOT_VERIFIED if there is none of that name, or it
- * is not a verity device.
+ * Asks the kernel about the active device-mapper device @name ("root"). NOT_VERIFIED if there is none of that
+ * name, or it is not a verity device.
  */
-gboolean proa_verity_status(const char *name, ProaVerityStatus *ret_status, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean proa_verity_status(
+	const char *name, ProaVerityStatus *ret_status, GError **error) G_GNUC_WARN_UNUSED_RESULT;

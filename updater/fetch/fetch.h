@@ -2,8 +2,8 @@
 /*
  * fetch: bytes from the feed, through the helper proa-fetch, which alone talks to the network.
  *
- * Each transfer is one process of the helper: without privileges, in a sandbox, URL and range in, bytes out on a
- * pipe. What it does wrong or a server makes it do cannot reach the disk.
+ * Each transfer is one process of the helper: without privileges, in a sandbox, URL and range in, bytes out
+ * on a pipe. What it does wrong or a server makes it do cannot reach the disk.
  */
 #pragma once
 
@@ -16,25 +16,28 @@
 #define PROA_FETCH_USER "proa-fetch"
 
 typedef struct {
-	const char *helper;	   /* path of the helper; NULL: PROA_FETCH_HELPER */
-	gint64 connect_timeout;	   /* seconds; 0: the helper's default */
-	gint64 low_speed_bytes;	   /* give up when slower than this many bytes a second ... */
+	const char *helper;        /* path of the helper; NULL: PROA_FETCH_HELPER */
+	gint64 connect_timeout;    /* seconds; 0: the helper's default */
+	gint64 low_speed_bytes;    /* give up when slower than this many bytes a second ... */
 	gint64 low_speed_seconds;  /* ... for this long; 0: the helper's default */
 	GCancellable *cancellable; /* stops a transfer with CANCELLED; may be NULL */
 } ProaFetch;
 
 /*
- * Starts a transfer of @length bytes of @url from byte @offset on; @length 0: to the end. @url is http, https or file.
- * @max_bytes: a server that has more to give is TOO_LARGE; 0: no limit. @fetch must outlive the stream, which is closed with
- * proa_stream_close(). NULL only if the helper cannot be started (IO); all that goes wrong with the transfer comes out of
- * reading: FEED_UNREACHABLE, FEED_ERROR, NOT_FOUND (404 or 403), TRANSFER_INTERRUPTED, TRANSFER_SLOW, TOO_LARGE, CANCELLED.
+ * Starts a transfer of @length bytes of @url from byte @offset on; @length 0: to the end. @url is http, https
+ * or file.
+ * @max_bytes: a server that has more to give is TOO_LARGE; 0: no limit. @fetch must outlive the stream, which
+ * is closed with proa_stream_close(). NULL only if the helper cannot be started (IO); all that goes wrong
+ * with the transfer comes out of reading: FEED_UNREACHABLE, FEED_ERROR, NOT_FOUND (404 or 403),
+ * TRANSFER_INTERRUPTED, TRANSFER_SLOW, TOO_LARGE, CANCELLED.
  */
-ProaStream *proa_fetch_open(const ProaFetch *fetch, const char *url, guint64 offset, guint64 length, guint64 max_bytes,
-	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+ProaStream *proa_fetch_open(const ProaFetch *fetch, const char *url, guint64 offset, guint64 length,
+	guint64 max_bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Fetches the whole of @url into memory, at most @max_bytes. NULL with one of the errors above. */
-GBytes *proa_fetch_bytes(const ProaFetch *fetch, const char *url, gsize max_bytes, GError **error)
-	G_GNUC_WARN_UNUSED_RESULT;
+GBytes *proa_fetch_bytes(
+	const ProaFetch *fetch, const char *url, gsize max_bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* @path below the feed's @base URL, percent-encoded where it must be, with exactly one '/' between. Free with g_free(). */
+/* @path below the feed's @base URL, percent-encoded where it must be, with exactly one '/' between. Free with
+ * g_free(). */
 char *proa_fetch_url(const char *base, const char *path);

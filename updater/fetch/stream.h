@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stream: bytes that arrive in order, wherever from. Who reads a payload sees this and nothing of the network. */
+/* stream: bytes that arrive in order, wherever from. Who reads a payload sees this and nothing of the
+ * network. */
 #pragma once
 
 #include "base/reason.h"
@@ -22,10 +23,11 @@ struct ProaStream {
 gssize proa_stream_read(ProaStream *stream, void *data, gsize size, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * Reads until @size bytes are there or the stream ends; *@ret_read (which may be less than @size) says how many came.
+ * Reads until @size bytes are there or the stream ends; *@ret_read (which may be less than @size) says how
+ * many came.
  */
-gboolean proa_stream_read_full(ProaStream *stream, void *data, gsize size, gsize *ret_read, GError **error)
-	G_GNUC_WARN_UNUSED_RESULT;
+gboolean proa_stream_read_full(ProaStream *stream, void *data, gsize size, gsize *ret_read,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* NULL is allowed. */
 void proa_stream_close(ProaStream *stream);

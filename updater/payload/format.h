@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * format: the header of a payload (docs/formats.md, "Payload"). Shared by the node, which reads it from a stream, and
- * by the publisher, which writes it.
+ * format: the header of a payload (docs/formats.md, "Payload"). Shared by the node, which reads it from a
+ * stream, and by the publisher, which writes it.
  */
 #pragma once
 
@@ -37,19 +37,21 @@ typedef struct {
 void proa_payload_header_free(ProaPayloadHeader *header);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaPayloadHeader, proa_payload_header_free)
 
-/* A header for an image of that size, its frame table all zero. The sizes must be within the caps (g_assert). */
+/* A header for an image of that size, its frame table all zero. The sizes must be within the caps (g_assert).
+ */
 ProaPayloadHeader *proa_payload_header_new(guint64 image_size, guint32 frame_size, const guint8 *root_hash);
 
 /*
- * Parses the first PROA_PAYLOAD_HEADER_SIZE bytes; the frame table is still empty (all zero). NULL with BAD_PAYLOAD if it
- * is not a full payload of this format, or over a cap.
+ * Parses the first PROA_PAYLOAD_HEADER_SIZE bytes; the frame table is still empty (all zero). NULL with
+ * BAD_PAYLOAD if it is not a full payload of this format, or over a cap.
  */
-ProaPayloadHeader *proa_payload_header_parse(const guint8 data[PROA_PAYLOAD_HEADER_SIZE], GError **error)
-	G_GNUC_WARN_UNUSED_RESULT;
+ProaPayloadHeader *proa_payload_header_parse(
+	const guint8 data[PROA_PAYLOAD_HEADER_SIZE], GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Parses the frame table that follows: proa_payload_table_size() bytes. BAD_PAYLOAD if a size is impossible. */
-gboolean proa_payload_table_parse(ProaPayloadHeader *header, const guint8 *table, GError **error)
-	G_GNUC_WARN_UNUSED_RESULT;
+/* Parses the frame table that follows: proa_payload_table_size() bytes. BAD_PAYLOAD if a size is impossible.
+ */
+gboolean proa_payload_table_parse(
+	ProaPayloadHeader *header, const guint8 *table, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Bytes of the frame table. */
 gsize proa_payload_table_size(const ProaPayloadHeader *header);
@@ -64,9 +66,9 @@ guint64 proa_payload_total_size(const ProaPayloadHeader *header);
 GBytes *proa_payload_header_serialize(const ProaPayloadHeader *header);
 
 /*
- * Reads the header and table of the payload file @path and checks that the file's size is what they say. @ret_sha256
- * (may be NULL): the digest of header and table together, the manifest's `header_sha256`; free with g_free(). NULL with
- * BAD_PAYLOAD, PAYLOAD_TRUNCATED or a file error.
+ * Reads the header and table of the payload file @path and checks that the file's size is what they say.
+ * @ret_sha256 (may be NULL): the digest of header and table together, the manifest's `header_sha256`; free
+ * with g_free(). NULL with BAD_PAYLOAD, PAYLOAD_TRUNCATED or a file error.
  */
-ProaPayloadHeader *proa_payload_file_header(const char *path, char **ret_sha256, GError **error)
-	G_GNUC_WARN_UNUSED_RESULT;
+ProaPayloadHeader *proa_payload_file_header(
+	const char *path, char **ret_sha256, GError **error) G_GNUC_WARN_UNUSED_RESULT;
