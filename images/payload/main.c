@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proa-payload: makes payloads of root images and tells what is in one. See proa-payload(1). */
+#include "base/json.h"
+#include "images/payload/maker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_LEVEL 15
+#define DEFAULT_FRAME_SIZE "4M"
+
+static int usage_error(const char *message)
+{
+	fprintf(stderr, "proa-payload: %s\nSee proa-payload --help.\n", message);
+	return PROA_EXIT_USAGE;
+}
+
+static int failed(const GError *error)
+{
+	ProaReason reason = proa_reason_of(error);
+
+	fprintf(stderr, "proa-payload: %s (%s)\n", error->message, proa_reason_to_string(reason));
+	return (int)proa_reason_exit(reason);
+}
+
+static void show_progress(guint64 done, guint64 total, gpointer user_data)
+{
+	if (!isatty(STDERR_FILENO))
+		return;
+	fprintf(stderr, "\r%3u %% of %" G_GUINT64_FORMAT " MiB", (guint)(done * 100 / total), total >> 20);
+	if (done == total)
+		fputc('\n', stderr);
+}
+
+/* "4M", "64K" or bytes; 0 if it is neither. */
+static guint32 parse_size(const char *text)
+{
+	char *end = NULL;
+	guint64 value = g_ascii_strtoull(text, &end, 10);
+
+	if (*end == 'K' || *end == 'M') {
+		value <<= *end == 'K' ? 10 : 20;
+		end++;
+	}
+	return end == text || *end != '\0' || value > PROA_PAYLOAD_MAX_FRAME_SIZE ? 0 : (guint32)value;
+}
+
+static int run_full(int argc, char **argv)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *image = NULL, *root_hash = NULL, *frame_size = NULL;
+	ProaMaker maker = { .level = DEFAULT_LEVEL, .progress = show_progress };
+	int threads = 0;
+	const GOptionEntry options[] = {
+		{ "image", 0, 0, G_OPTION_ARG_FILENAME, &image, "Root image", "FILE" },
+		{ "root-hash", 0, 0, G_OPTION_ARG_STRING, &root_hash, "Its verity root hash", "HEX" },
+		{ "level", 0, 0, G_OPTION_ARG_INT, &maker.level, "zstd level, 1 to 22 (default: 15)", "N" },
+		{ "frame-size", 0, 0, G_OPTION_ARG_STRING, &frame_size,
+			"Uncompressed bytes of a frame, at most 4M (default: 4M)", "SIZE" },
+		{ "threads", 0, 0, G_OPTION_ARG_INT, &threads, "Threads (default: one a core)", "N" },
+		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new("OUT - make a full payload");
+
+	g_option_context_add_main_entries(context, options, NULL);
+	if (!g_option_context_parse(context, &argc, &argv, &error))
+		return usage_error(error->message);
+	if (argc != 2 || !image || !root_hash || threads < 0)
+		return usage_error("full needs --image, --root-hash and one OUT");
+	maker.frame_size = parse_size(frame_size ? frame_size : DEFAULT_FRAME_SIZE);
+	if (maker.frame_size == 0)
+		return usage_error("--frame-size must be a size up to 4M");
+	maker.threads = (guint)threads;
+	if (!proa_maker_full(&maker, image, root_hash, argv[1], &error))
+		return failed(error);
+	return PROA_EXIT_OK;
+}
+
+static void print_info(const ProaPayloadHeader *header, const char *header_sha256, gboolean as_json)
+{
+	g_autofree char *root_hash = proa_hex_encode(header->root_hash, PROA_SHA256_SIZE);
+	guint64 total = proa_payload_total_size(header);
+
+	if (!as_json) {
+		printf("type           full\nroot hash      %s\nimage size     %" G_GUINT64_FORMAT
+		       "\npayload size   %" G_GUINT64_FORMAT
+		       " (%.1f %%)\nframes         %u of %u bytes\nheader sha256  %s\n",
+			root_hash, header->image_size, total,
+			100.0 * (double)total / (double)header->image_size, header->n_frames,
+			header->frame_size, header_sha256);
+		return;
+	}
+	g_autoptr(JsonObject) object = json_object_new();
+	json_object_set_string_member(object, "type", "full");
+	json_object_set_string_member(object, "root_hash", root_hash);
+	json_object_set_int_member(object, "image_size", (gint64)header->image_size);
+	json_object_set_int_member(object, "size", (gint64)total);
+	json_object_set_int_member(object, "frames", header->n_frames);
+	json_object_set_int_member(object, "frame_size", header->frame_size);
+	json_object_set_string_member(object, "header_sha256", header_sha256);
+	g_autofree char *line = proa_json_to_line(object);
+	puts(line);
+}
+
+static int run_info(int argc, char **argv)
+{
+	g_autoptr(GError) error = NULL;
+	gboolean as_json = FALSE;
+	g_autofree char *header_sha256 = NULL;
+	const GOptionEntry options[] = {
+		{ "json", 0, 0, G_OPTION_ARG_NONE, &as_json, "One JSON object", NULL },
+		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new("FILE - tell what is in a payload");
+
+	g_option_context_add_main_entries(context, options, NULL);
+	if (!g_option_context_parse(context, &argc, &argv, &error))
+		return usage_error(error->message);
+	if (argc != 2)
+		return usage_error("info needs one FILE");
+	g_autoptr(ProaPayloadHeader) header = proa_payload_file_header(argv[1], &header_sha256, &error);
+	if (!header)
+		return failed(error);
+	print_info(header, header_sha256, as_json);
+	return PROA_EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+	const char *verb = argc > 1 ? argv[1] : "";
+
+	g_set_prgname("proa-payload");
+	if (strcmp(verb, "--version") == 0) {
+		puts("proa-payload " PROA_VERSION);
+		return PROA_EXIT_OK;
+	}
+	if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
+		puts("usage: proa-payload full --image FILE --root-hash HEX [--level N] [--frame-size SIZE] OUT\n"
+		     "       proa-payload info FILE [--json]\n\n"
+		     "Makes the full payload of a root image, or tells what is in one. Each verb has --help.");
+		return PROA_EXIT_OK;
+	}
+	if (strcmp(verb, "full") == 0)
+		return run_full(argc - 1, argv + 1);
+	if (strcmp(verb, "info") == 0)
+		return run_info(argc - 1, argv + 1);
+	return usage_error("the verb must be full or info");
+}
