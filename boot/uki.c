@@ -83,8 +83,8 @@ static gboolean find_section(int fd, const char *name, Extent *ret_extent, GErro
 {
 	guint8 wanted[SECTION_NAME_SIZE + 1] = { 0 };
 	guint8 section[SECTION_SIZE];
-	guint64 table;
-	guint count;
+	guint64 table = 0;
+	guint count = 0;
 
 	if (g_strlcpy((char *)wanted, name, sizeof wanted) >= sizeof wanted)
 		return proa_fail(error, PROA_REASON_INTERNAL, "the section name %s is too long", name);
@@ -105,7 +105,7 @@ static gboolean find_section(int fd, const char *name, Extent *ret_extent, GErro
 
 char *proa_uki_section(int fd, const char *name, GError **error)
 {
-	Extent extent;
+	Extent extent = { 0 };
 
 	if (!find_section(fd, name, &extent, error))
 		return NULL;
