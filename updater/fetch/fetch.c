@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/fetch/fetch.h"
+
+#include "base/file.h"
+#include "base/json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The helper's report is one line; what is longer was not written by it. Bytes. */
+#define MAX_REPORT 4096
+#define PIPE_SIZE (1024 * 1024)
+
+typedef struct {
+	ProaStream stream;
+	const ProaFetch *fetch;
+	char *url;
+	GPid pid; /* 0 once it was waited for */
+	int out_fd, report_fd;
+} FetchStream;
+
+/* Who the helper becomes; looked up before the fork. */
+typedef struct {
+	gboolean change;
+	uid_t uid;
+	gid_t gid;
+} Identity;
+
+static Identity find_identity(void)
+{
+	const struct passwd *user = geteuid() == 0 ? getpwnam(PROA_FETCH_USER) : NULL;
+
+	return user ? (Identity){ TRUE, user->pw_uid, user->pw_gid } : (Identity){ 0 };
+}
+
+/* In the child, between fork and exec: system calls only. */
+static void become(gpointer data)
+{
+	const Identity *identity = data;
+	sigset_t none;
+
+	/* The caller may wait for signals with them blocked. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (identity->change &&
+		(setgroups(0, NULL) < 0 || setresgid(identity->gid, identity->gid, identity->gid) < 0 ||
+			setresuid(identity->uid, identity->uid, identity->uid) < 0))
+		_exit(PROA_EXIT_FAILED);
+	/* After the change of user, which would take it back: no transfer outlives its transaction. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+/* Nothing of the caller's environment but proxies and certificates. */
+static char **helper_environment(void)
+{
+	static const char *const kept[] = { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+		"ALL_PROXY", "no_proxy", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR" };
+	g_auto(GStrv) environment = g_environ_setenv(NULL, "LC_ALL", "C.UTF-8", TRUE);
+
+	for (guint i = 0; i < G_N_ELEMENTS(kept); i++) {
+		const char *value = g_getenv(kept[i]);
+		if (value)
+			environment = g_environ_setenv(g_steal_pointer(&environment), kept[i], value, TRUE);
+	}
+	return g_steal_pointer(&environment);
+}
+
+static void add_number(GPtrArray *argv, const char *option, guint64 value)
+{
+	if (value == 0)
+		return;
+	g_ptr_array_add(argv, g_strdup(option));
+	g_ptr_array_add(argv, g_strdup_printf("%" G_GUINT64_FORMAT, value));
+}
+
+static gboolean start_helper(FetchStream *self, GPtrArray *argv, GError **error)
+{
+	Identity identity = find_identity();
+	g_auto(GStrv) environment = helper_environment();
+	g_autoptr(GError) inner = NULL;
+
+	if (!g_spawn_async_with_pipes("/", (char **)argv->pdata, environment, G_SPAWN_DO_NOT_REAP_CHILD,
+		    become, &identity, &self->pid, NULL, &self->out_fd, &self->report_fd, &inner))
+		return proa_fail(error, PROA_REASON_IO, "starting %s: %s", (const char *)argv->pdata[0],
+			inner->message);
+	/* Room to go on while the disk is busy; a smaller pipe works too. */
+	(void)fcntl(self->out_fd, F_SETPIPE_SZ, PIPE_SIZE);
+	return TRUE;
+}
+
+/* What the helper wrote to standard error, up to its end. */
+static char *read_report(FetchStream *self)
+{
+	g_autofree char *text = g_malloc0(MAX_REPORT + 1);
+	gsize have = 0;
+
+	while (have < MAX_REPORT) {
+		gssize n = read(self->report_fd, text + have, MAX_REPORT - have);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		have += (gsize)n;
+	}
+	return g_steal_pointer(&text);
+}
+
+static int wait_for_helper(FetchStream *self)
+{
+	int status = 0;
+
+	while (self->pid > 0 && waitpid(self->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	self->pid = 0;
+	return status;
+}
+
+/* The body has ended: was it the whole of it? */
+static gboolean judge_end(FetchStream *self, GError **error)
+{
+	g_autofree char *text = read_report(self);
+	int status = wait_for_helper(self);
+	g_autoptr(JsonObject) report =
+		proa_json_parse(text, strlen(text), "the report of proa-fetch", PROA_REASON_INTERNAL, NULL);
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && report)
+		return TRUE;
+	if (WIFSIGNALED(status))
+		return proa_fail(error, PROA_REASON_TRANSFER_INTERRUPTED,
+			"%s: proa-fetch was ended by signal %d", self->url, WTERMSIG(status));
+	if (!report)
+		return proa_fail(error, PROA_REASON_INTERNAL, "%s: proa-fetch ended with status %d: %s",
+			self->url, WEXITSTATUS(status), g_strchomp(text));
+
+	ProaReason reason = proa_reason_from_string(proa_json_string_or(report, "reason", ""));
+	if (reason == PROA_REASON_MAX)
+		reason = PROA_REASON_INTERNAL;
+	return proa_fail(
+		error, reason, "%s: %s", self->url, proa_json_string_or(report, "message", "failed"));
+}
+
+static gboolean wait_readable(FetchStream *self, GError **error)
+{
+	GCancellable *cancellable = self->fetch->cancellable;
+	GPollFD fds[2] = { { .fd = self->out_fd, .events = G_IO_IN } };
+	guint n = 1;
+
+	if (cancellable && g_cancellable_make_pollfd(cancellable, &fds[1]))
+		n = 2;
+	int r;
+	do
+		r = g_poll(fds, n, -1);
+	while (r < 0 && errno == EINTR);
+	if (n == 2)
+		g_cancellable_release_fd(cancellable);
+	if (r < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "waiting for %s", self->url);
+	if (cancellable && g_cancellable_is_cancelled(cancellable))
+		return proa_fail(error, PROA_REASON_CANCELLED, "%s: cancelled", self->url);
+	return TRUE;
+}
+
+static gssize fetch_read(ProaStream *stream, void *data, gsize size, GError **error)
+{
+	FetchStream *self = (FetchStream *)stream;
+
+	if (self->pid == 0)
+		return 0; /* the end was met before */
+	for (;;) {
+		if (!wait_readable(self, error))
+			return -1;
+		gssize n = read(self->out_fd, data, size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			proa_fail_errno(error, PROA_REASON_IO, errno, "reading from proa-fetch");
+			return -1;
+		}
+		if (n == 0)
+			return judge_end(self, error) ? 0 : -1;
+		return n;
+	}
+}
+
+static void fetch_close(ProaStream *stream)
+{
+	FetchStream *self = (FetchStream *)stream;
+
+	if (self->pid > 0)
+		kill(self->pid, SIGTERM);
+	proa_close_fd(&self->out_fd);
+	proa_close_fd(&self->report_fd);
+	wait_for_helper(self);
+	g_free(self->url);
+	g_free(self);
+}
+
+ProaStream *proa_fetch_open(const ProaFetch *fetch, const char *url, guint64 offset, guint64 length,
+	guint64 max_bytes, GError **error)
+{
+	static const ProaStreamKind kind = { fetch_read, fetch_close };
+	g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
+
+	g_ptr_array_add(argv, g_strdup(fetch->helper ? fetch->helper : PROA_FETCH_HELPER));
+	add_number(argv, "--offset", offset);
+	add_number(argv, "--length", length);
+	add_number(argv, "--max-bytes", max_bytes);
+	add_number(argv, "--connect-timeout", (guint64)fetch->connect_timeout);
+	if (fetch->low_speed_seconds > 0) {
+		g_ptr_array_add(argv, g_strdup("--low-speed"));
+		g_ptr_array_add(argv, g_strdup_printf("%" G_GINT64_FORMAT ":%" G_GINT64_FORMAT,
+					      fetch->low_speed_bytes, fetch->low_speed_seconds));
+	}
+	g_ptr_array_add(argv, g_strdup("--"));
+	g_ptr_array_add(argv, g_strdup(url));
+	g_ptr_array_add(argv, NULL);
+
+	FetchStream *self = g_new0(FetchStream, 1);
+	self->stream.kind = &kind;
+	self->fetch = fetch;
+	self->url = g_strdup(url);
+	self->out_fd = self->report_fd = -1;
+	if (!start_helper(self, argv, error)) {
+		fetch_close(&self->stream);
+		return NULL;
+	}
+	return &self->stream;
+}
+
+GBytes *proa_fetch_bytes(const ProaFetch *fetch, const char *url, gsize max_bytes, GError **error)
+{
+	g_autoptr(ProaStream) stream = proa_fetch_open(fetch, url, 0, 0, max_bytes, error);
+	g_autoptr(GByteArray) bytes = g_byte_array_new();
+	guint8 chunk[16384];
+	gssize n = 0;
+
+	if (!stream)
+		return NULL;
+	while ((n = proa_stream_read(stream, chunk, sizeof chunk, error)) > 0) {
+		/* The helper holds to the limit; it is not trusted to. */
+		if ((gsize)n > max_bytes - bytes->len) {
+			proa_fail(error, PROA_REASON_TOO_LARGE, "%s: more than %" G_GSIZE_FORMAT " bytes",
+				url, max_bytes);
+			return NULL;
+		}
+		g_byte_array_append(bytes, chunk, (guint)n);
+	}
+	return n < 0 ? NULL : g_byte_array_free_to_bytes(g_steal_pointer(&bytes));
+}
+
+char *proa_fetch_url(const char *base, const char *path)
+{
+	g_autofree char *escaped = g_uri_escape_string(path, "/!$&'()*+,;=:@", FALSE);
+	gsize length = strlen(base);
+
+	while (length > 0 && base[length - 1] == '/')
+		length--;
+	return g_strdup_printf("%.*s/%s", (int)length, base, escaped);
+}
