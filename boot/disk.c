@@ -51,8 +51,9 @@ static guint32 crc32_of(const guint8 *data, gsize size)
 /* A GUID on disk has its first three fields in little-endian order. */
 static void format_guid(const guint8 *g, char *ret)
 {
-	g_snprintf(ret, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", g[3], g[2], g[1],
-		g[0], g[5], g[4], g[7], g[6], g[8], g[9], g[10], g[11], g[12], g[13], g[14], g[15]);
+	g_snprintf(ret, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", g[3],
+		g[2], g[1], g[0], g[5], g[4], g[7], g[6], g[8], g[9], g[10], g[11], g[12], g[13], g[14],
+		g[15]);
 }
 
 static ProaPartition *read_entry(const guint8 *entry, guint number)
@@ -177,7 +178,8 @@ GPtrArray *proa_disk_partitions(void)
 
 	while (dir && (disk = g_dir_read_name(dir))) {
 		/* Device-mapper, RAM and loop disks without media never hold the node's own partitions. */
-		if (g_str_has_prefix(disk, "dm-") || g_str_has_prefix(disk, "ram") || g_str_has_prefix(disk, "zram"))
+		if (g_str_has_prefix(disk, "dm-") || g_str_has_prefix(disk, "ram") ||
+			g_str_has_prefix(disk, "zram"))
 			continue;
 		g_autofree char *path = g_build_filename("/dev", disk, NULL);
 		g_autoptr(GPtrArray) list = read_disk(path, NULL);
@@ -252,7 +254,8 @@ void proa_partition_uuid_of_verity(const char *root_hash, char *ret)
 
 const char *proa_disk_slot_of(const GPtrArray *partitions, const char *root_hash)
 {
-	static const char *const slots[][2] = { { "root-a", "root-a-verity" }, { "root-b", "root-b-verity" } };
+	static const char *const slots[][2] = { { "root-a", "root-a-verity" },
+		{ "root-b", "root-b-verity" } };
 	char root_uuid[37], verity_uuid[37];
 
 	if (!proa_sha256_hex_valid(root_hash))
@@ -262,7 +265,8 @@ const char *proa_disk_slot_of(const GPtrArray *partitions, const char *root_hash
 	for (gsize i = 0; i < G_N_ELEMENTS(slots); i++) {
 		const ProaPartition *root = proa_partition_by_label(partitions, slots[i][0]);
 		const ProaPartition *verity = proa_partition_by_label(partitions, slots[i][1]);
-		if (root && verity && strcmp(root->uuid, root_uuid) == 0 && strcmp(verity->uuid, verity_uuid) == 0)
+		if (root && verity && strcmp(root->uuid, root_uuid) == 0 &&
+			strcmp(verity->uuid, verity_uuid) == 0)
 			return slots[i][0];
 	}
 	return NULL;

@@ -150,7 +150,8 @@ static DIR *open_entries(const ProaEsp *esp, GError **error)
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
 	if (!dir)
-		proa_fail_errno(error, PROA_REASON_IO, errno, "reading the directory %s of the ESP", PROA_ESP_ENTRY_DIR);
+		proa_fail_errno(error, PROA_REASON_IO, errno, "reading the directory %s of the ESP",
+			PROA_ESP_ENTRY_DIR);
 	else
 		proa_steal_fd(&fd);
 	return dir;
@@ -210,10 +211,11 @@ static gboolean rename_durably(const ProaEsp *esp, const char *from, const char 
 	int fd = proa_esp_entries_fd(esp);
 
 	if (renameat(fd, from, fd, to) < 0)
-		return proa_fail_errno(error, errno == ENOENT ? PROA_REASON_NO_BOOT_ENTRY : PROA_REASON_IO, errno,
-			"renaming the boot entry %s to %s", from, to);
+		return proa_fail_errno(error, errno == ENOENT ? PROA_REASON_NO_BOOT_ENTRY : PROA_REASON_IO,
+			errno, "renaming the boot entry %s to %s", from, to);
 	if (fsync(fd) < 0)
-		return proa_fail_errno(error, PROA_REASON_IO, errno, "syncing the directory %s", PROA_ESP_ENTRY_DIR);
+		return proa_fail_errno(
+			error, PROA_REASON_IO, errno, "syncing the directory %s", PROA_ESP_ENTRY_DIR);
 	return proa_esp_sync(esp, error);
 }
 
@@ -244,7 +246,8 @@ gboolean proa_entry_arm(
 	const ProaEsp *esp, const char *temporary, const char *version, const char *root_hash, GError **error)
 {
 	if (g_str_has_suffix(temporary, SUFFIX) || strchr(temporary, '/') || !proa_version_valid(version))
-		return proa_fail(error, PROA_REASON_INTERNAL, "cannot arm %s as version %s", temporary, version);
+		return proa_fail(
+			error, PROA_REASON_INTERNAL, "cannot arm %s as version %s", temporary, version);
 
 	PROA_AUTO_FD int fd = openat(proa_esp_entries_fd(esp), temporary, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
@@ -253,7 +256,8 @@ gboolean proa_entry_arm(
 	if (!boots)
 		return FALSE;
 	if (strcmp(boots, root_hash) != 0)
-		return proa_fail(error, PROA_REASON_BAD_UKI, "the boot image boots root hash %s, not %s", boots, root_hash);
+		return proa_fail(error, PROA_REASON_BAD_UKI, "the boot image boots root hash %s, not %s",
+			boots, root_hash);
 	g_autofree char *name = proa_entry_format(version, PROA_ENTRY_TRIES, -1);
 	return rename_durably(esp, temporary, name, error);
 }
@@ -284,7 +288,8 @@ gboolean proa_entry_remove_others(const ProaEsp *esp, const char *keep_root_hash
 		return FALSE;
 	const ProaEntry *kept = proa_entry_find(list, keep_root_hash);
 	if (!kept || !proa_entry_bootable(kept))
-		return proa_fail(error, PROA_REASON_NO_BOOT_ENTRY, "no entry that boots the running release is on the ESP");
+		return proa_fail(error, PROA_REASON_NO_BOOT_ENTRY,
+			"no entry that boots the running release is on the ESP");
 	for (guint i = 0; i < list->len; i++) {
 		const ProaEntry *entry = g_ptr_array_index(list, i);
 		if (g_strcmp0(entry->root_hash, keep_root_hash) != 0 && !proa_entry_remove(esp, entry, error))
@@ -302,6 +307,7 @@ char *proa_booted_root_hash(const char *root, GError **error)
 		return NULL;
 	char *root_hash = proa_cmdline_root_hash(cmdline);
 	if (!root_hash)
-		proa_fail(error, PROA_REASON_NOT_VERIFIED, "the kernel's command line names no single roothash=");
+		proa_fail(error, PROA_REASON_NOT_VERIFIED,
+			"the kernel's command line names no single roothash=");
 	return root_hash;
 }

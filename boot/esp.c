@@ -68,9 +68,9 @@ static ProaEsp *open_root(int fd, GError **error)
 }
 
 /*
- * The kernel looks the source up from the working directory, so a bare name below /dev works even for a process whose
- * root directory is gone. errors=continue: a damaged directory must not make the ESP read-only just when an entry has
- * to be set aside.
+ * The kernel looks the source up from the working directory, so a bare name below /dev works even for a
+ * process whose root directory is gone. errors=continue: a damaged directory must not make the ESP read-only
+ * just when an entry has to be set aside.
  */
 static int mount_vfat(int dev_fd, const char *name)
 {
@@ -99,8 +99,8 @@ ProaEsp *proa_esp_open_device(int dev_fd, const char *name, GError **error)
 	PROA_AUTO_FD int mounted = mount_vfat(dev_fd, name);
 
 	if (mounted < 0) {
-		proa_fail_errno(error, errno == EPERM ? PROA_REASON_PERMISSION : PROA_REASON_ESP_MISSING, errno,
-			"mounting the ESP (/dev/%s)", name);
+		proa_fail_errno(error, errno == EPERM ? PROA_REASON_PERMISSION : PROA_REASON_ESP_MISSING,
+			errno, "mounting the ESP (/dev/%s)", name);
 		return NULL;
 	}
 	/* A descriptor of fsmount() is O_PATH; syncfs() and statvfs() want an opened directory. */
@@ -132,7 +132,8 @@ static const ProaPartition *esp_beside_root(const GPtrArray *all)
 
 	for (guint i = 0; root && i < all->len; i++) {
 		const ProaPartition *partition = g_ptr_array_index(all, i);
-		if (strcmp(partition->type, PROA_GPT_TYPE_ESP) == 0 && strcmp(partition->disk, root->disk) == 0)
+		if (strcmp(partition->type, PROA_GPT_TYPE_ESP) == 0 &&
+			strcmp(partition->disk, root->disk) == 0)
 			return partition;
 	}
 	return NULL;

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* PE format: the DOS header's e_lfanew, the COFF header behind the signature, the section table behind both. */
+/* PE format: the DOS header's e_lfanew, the COFF header behind the signature, the section table behind both.
+ */
 #define DOS_HEADER_SIZE 64
 #define DOS_LFANEW 60
 #define PE_HEADER_SIZE 24
@@ -73,7 +74,8 @@ static gboolean read_pe_header(int fd, guint64 *ret_table, guint *ret_sections, 
 		return proa_fail(error, PROA_REASON_BAD_UKI, "the boot image has no PE header");
 	guint sections = le16(pe + PE_SECTIONS);
 	if (sections == 0 || sections > MAX_SECTIONS)
-		return proa_fail(error, PROA_REASON_BAD_UKI, "the boot image says it has %u sections", sections);
+		return proa_fail(
+			error, PROA_REASON_BAD_UKI, "the boot image says it has %u sections", sections);
 	*ret_table = (guint64)pe_offset + PE_HEADER_SIZE + le16(pe + PE_OPTIONAL_SIZE);
 	*ret_sections = sections;
 	return TRUE;
@@ -96,7 +98,8 @@ static gboolean find_section(int fd, const char *name, Extent *ret_extent, GErro
 		if (memcmp(section, wanted, SECTION_NAME_SIZE) != 0)
 			continue;
 		/* The raw size is padded up; what the loader sees ends at the virtual size. */
-		ret_extent->size = MIN(le32(section + SECTION_VIRTUAL_SIZE), le32(section + SECTION_RAW_SIZE));
+		ret_extent->size =
+			MIN(le32(section + SECTION_VIRTUAL_SIZE), le32(section + SECTION_RAW_SIZE));
 		ret_extent->offset = le32(section + SECTION_RAW_OFFSET);
 		return TRUE;
 	}
@@ -137,7 +140,8 @@ char *proa_uki_root_hash(int fd, GError **error)
 		return NULL;
 	char *root_hash = proa_cmdline_root_hash(cmdline);
 	if (!root_hash)
-		proa_fail(error, PROA_REASON_BAD_UKI, "the boot image's command line names no single roothash=");
+		proa_fail(error, PROA_REASON_BAD_UKI,
+			"the boot image's command line names no single roothash=");
 	return root_hash;
 }
 

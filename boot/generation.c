@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "boot/generation.h"
+
+#include "base/digest.h"
+#include "base/file.h"
+#include "boot/copy.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define POINTER "last"
+#define MAX_POINTER 64
+/* No generation's name, so that whatever a crash leaves is known for what it is. */
+#define HALF_MADE_SUFFIX ".new"
+
+gboolean proa_generation_name_valid(const char *name)
+{
+	return proa_hex_valid(name, PROA_GENERATION_NAME_LENGTH);
+}
+
+char *proa_generation_name(const char *root_hash)
+{
+	return g_strndup(root_hash, PROA_GENERATION_NAME_LENGTH);
+}
+
+/* The name in "last", or NULL. */
+static char *last_generation(const char *etc_dir)
+{
+	g_autofree char *path = g_build_filename(etc_dir, POINTER, NULL);
+	g_autofree char *text = proa_file_read(path, MAX_POINTER, NULL, NULL);
+
+	if (!text || !proa_generation_name_valid(g_strchomp(text)))
+		return NULL;
+	return g_steal_pointer(&text);
+}
+
+static int open_dir_at(int fd, const char *name)
+{
+	return openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+/* Fills the new generation @fd: an upper layer, copied or empty, and overlayfs's empty work directory. */
+static gboolean fill(int etc_fd, int fd, const char *last, GError **error)
+{
+	g_autofree char *last_upper = last ? g_build_filename(last, "upper", NULL) : NULL;
+	PROA_AUTO_FD int from = last_upper ? open_dir_at(etc_fd, last_upper) : -1;
+
+	if (mkdirat(fd, "upper", 0755) < 0 || mkdirat(fd, "work", 0700) < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "making a generation of /etc");
+	if (from < 0)
+		return TRUE;
+	PROA_AUTO_FD int to = open_dir_at(fd, "upper");
+	if (to < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "opening the new generation of /etc");
+	if (!proa_copy_tree(from, to, PROA_GENERATION_MAX_DEPTH, error)) {
+		g_prefix_error(error, "copying the generation %s of /etc: ", last);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean make(const char *etc_dir, int etc_fd, const char *name, GError **error)
+{
+	g_autofree char *half_made = g_strconcat(name, HALF_MADE_SUFFIX, NULL);
+	g_autofree char *last = last_generation(etc_dir);
+
+	if (!proa_remove_tree(etc_fd, half_made, PROA_GENERATION_MAX_DEPTH, error))
+		return FALSE;
+	if (mkdirat(etc_fd, half_made, 0755) < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "making %s/%s", etc_dir, half_made);
+	PROA_AUTO_FD int fd = open_dir_at(etc_fd, half_made);
+	if (fd < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "opening %s/%s", etc_dir, half_made);
+	if (!fill(etc_fd, fd, last, error))
+		return FALSE;
+	/* Everything in it first, then its name: a power cut leaves the generation whole or not there. */
+	if (syncfs(fd) < 0 || renameat(etc_fd, half_made, etc_fd, name) < 0 || fsync(etc_fd) < 0)
+		return proa_fail_errno(
+			error, PROA_REASON_IO, errno, "naming the generation %s/%s", etc_dir, name);
+	return TRUE;
+}
+
+static gboolean point_to(const char *etc_dir, const char *name, GError **error)
+{
+	g_autofree char *last = last_generation(etc_dir);
+	g_autofree char *path = g_build_filename(etc_dir, POINTER, NULL);
+	g_autofree char *text = g_strconcat(name, "\n", NULL);
+
+	return g_strcmp0(last, name) == 0 || proa_file_replace(path, text, strlen(text), 0644, error);
+}
+
+gboolean proa_generation_prepare(const char *etc_dir, const char *name, GError **error)
+{
+	struct stat st;
+
+	if (!proa_generation_name_valid(name))
+		return proa_fail(error, PROA_REASON_INTERNAL, "no name of a generation: %s", name);
+	if (!proa_file_make_dirs(etc_dir, error))
+		return FALSE;
+	PROA_AUTO_FD int etc_fd = open(etc_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (etc_fd < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "opening %s", etc_dir);
+	if (fstatat(etc_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 && !make(etc_dir, etc_fd, name, error))
+		return FALSE;
+	return point_to(etc_dir, name, error);
+}
+
+gboolean proa_generation_prune(const char *etc_dir, const char *const *keep, GError **error)
+{
+	g_autofree char *last = last_generation(etc_dir);
+	PROA_AUTO_FD int etc_fd = open(etc_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	g_autoptr(GDir) dir = etc_fd < 0 ? NULL : g_dir_open(etc_dir, 0, NULL);
+	const char *name;
+
+	while (dir && (name = g_dir_read_name(dir))) {
+		g_autofree char *bare = g_strndup(name, PROA_GENERATION_NAME_LENGTH);
+		const char *rest = name + strlen(bare);
+		gboolean half_made = strcmp(rest, HALF_MADE_SUFFIX) == 0;
+		if (!proa_generation_name_valid(bare) || (*rest && !half_made))
+			continue;
+		if (!half_made && (g_strv_contains(keep, name) || g_strcmp0(last, name) == 0))
+			continue;
+		if (!proa_remove_tree(etc_fd, name, PROA_GENERATION_MAX_DEPTH, error))
+			return FALSE;
+	}
+	return TRUE;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * generation: the upper layers of /etc, one a release, below /var/lib/proa/etc:
+ *
+ *   <first 32 digits of the root hash>/upper, .../work    one generation
+ *   last                                                  the name of the generation used last, and a newline
+ *
+ * A release that boots for the first time starts from a copy of the last generation, so that the machine's
+ * identity, keys and the operator's changes stay. A generation appears whole or not at all.
+ */
+#pragma once
+
+#include "base/reason.h"
+
+#define PROA_GENERATION_NAME_LENGTH 32
+/* A tree deeper than this is no /etc. */
+#define PROA_GENERATION_MAX_DEPTH 64
+
+/* Whether @name is one of a generation: 32 lower-case hexadecimal digits. */
+gboolean proa_generation_name_valid(const char *name);
+
+/* The generation of a root hash; free with g_free(). */
+char *proa_generation_name(const char *root_hash);
+
+/*
+ * Makes sure that the generation @name exists in the directory @etc_dir (made if missing) and says in "last"
+ * that it is the one in use. A new one is a copy of the last one's upper layer, with modes, owners, times,
+ * whiteouts and extended attributes (but overlayfs's own origin marks, which point into the release left). If
+ * there is no last one, it is empty.
+ */
+gboolean proa_generation_prepare(
+	const char *etc_dir, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Removes every generation that is not in @keep (NULL-terminated names) nor the one in "last", and half-made
+ * ones. */
+gboolean proa_generation_prune(
+	const char *etc_dir, const char *const *keep, GError **error) G_GNUC_WARN_UNUSED_RESULT;
