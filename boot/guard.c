@@ -166,16 +166,21 @@ static void watch(Guard *guard)
 static int give_up(Guard *guard, const char *word, const char *given_detail)
 {
 	g_autofree char *diagnosis = NULL;
-	ProaReason reason = proa_give_up_diagnose(guard->root_hash, &diagnosis);
+	gboolean initrd = access("/etc/initrd-release", F_OK) == 0;
+	ProaReason reason = PROA_REASON_BOOT_FAILED;
 	gboolean switched = FALSE;
 	g_autoptr(GError) error = NULL;
 
+	if (initrd)
+		reason = proa_give_up_diagnose(guard->root_hash, &diagnosis);
+	else
+		diagnosis = g_strdup("the system came to emergency mode");
 	if (strcmp(word, "auto") != 0)
 		reason = proa_reason_from_string(word);
 	ProaGiveUp what = { .root_hash = guard->root_hash,
 		.reason = reason,
 		.detail = given_detail ? given_detail : diagnosis,
-		.where = "initrd" };
+		.where = initrd ? "initrd" : "system" };
 	say(guard, "giving up on this root (%s): %s", proa_reason_to_string(reason), what.detail);
 	g_autoptr(ProaEsp) esp = proa_esp_open(NULL, &error);
 	if (!esp || !proa_give_up(esp, &what, &switched, &error))
