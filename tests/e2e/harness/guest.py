@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""guest: a node in QEMU: real firmware, a disk image that is not changed, and a way to run commands in it.
+
+One guest at a time runs on this machine: build/qemu.lock is held from start() to stop().
+"""
+
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+
+from . import agent
+from .channel import Channel, Stream, connect
+
+TOP = pathlib.Path(__file__).resolve().parents[3]
+OVMF_CODE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+OVMF_VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+# A boot takes 30 s in software emulation on an idle machine and 90 s on a busy one.
+BOOT_TIME_LIMIT = 300
+COMMAND_TIME_LIMIT = 120
+
+
+class GuestError(AssertionError):
+    """The guest did not do what was asked; the message says what and where the logs are."""
+
+
+class Guest:
+    """A node. `logs` is a directory for its serial log, journal and command log; `disk` an image to start from."""
+
+    def __init__(self, logs, disk, memory_mib=1024, disk_gib=8, credentials=None, devices=()):
+        self.logs = pathlib.Path(logs)
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.serial = self.logs / "serial.log"
+        self.journal = self.logs / "journal.log"
+        self._work = pathlib.Path(tempfile.mkdtemp(prefix="proa-guest-"))
+        self._memory = memory_mib
+        self._devices = list(devices)
+        self._credentials = {**agent.credentials(), **(credentials or {})}
+        self._process = self._channel = self._stream = self._lock = None
+        self._seen = 0
+        scratch = TOP / "build/guests"
+        scratch.mkdir(parents=True, exist_ok=True)
+        self.disk = scratch / f"{self._work.name}.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(pathlib.Path(disk).resolve()),
+                        str(self.disk), f"{disk_gib}G"], check=True)
+        shutil.copy(OVMF_VARS, self._work / "vars.fd")
+
+    # --- power ---
+
+    def start(self, extra_command_line=""):
+        """Switches the machine on; extra_command_line is added to the kernel's."""
+        self._take_lock()
+        given = agent.smbios(self._credentials)
+        if extra_command_line:
+            given += ["-smbios", f"type=11,value=io.systemd.stub.kernel-cmdline-extra={extra_command_line}"]
+        command = [
+            "qemu-system-x86_64", "-machine", "q35,sata=off", *self._accelerator(), "-smp", "2", "-m", str(self._memory),
+            "-nodefaults", "-display", "none", "-no-user-config", "-action", "watchdog=reset",
+            "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}",
+            "-drive", f"if=pflash,format=raw,file={self._work}/vars.fd",
+            "-drive", f"if=none,id=disk,file={self.disk},format=qcow2,cache=unsafe,discard=unmap",
+            "-device", "virtio-blk-pci,drive=disk", "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
+            "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
+            "-chardev", f"file,id=serial,path={self.serial},append=on", "-serial", "chardev:serial",
+            *self._port("command", agent.COMMAND_PORT), *self._port("journal", agent.JOURNAL_PORT),
+            "-qmp", f"unix:{self._work}/qmp,server=on,wait=off", *self._devices, *given,
+        ]
+        (self.logs / "qemu.command").write_text(" ".join(command) + "\n")
+        with open(self.logs / "qemu.log", "ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._channel = Channel(self._work / "command", self.logs / "commands.log")
+        self._stream = Stream(self._work / "journal", self.journal)
+        self._seen = 0
+
+    def stop(self):
+        """Switches the machine off at once."""
+        if self._process:
+            self._qmp("quit")
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._channel.close()
+            self._stream.close()
+            self._process = self._channel = None
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def cut_power(self):
+        """What a power cut does: memory is gone, the disk keeps what it had taken. The machine starts again."""
+        self._qmp("system_reset")
+
+    def throw_away(self):
+        """Ends the guest and removes its disk."""
+        self.stop()
+        self.disk.unlink(missing_ok=True)
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    # --- boots ---
+
+    @property
+    def boots(self):
+        """The boots so far in which the agent came up."""
+        return self._channel.boots
+
+    def wait_boot(self, time_limit=BOOT_TIME_LIMIT):
+        """Waits for the next boot that this has not yet returned."""
+        boot = self._channel.wait_boot(self._seen, time_limit, lambda: self._process.poll() is not None)
+        if boot is None:
+            raise self.error(f"no boot came up within {time_limit} s" if self._process.poll() is None
+                             else f"the machine ended with status {self._process.returncode}")
+        self._seen = len(self.boots)
+        return boot
+
+    def wait_running(self, time_limit=BOOT_TIME_LIMIT):
+        """Waits until systemd has finished starting; returns its word: running or degraded."""
+        return self.run("systemctl is-system-running --wait", time_limit).output.strip()
+
+    def reboot(self, command="systemctl reboot", time_limit=BOOT_TIME_LIMIT):
+        """Reboots by a command and waits for the next boot."""
+        self.start_command(command)
+        return self.wait_boot(time_limit)
+
+    # --- commands ---
+
+    def run(self, command, time_limit=COMMAND_TIME_LIMIT):
+        """Runs a shell command as root; returns its Result (status, output with standard error in it)."""
+        result = self._channel.result(self._channel.send(command), time_limit)
+        if result is None:
+            raise self.error(f"`{command}` did not end within {time_limit} s")
+        return result
+
+    def start_command(self, command):
+        """Starts a command whose end nobody awaits, such as a reboot; returns an id for result()."""
+        return self._channel.send(command)
+
+    def result(self, number, time_limit=COMMAND_TIME_LIMIT):
+        """The Result of a command started before; None if it has not ended in time."""
+        return self._channel.result(number, time_limit)
+
+    def ok(self, command, time_limit=COMMAND_TIME_LIMIT):
+        """The output of a command that must succeed."""
+        result = self.run(command, time_limit)
+        if result.status != 0:
+            raise self.error(f"`{command}` gave status {result.status}: {result.output.strip()[-600:]}")
+        return result.output
+
+    def json(self, command, time_limit=COMMAND_TIME_LIMIT):
+        """The JSON that a command prints on standard output, whatever its exit status."""
+        result = self.run(f"{command} 2>/dev/null", time_limit)
+        try:
+            return json.loads(result.output)
+        except ValueError:
+            raise self.error(f"`{command}` gave status {result.status} and no JSON: {result.output.strip()[-600:]!r}") from None
+
+    def wait_for(self, command, time_limit=COMMAND_TIME_LIMIT, pause=1.0):
+        """Runs a command until it succeeds; returns its output."""
+        end = time.monotonic() + time_limit
+        while True:
+            result = self.run(command, max(end - time.monotonic(), 10))
+            if result.status == 0:
+                return result.output
+            if time.monotonic() > end:
+                raise self.error(f"`{command}` did not succeed within {time_limit} s: {result.output.strip()[-300:]}")
+            time.sleep(pause)
+
+    def alive(self):
+        """Whether the guest answers."""
+        if not self._process or self._process.poll() is not None or not self.boots:
+            return False
+        result = self._channel.result(self._channel.send("true"), 30)
+        return result is not None and result.status == 0
+
+    # --- evidence ---
+
+    def error(self, message):
+        """An error that tells where the logs are."""
+        return GuestError(f"{message} (serial log and journal: {self.logs})")
+
+    def collect(self, name):
+        """After a failure: what the node itself knows, into the log directory. The live journal is there already."""
+        if not self.alive():
+            return
+        script = "; ".join(f"echo '# {one}'; {one}; echo" for one in (
+            "journalctl --no-pager -o short-monotonic -b", "systemctl --failed --no-pager", "systemctl list-jobs --no-pager",
+            "cat /proc/cmdline", "proa status", "proa history", "/usr/lib/proa/proa-bootd status",
+            "cat /var/lib/proa/state.json /var/lib/proa/rejected.json /var/lib/proa/history.jsonl"))
+        try:
+            (self.logs / f"{name}.node.txt").write_text(self.run(f"{{ {script}; }} 2>&1", 120).output)
+        except (AssertionError, OSError):
+            pass
+
+    # --- inside ---
+
+    def _take_lock(self):
+        path = TOP / "build/qemu.lock"
+        self._lock = open(path, "w", encoding="utf-8")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("      waiting for another guest on this machine to end", flush=True)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def _accelerator(self):
+        wanted = os.environ.get("PROA_ACCEL", "tcg")
+        if wanted == "tcg":
+            return ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]
+        return ["-accel", wanted, "-cpu", "host"]
+
+    def _port(self, name, port):
+        return ["-chardev", f"socket,id={name},path={self._work}/{name},server=on,wait=off",
+                "-device", f"virtserialport,chardev={name},name={port}"]
+
+    def _qmp(self, *commands):
+        """Runs commands of the QEMU machine protocol; a machine that is gone is no error."""
+        try:
+            with connect(self._work / "qmp", 5) as made:
+                made.settimeout(10)
+                file = made.makefile("rw")
+                file.readline()
+                for command in ("qmp_capabilities", *commands):
+                    file.write(json.dumps({"execute": command}) + "\n")
+                    file.flush()
+                    while "return" not in (answer := json.loads(file.readline() or '{"return": {}}')):
+                        if "error" in answer:
+                            raise self.error(f"QEMU refused {command}: {answer['error']}")
+        except OSError:
+            pass
