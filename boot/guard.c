@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ROOT_DEVICE "root"
@@ -163,37 +164,66 @@ static void watch(Guard *guard)
 	}
 }
 
-static int give_up(Guard *guard, const char *word, const char *given_detail)
+static gboolean in_initrd(void)
 {
-	g_autofree char *diagnosis = NULL;
-	gboolean initrd = access("/etc/initrd-release", F_OK) == 0;
-	ProaReason reason = PROA_REASON_BOOT_FAILED;
-	gboolean switched = FALSE;
-	g_autoptr(GError) error = NULL;
+	return access("/etc/initrd-release", F_OK) == 0;
+}
 
-	if (initrd)
-		reason = proa_give_up_diagnose(guard->root_hash, &diagnosis);
-	else
-		diagnosis = g_strdup("the system came to emergency mode");
-	if (strcmp(word, "auto") != 0)
-		reason = proa_reason_from_string(word);
-	ProaGiveUp what = { .root_hash = guard->root_hash,
-		.reason = reason,
-		.detail = given_detail ? given_detail : diagnosis,
-		.where = initrd ? "initrd" : "system" };
-	say(guard, "giving up on this root (%s): %s", proa_reason_to_string(reason), what.detail);
-	g_autoptr(ProaEsp) esp = proa_esp_open(NULL, &error);
-	if (!esp || !proa_give_up(esp, &what, &switched, &error))
-		say(guard, "the boot entries stay as they are: %s", error->message);
-	else
-		say(guard,
-			switched ? "the other slot is next" : "no other slot boots: trying this one again");
-	g_clear_pointer(&esp, proa_esp_free);
-	if (!switched)
-		g_usleep((gulong)ALONE_SECONDS * G_USEC_PER_SEC);
+static gboolean root_is_mounted(void)
+{
+	struct stat root, sysroot;
+
+	return !in_initrd() ||
+	       (stat("/", &root) == 0 && stat("/sysroot", &sysroot) == 0 && root.st_dev != sysroot.st_dev);
+}
+
+static int reboot_now(const Guard *guard)
+{
 	proa_reboot_now(SYNC_SECONDS);
 	say(guard, "the kernel refuses to reboot: %s", g_strerror(errno));
 	return PROA_EXIT_FAILED;
+}
+
+static gboolean leave(const Guard *guard, const ProaGiveUp *what)
+{
+	g_autoptr(GError) error = NULL;
+	gboolean switched = FALSE;
+	g_autoptr(ProaEsp) esp = proa_esp_open(NULL, &error);
+
+	if (!esp || !proa_give_up(esp, what, &switched, &error))
+		say(guard, "the boot entries stay as they are: %s", error->message);
+	else
+		say(guard,
+			switched ? "the other slot is next" : "no other slot boots: this one is tried again");
+	return switched;
+}
+
+static int give_up(Guard *guard, const char *word, const char *given_detail)
+{
+	g_autofree char *diagnosis = NULL;
+	ProaGiveUp what = { .root_hash = guard->root_hash,
+		.reason = proa_reason_from_string(word),
+		.detail = given_detail,
+		.where = in_initrd() ? "initrd" : "system" };
+
+	if (strcmp(word, "auto") == 0) {
+		/*
+		 * The root itself works, so leaving it may mend nothing (a state partition serves both
+		 * slots). The counters decide: the firmware's for a trial, proa-etc's for a blessed release.
+		 */
+		if (root_is_mounted()) {
+			say(guard, "emergency mode: rebooting");
+			return reboot_now(guard);
+		}
+		what.reason = proa_give_up_diagnose(guard->root_hash, &diagnosis);
+	}
+	if (!what.detail)
+		what.detail = diagnosis;
+	say(guard, "giving up on this root (%s): %s", proa_reason_to_string(what.reason),
+		what.detail ? what.detail : "asked to");
+	if (!leave(guard, &what))
+		g_usleep((gulong)ALONE_SECONDS * G_USEC_PER_SEC);
+	return reboot_now(guard);
 }
 
 static gboolean start(Guard *guard)
@@ -252,10 +282,7 @@ int main(int argc, char **argv)
 	}
 	if (reason && strcmp(reason, "auto") != 0 && proa_reason_from_string(reason) == PROA_REASON_MAX)
 		return usage(stderr, PROA_EXIT_USAGE);
-	if (!start(&guard)) {
-		if (reason)
-			proa_reboot_now(SYNC_SECONDS);
-		return PROA_EXIT_FAILED;
-	}
+	if (!start(&guard))
+		return reason ? reboot_now(&guard) : PROA_EXIT_FAILED;
 	return reason ? give_up(&guard, reason, detail) : run(&guard);
 }
