@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/service.h"
+
+#include "agent/bus-error.h"
+#include "agent/reboot.h"
+#include "base/json.h"
+
+#include <string.h>
+#include <unistd.h>
+
+struct ProaService {
+	sd_bus *bus;
+	sd_event *event;
+	sd_bus_slot *object;
+	ProaNode *node;
+	sd_bus_message *rollback_call; /* waits for the end of the rollback; NULL: none */
+	gboolean started, stopping;
+	ProaServiceReady ready;
+	gpointer ready_data;
+};
+
+/* --- who may ------------------------------------------------------------------------------------------------------ */
+
+/* The user who calls. The bus's policy lets root alone through; this holds where the policy is missing or was loosened. */
+static int check_caller(sd_bus_message *call, uid_t *ret_uid, sd_bus_error *bus_error)
+{
+	sd_bus_creds *creds = NULL;
+	uid_t uid = (uid_t)-1;
+	int r = sd_bus_query_sender_creds(call, SD_BUS_CREDS_EUID, &creds);
+
+	if (r >= 0)
+		r = sd_bus_creds_get_euid(creds, &uid);
+	sd_bus_creds_unref(creds);
+	if (r >= 0 && (uid == 0 || uid == geteuid())) {
+		*ret_uid = uid;
+		return 0;
+	}
+	g_autoptr(GError) error = NULL;
+	proa_fail(&error, PROA_REASON_PERMISSION, "only root may do this");
+	return proa_bus_error_set(bus_error, error);
+}
+
+/* --- methods ------------------------------------------------------------------------------------------------------ */
+
+static void answer_status(JsonObject *status, gpointer data)
+{
+	sd_bus_message *call = data;
+	g_autofree char *text = proa_json_to_line(status);
+
+	/* A caller that has gone needs no answer. */
+	sd_bus_reply_method_return(call, "s", text);
+	sd_bus_message_unref(call);
+}
+
+static int method_status(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+{
+	ProaService *service = data;
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_node_status(service->node, answer_status, sd_bus_message_ref(call), &error)) {
+		sd_bus_message_unref(call);
+		return proa_bus_error_set(bus_error, error);
+	}
+	return 1;
+}
+
+static int reply(sd_bus_message *call, gboolean done, const GError *error, sd_bus_error *bus_error)
+{
+	return done ? sd_bus_reply_method_return(call, NULL) : proa_bus_error_set(bus_error, error);
+}
+
+static int method_check(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+{
+	ProaService *service = data;
+	g_autoptr(GError) error = NULL;
+	uid_t uid;
+	int r = check_caller(call, &uid, bus_error);
+
+	return r < 0 ? r : reply(call, proa_node_check(service->node, &error), error, bus_error);
+}
+
+static int method_update(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+{
+	ProaService *service = data;
+	g_autoptr(GError) error = NULL;
+	const char *version = NULL;
+	uid_t uid;
+	int r = check_caller(call, &uid, bus_error);
+
+	if (r >= 0)
+		r = sd_bus_message_read(call, "s", &version);
+	return r < 0 ? r : reply(call, proa_node_update(service->node, version, &error), error, bus_error);
+}
+
+/* Answered when the entries are renamed, not before: whoever gets the reply may pull the plug. */
+static int method_rollback(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+{
+	ProaService *service = data;
+	g_autoptr(GError) error = NULL;
+	const char *version = NULL;
+	uid_t uid;
+	int r = check_caller(call, &uid, bus_error);
+
+	if (r >= 0)
+		r = sd_bus_message_read(call, "s", &version);
+	if (r < 0)
+		return r;
+	if (!proa_node_rollback(service->node, version, &error))
+		return proa_bus_error_set(bus_error, error);
+	service->rollback_call = sd_bus_message_ref(call);
+	return 1;
+}
+
+static int method_reboot(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+{
+	ProaService *service = data;
+	g_autoptr(GError) error = NULL;
+	uid_t uid;
+	int r = check_caller(call, &uid, bus_error);
+
+	if (r < 0)
+		return r;
+	g_autofree char *who = g_strdup_printf("asked for by uid %u", uid);
+	return reply(call, proa_node_reboot(service->node, who, &error), error, bus_error);
+}
+
+static int method_cancel(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+{
+	ProaService *service = data;
+	g_autoptr(GError) error = NULL;
+	uid_t uid;
+	int r = check_caller(call, &uid, bus_error);
+
+	return r < 0 ? r : reply(call, proa_node_cancel(service->node, &error), error, bus_error);
+}
+
+/* --- properties --------------------------------------------------------------------------------------------------- */
+
+static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *answer,
+	void *data, sd_bus_error *bus_error)
+{
+	static const struct {
+		const char *name;
+		const char *(*get)(const ProaNode *node);
+	} strings[] = {
+		{ "State", proa_node_state },
+		{ "Version", proa_node_version },
+		{ "RootHash", proa_node_root_hash },
+		{ "Slot", proa_node_slot },
+		{ "StagedVersion", proa_node_staged_version },
+		{ "LastCheckResult", proa_node_last_check_result },
+	};
+	const ProaService *service = data;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(strings); i++)
+		if (strcmp(strings[i].name, property) == 0)
+			return sd_bus_message_append(answer, "s", strings[i].get(service->node));
+	return -EINVAL;
+}
+
+static int get_last_check(sd_bus *bus, const char *path, const char *interface, const char *property,
+	sd_bus_message *answer, void *data, sd_bus_error *bus_error)
+{
+	const ProaService *service = data;
+
+	return sd_bus_message_append(answer, "t", (uint64_t)MAX(proa_node_last_check(service->node), 0));
+}
+
+#define STRING_PROPERTY(name) SD_BUS_PROPERTY(name, "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
+
+static const sd_bus_vtable vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", status), method_status,
+		SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_check, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Update", SD_BUS_ARGS("s", version), SD_BUS_NO_RESULT, method_update,
+		SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Rollback", SD_BUS_ARGS("s", version), SD_BUS_NO_RESULT, method_rollback,
+		SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Reboot", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reboot, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
+	STRING_PROPERTY("State"),
+	STRING_PROPERTY("Version"),
+	STRING_PROPERTY("RootHash"),
+	STRING_PROPERTY("Slot"),
+	STRING_PROPERTY("StagedVersion"),
+	SD_BUS_PROPERTY("LastCheck", "t", get_last_check, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	STRING_PROPERTY("LastCheckResult"),
+	SD_BUS_SIGNAL_WITH_ARGS("Progress", SD_BUS_ARGS("s", phase, "t", done, "t", total), 0),
+	SD_BUS_SIGNAL_WITH_ARGS("Finished",
+		SD_BUS_ARGS("s", operation, "b", ok, "s", reason, "s", message, "s", detail), 0),
+	SD_BUS_VTABLE_END,
+};
+
+/* --- what the node tells ------------------------------------------------------------------------------------------ */
+
+static void on_progress(const char *phase, guint64 done, guint64 total, gpointer data)
+{
+	ProaService *service = data;
+
+	sd_bus_emit_signal(service->bus, PROA_BUS_PATH, PROA_BUS_INTERFACE, "Progress", "stt", phase, (uint64_t)done,
+		(uint64_t)total);
+}
+
+static void answer_rollback(ProaService *service, const ProaOutcome *outcome)
+{
+	sd_bus_message *call = g_steal_pointer(&service->rollback_call);
+
+	if (outcome->ok) {
+		sd_bus_reply_method_return(call, NULL);
+	} else {
+		g_autofree char *name = proa_bus_error_name(outcome->reason);
+		sd_bus_reply_method_errorf(call, name, "%s", outcome->message);
+	}
+	sd_bus_message_unref(call);
+}
+
+static void on_finished(ProaOperation operation, const ProaOutcome *outcome, JsonObject *detail, gpointer data)
+{
+	ProaService *service = data;
+	g_autofree char *text = proa_json_to_line(detail);
+
+	sd_bus_emit_signal(service->bus, PROA_BUS_PATH, PROA_BUS_INTERFACE, "Finished", "sbsss",
+		proa_operation_to_string(operation), (int)outcome->ok,
+		outcome->ok ? "" : proa_reason_to_string(outcome->reason), outcome->ok ? "" : outcome->message, text);
+	if (operation == PROA_OPERATION_ROLLBACK && service->rollback_call)
+		answer_rollback(service, outcome);
+	if (service->stopping)
+		sd_event_exit(service->event, 0);
+}
+
+static void on_changed(gpointer data)
+{
+	ProaService *service = data;
+
+	/* Until the name is ours nobody listens. The first change after the start is proa-bootd's first answer. */
+	if (!service->started)
+		return;
+	sd_bus_emit_properties_changed(service->bus, PROA_BUS_PATH, PROA_BUS_INTERFACE, "State", "Version", "RootHash",
+		"Slot", "StagedVersion", "LastCheck", "LastCheckResult", NULL);
+	if (service->ready) {
+		ProaServiceReady ready = service->ready;
+		service->ready = NULL;
+		ready(service, service->ready_data);
+	}
+}
+
+static gboolean on_reboot(gpointer data, GError **error)
+{
+	ProaService *service = data;
+
+	return proa_reboot(service->bus, error);
+}
+
+static const ProaNodeWatcher node_watcher = { on_progress, on_finished, on_changed, on_reboot };
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+ProaService *proa_service_new(sd_bus *bus, sd_event *event, const ProaPaths *paths, ProaServiceReady ready,
+	gpointer data, GError **error)
+{
+	g_autoptr(ProaService) service = g_new0(ProaService, 1);
+
+	service->bus = sd_bus_ref(bus);
+	service->event = sd_event_ref(event);
+	service->ready = ready;
+	service->ready_data = data;
+	service->node = proa_node_new(event, paths, &node_watcher, service);
+	int r = sd_bus_add_object_vtable(
+		bus, &service->object, PROA_BUS_PATH, PROA_BUS_INTERFACE, vtable, service);
+	if (r >= 0)
+		r = sd_bus_request_name(bus, PROA_BUS_NAME, 0);
+	if (r < 0) {
+		proa_fail_errno(error, PROA_REASON_NO_AGENT, -r, "taking the name " PROA_BUS_NAME);
+		return NULL;
+	}
+	service->started = TRUE;
+	proa_node_start(service->node);
+	return g_steal_pointer(&service);
+}
+
+void proa_service_free(ProaService *service)
+{
+	g_clear_pointer(&service->node, proa_node_free);
+	sd_bus_message_unref(service->rollback_call);
+	sd_bus_slot_unref(service->object);
+	sd_bus_unref(service->bus);
+	sd_event_unref(service->event);
+	g_free(service);
+}
+
+ProaNode *proa_service_node(ProaService *service)
+{
+	return service->node;
+}
+
+void proa_service_stop(ProaService *service)
+{
+	g_autoptr(GError) error = NULL;
+
+	service->stopping = TRUE;
+	if (!proa_node_busy(service->node) || !proa_node_cancel(service->node, &error))
+		sd_event_exit(service->event, 0);
+}
