@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/slot/writer.h"
+
+#include "tests/unit/scratch.h"
+
+#include <gio/gio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK (64u * 1024)
+
+/* A file of @size bytes 'o' that stands for a partition. */
+static char *partition_of(const Scratch *scratch, gsize size)
+{
+	g_autofree char *old = g_malloc(size);
+
+	memset(old, 'o', size);
+	return scratch_write(scratch, "root-b", old, (gssize)size);
+}
+
+static guint8 *aligned(gsize size, int byte)
+{
+	void *data = NULL;
+
+	g_assert_cmpint(posix_memalign(&data, PROA_WRITER_ALIGNMENT, size), ==, 0);
+	memset(data, byte, size);
+	return data;
+}
+
+static void writes_in_order(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *path = partition_of(&scratch, 5 * CHUNK);
+	g_autofree char *bytes = NULL;
+	gsize size = 0;
+
+	g_autoptr(ProaWriter) writer = proa_writer_open(path, 3 * CHUNK + 4096, &error);
+	g_assert_no_error(error);
+	for (int i = 0; i < 3; i++) {
+		guint8 *data = aligned(CHUNK, 'a' + i);
+		g_assert_true(proa_writer_write(writer, data, CHUNK, &error));
+		free(data);
+	}
+	guint8 *last = aligned(4096, 'z');
+	g_assert_true(proa_writer_write(writer, last, 4096, &error));
+	free(last);
+	g_assert_true(proa_writer_finish(writer, &error));
+	g_assert_no_error(error);
+
+	g_assert_true(g_file_get_contents(path, &bytes, &size, NULL));
+	g_assert_cmpuint(size, ==, 5 * CHUNK);
+	for (gsize i = 0; i < size; i++) {
+		int expected = i < 3 * CHUNK ? 'a' + (int)(i / CHUNK) : i < 3 * CHUNK + 4096 ? 'z' : 'o';
+		if (bytes[i] != expected)
+			g_error("byte %" G_GSIZE_FORMAT " is %c, not %c", i, bytes[i], expected);
+	}
+}
+
+static void refuses_short_device(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *path = partition_of(&scratch, CHUNK);
+
+	g_assert_null(proa_writer_open(path, CHUNK + 4096, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_SLOT_TOO_SMALL);
+}
+
+static void refuses_more_than_announced(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *path = partition_of(&scratch, 4 * CHUNK);
+	g_autofree char *bytes = NULL;
+	guint8 *data = aligned(2 * CHUNK, 'n');
+
+	g_autoptr(ProaWriter) writer = proa_writer_open(path, CHUNK, &error);
+	g_assert_false(proa_writer_write(writer, data, 2 * CHUNK, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_IO);
+	g_assert_true(g_file_get_contents(path, &bytes, NULL, NULL));
+	g_assert_cmpint(bytes[CHUNK], ==, 'o');
+	free(data);
+}
+
+static void finish_needs_all(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *path = partition_of(&scratch, 4 * CHUNK);
+	guint8 *data = aligned(CHUNK, 'n');
+
+	g_autoptr(ProaWriter) writer = proa_writer_open(path, 2 * CHUNK, &error);
+	g_assert_true(proa_writer_write(writer, data, CHUNK, &error));
+	g_assert_false(proa_writer_finish(writer, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_IO);
+	free(data);
+}
+
+static void names_missing_device(void)
+{
+	g_autoptr(GError) error = NULL;
+
+	g_assert_null(proa_writer_open("/nonexistent/root-b", 4096, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/slot/writer/writes-in-order", writes_in_order);
+	g_test_add_func("/slot/writer/refuses-short-device", refuses_short_device);
+	g_test_add_func("/slot/writer/refuses-more-than-announced", refuses_more_than_announced);
+	g_test_add_func("/slot/writer/finish-needs-all", finish_needs_all);
+	g_test_add_func("/slot/writer/names-missing-device", names_missing_device);
+	return g_test_run();
+}
