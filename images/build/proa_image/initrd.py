@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""initrd: chosen file by file; the same tree and definition always give the same bytes."""
+
+import os
+import pathlib
+import shutil
+import stat
+
+from . import command, elf, kernel
+from .failure import Failure
+
+UNITS = "usr/lib/systemd/system"
+FOLDERS = ("dev", "proc", "sys", "run", "tmp", "sysroot", "var", "etc", "usr/bin", "usr/lib", "usr/lib64", "root")
+LINKS = {"bin": "usr/bin", "sbin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "usr/sbin": "bin",
+         "init": "usr/lib/systemd/systemd", "etc/os-release": "../usr/lib/os-release",
+         "etc/initrd-release": "../usr/lib/os-release", "var/run": "../run"}
+
+
+def make(tree, folder, archive, definition, version, lineage):
+    """Makes the initrd `archive` (cpio, zstd) of a tree; `folder` is where its content is laid out."""
+    initrd = definition.initrd
+    folder.mkdir(mode=0o755)
+    for name in FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for name, target in LINKS.items():
+        (folder / name).symlink_to(target)
+    programs = [path for path in initrd.own_programs if (tree / path).exists()]
+    for path in initrd.files + programs:
+        _take(tree, folder, path)
+    for name in initrd.libraries:
+        _take(tree, folder, elf.library(tree, name))
+    _take_units(tree, folder, initrd.units, required=True)
+    _take_units(tree, folder, initrd.own_units, required=False)
+    shutil.copytree(definition.folder / "initrd", folder, symlinks=True, dirs_exist_ok=True)
+    for step in lineage:
+        if step.initrd_overlay:
+            shutil.copytree(step.initrd_overlay, folder, symlinks=True, dirs_exist_ok=True)
+    _take_libraries(tree, folder)
+    _take_modules(tree, folder, version, initrd)
+    for step in lineage:
+        for path in step.initrd_remove:
+            _remove(folder / path.lstrip("/"), f"[releases.{step.name}] initrd_remove: the initrd has no {path}")
+    plain = archive.with_suffix("")
+    write_cpio(folder, plain)
+    command.run(["zstd", "--quiet", "--force", "--single-thread", f"-{initrd.compression_level}", "--ultra", plain,
+                 "-o", archive])
+    plain.unlink()
+
+
+def _take(tree, folder, path):
+    """Copies a file of the tree, or all that matches a pattern, to the same path; links are followed by their targets."""
+    found = sorted(tree.glob(path.lstrip("/")))
+    if not found:
+        raise Failure(f"[initrd] files: the tree has no {path}")
+    for source in found:
+        where = source.relative_to(tree)
+        target = folder / where
+        if target.exists() or target.is_symlink():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_symlink():
+            target.symlink_to(os.readlink(source))
+            # Follow it within the tree: an absolute target is below the tree too.
+            link = os.readlink(source)
+            real = pathlib.Path(link.lstrip("/")) if link.startswith("/") else pathlib.Path(
+                os.path.normpath(where.parent / link))
+            if (tree / real).exists() and link != "/dev/null":
+                _take(tree, folder, str(real))
+        elif source.is_dir():
+            shutil.copytree(source, target, symlinks=True)
+        else:
+            shutil.copy(source, target)
+
+
+def _take_units(tree, folder, names, required):
+    """Copies units with their drop-ins, and each want among them that the tree declares statically."""
+    present = [name for name in names if (tree / UNITS / name).exists() or (tree / UNITS / name).is_symlink()]
+    if required and len(present) != len(names):
+        raise Failure(f"[initrd] units: the tree has no {sorted(set(names) - set(present))[0]}")
+    for name in present:
+        _take(tree, folder, f"{UNITS}/{name}")
+        if (tree / UNITS / f"{name}.d").is_dir():
+            _take(tree, folder, f"{UNITS}/{name}.d")
+    have = {path.name for path in (folder / UNITS).iterdir()}
+    for wants in sorted([*(tree / UNITS).glob("*.wants/*"), *(tree / UNITS).glob("*.requires/*")]):
+        target = folder / wants.relative_to(tree)
+        if wants.name in have and wants.parent.name.rpartition(".")[0] in have and not target.is_symlink():
+            target.parent.mkdir(exist_ok=True)
+            target.symlink_to(f"../{wants.name}")
+
+
+def _take_libraries(tree, folder):
+    """Copies the libraries that the programs taken so far need."""
+    programs = [path for path in sorted(folder.rglob("*"))
+                if path.is_file() and not path.is_symlink() and path.suffix != ".ko"]
+    for path in elf.closure(tree, programs):
+        _take(tree, folder, path)
+
+
+def _take_modules(tree, folder, version, initrd):
+    for path in kernel.modules_with_dependencies(tree, version, initrd.modules + initrd.load):
+        _take(tree, folder, str(path))
+    modules = f"usr/lib/modules/{version}"
+    for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
+        _take(tree, folder, f"{modules}/{name}")
+    command.run(["depmod", "-b", folder, version])
+    (folder / modules / "modules.builtin.modinfo").unlink()
+    load = folder / "usr/lib/modules-load.d/proa.conf"
+    load.parent.mkdir(parents=True, exist_ok=True)
+    load.write_text("".join(f"{name}\n" for name in initrd.load))
+
+
+def _remove(path, message):
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif path.exists() or path.is_symlink():
+        path.unlink()
+    else:
+        raise Failure(message)
+
+
+def write_cpio(folder, archive):
+    """Writes a directory as a cpio archive ("newc"): paths sorted, no times, everything root's."""
+    with open(archive, "wb") as out:
+        paths = sorted(path.relative_to(folder) for path in folder.rglob("*"))
+        for number, where in enumerate(paths, start=1):
+            path = folder / where
+            info = path.lstat()
+            if stat.S_ISLNK(info.st_mode):
+                mode, data = stat.S_IFLNK | 0o777, os.readlink(path).encode()
+            elif stat.S_ISDIR(info.st_mode):
+                mode, data = stat.S_IFDIR | 0o755, b""
+            else:
+                mode, data = stat.S_IFREG | (0o755 if info.st_mode & 0o100 else 0o644), path.read_bytes()
+            _entry(out, number, mode, str(where), data)
+        _entry(out, 0, 0, "TRAILER!!!", b"")
+
+
+def _entry(out, number, mode, name, data):
+    encoded = name.encode() + b"\0"
+    links = 2 if stat.S_ISDIR(mode) else 1
+    fields = (number, mode, 0, 0, links, 0, len(data), 0, 0, 0, 0, len(encoded), 0)
+    out.write(b"070701" + b"".join(f"{field:08x}".encode() for field in fields) + encoded)
+    out.write(b"\0" * (-(110 + len(encoded)) % 4))
+    out.write(data + b"\0" * (-len(data) % 4))
