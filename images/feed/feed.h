@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * feed: the directory that a static HTTP server serves (docs/formats.md, "Feed"), seen from the publisher.
+ * What the publisher alone needs lies in .proa-feed/: the lock, and pending.json with the targets added but
+ * not yet published.
+ */
+#pragma once
+
+#include "updater/trust/root.h"
+#include "updater/trust/snapshot.h"
+#include "updater/trust/targets.h"
+#include "updater/trust/timestamp.h"
+
+/* How long what is signed now stays valid. Seconds. */
+typedef struct {
+	gint64 of[_PROA_ROLE_MAX];
+} ProaLifetimes;
+
+/* timestamp 1 day, snapshot 7 days, targets 90 days, root 365 days. */
+void proa_lifetimes_defaults(ProaLifetimes *lifetimes);
+
+/* "90", "90s", "5min", "6h", "2d" or "1w", 1 second to 20 years; FALSE if it is none of these. */
+gboolean proa_lifetime_parse(const char *text, gint64 *ret_seconds);
+
+typedef struct {
+	char *dir;
+	int lock_fd; /* -1: opened for reading */
+	/* The newest metadata, each verified as a client would, but not for expiry. */
+	ProaRoot *root;
+	ProaTimestamp *timestamp;
+	ProaSnapshot *snapshot;
+	ProaTargets *targets;
+	JsonObject *pending; /* target path to target object: added, not yet published */
+} ProaFeed;
+
+/*
+ * Opens the feed @dir. With @write it holds the feed's lock until freed; BUSY if another holds it. NOT_FOUND
+ * if there is no feed, BAD_METADATA and the like if its metadata does not hold together.
+ */
+ProaFeed *proa_feed_open(const char *dir, gboolean write, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void proa_feed_free(ProaFeed *feed);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaFeed, proa_feed_free)
+
+/*
+ * Makes a feed: directories, keys for the roles that have none in @keys_dir, root version 1, and the empty
+ * first version of all else. BAD_STATE if @dir already holds a feed.
+ */
+gboolean proa_feed_init(const char *dir, const char *keys_dir, const ProaLifetimes *lifetimes,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* A path below the feed; free with g_free(). */
+char *proa_feed_path(const ProaFeed *feed, const char *name);
+
+/* Replaces @name below the feed durably, readable by all. */
+gboolean proa_feed_write(
+	const char *dir, const char *name, GBytes *bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Saves pending; an empty one is removed. */
+gboolean proa_feed_save_pending(const ProaFeed *feed, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "images/feed/release.h"
+
+#include "base/digest.h"
+#include "base/file.h"
+#include "base/version.h"
+#include "images/feed/content.h"
+#include "updater/payload/format.h"
+
+#include <string.h>
+
+void proa_release_added_free(ProaReleaseAdded *added)
+{
+	if (!added)
+		return;
+	g_free(added->version);
+	g_free(added->channel);
+	g_free(added->architecture);
+	g_free(added->tree);
+	g_free(added->path);
+	g_free(added);
+}
+
+gboolean proa_release_channel_valid(const char *channel)
+{
+	gsize length = strlen(channel);
+
+	return length > 0 && length <= 32 && g_ascii_islower(channel[0]) &&
+	       strspn(channel, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
+}
+
+/* Copies a member that must be there, as it is. */
+static gboolean copy_member(JsonObject *from, JsonObject *to, const char *member, GError **error)
+{
+	JsonNode *node = json_object_get_member(from, member);
+
+	if (!node)
+		return proa_fail(error, PROA_REASON_BAD_MANIFEST, "member \"%s\" is missing", member);
+	json_object_set_member(to, member, json_node_copy(node));
+	return TRUE;
+}
+
+static gboolean check_root(JsonObject *release, GError **error)
+{
+	gint64 size;
+	JsonObject *root = proa_json_object(release, "root", PROA_REASON_BAD_MANIFEST, error);
+	const char *hash = root ? proa_json_string(root, "hash", PROA_REASON_BAD_MANIFEST, error) : NULL;
+	const char *salt = hash ? proa_json_string(root, "salt", PROA_REASON_BAD_MANIFEST, error) : NULL;
+
+	if (!salt || !proa_json_string(root, "uuid", PROA_REASON_BAD_MANIFEST, error) ||
+		!proa_json_int(root, "size", PROA_PAYLOAD_BLOCK_SIZE, G_MAXINT64, &size,
+			PROA_REASON_BAD_MANIFEST, error))
+		return FALSE;
+	if (!proa_sha256_hex_valid(hash) || !proa_sha256_hex_valid(salt) ||
+		size % PROA_PAYLOAD_BLOCK_SIZE != 0)
+		return proa_fail(error, PROA_REASON_BAD_MANIFEST,
+			"\"root\": hash and salt are 64 hexadecimal digits, size is a multiple of %d",
+			PROA_PAYLOAD_BLOCK_SIZE);
+	return TRUE;
+}
+
+/* What release.json tells must be whole before anything is copied. */
+static gboolean check_release(JsonObject *release, GError **error)
+{
+	gint64 number;
+	const char *version = proa_json_string(release, "version", PROA_REASON_BAD_MANIFEST, error);
+	const char *architecture =
+		version ? proa_json_string(release, "architecture", PROA_REASON_BAD_MANIFEST, error) : NULL;
+
+	if (!architecture ||
+		!proa_json_int(release, "built", 0, G_MAXINT64, &number, PROA_REASON_BAD_MANIFEST, error) ||
+		!proa_json_int(
+			release, "packages", 0, G_MAXINT32, &number, PROA_REASON_BAD_MANIFEST, error) ||
+		!check_root(release, error))
+		return FALSE;
+	if (!proa_version_valid(version))
+		return proa_fail(error, PROA_REASON_BAD_MANIFEST, "\"%s\" is not a release version", version);
+	const char *floor = proa_json_string_or(release, "security_floor", NULL);
+	if (floor && (!proa_version_valid(floor) || proa_version_compare(floor, version) > 0))
+		return proa_fail(error, PROA_REASON_BAD_MANIFEST,
+			"\"security_floor\" %s is no version at or below %s", floor, version);
+	const char *tree = proa_json_string_or(release, "tree", NULL);
+	if (tree && !proa_sha256_hex_valid(tree))
+		return proa_fail(
+			error, PROA_REASON_BAD_MANIFEST, "\"tree\" %s is not an OSTree commit", tree);
+	return TRUE;
+}
+
+static JsonObject *read_release(const char *release_dir, GError **error)
+{
+	g_autofree char *path = g_build_filename(release_dir, "release.json", NULL);
+	gsize size;
+	g_autofree char *text = proa_file_read(path, PROA_RELEASE_MAX_MANIFEST, &size, error);
+	g_autoptr(JsonObject) release =
+		text ? proa_json_parse(text, size, path, PROA_REASON_BAD_MANIFEST, error) : NULL;
+
+	if (!release)
+		return NULL;
+	if (!check_release(release, error)) {
+		g_prefix_error(error, "%s: ", path);
+		return NULL;
+	}
+	return g_steal_pointer(&release);
+}
+
+/* {"file", "size", "sha256"} of something that lies in the feed as @folder/<sha256>@suffix. */
+static JsonObject *described(const ProaContent *content, const char *folder, const char *suffix)
+{
+	JsonObject *object = json_object_new();
+	g_autofree char *file = g_strdup_printf("%s/%s%s", folder, content->sha256, suffix);
+
+	json_object_set_string_member(object, "file", file);
+	json_object_set_int_member(object, "size", content->size);
+	json_object_set_string_member(object, "sha256", content->sha256);
+	return object;
+}
+
+/* Takes one file of the release into the feed; NULL if it is not the file that release.json names. */
+static JsonObject *take_file(const ProaFeed *feed, const char *release_dir, const char *name,
+	JsonObject *release, const char *member, const char *folder, const char *suffix, GError **error)
+{
+	g_auto(ProaContent) content = { 0 };
+	g_autofree char *from = g_build_filename(release_dir, name, NULL);
+	g_autofree char *to = proa_feed_path(feed, folder);
+
+	if (!proa_content_of_file(from, &content, error))
+		return NULL;
+	if (member) {
+		JsonObject *named = proa_json_object(release, member, PROA_REASON_BAD_MANIFEST, error);
+		const char *digest =
+			named ? proa_json_string(named, "sha256", PROA_REASON_BAD_MANIFEST, error) : NULL;
+		if (!digest)
+			return NULL;
+		if (strcmp(digest, content.sha256) != 0 ||
+			proa_json_int_or(named, "size", -1) != content.size) {
+			proa_fail(error, PROA_REASON_METADATA_MISMATCH,
+				"%s is not the file that release.json names: make the release again", from);
+			return NULL;
+		}
+	}
+	if (!proa_content_put(from, &content, to, suffix, error))
+		return NULL;
+	return described(&content, folder, suffix);
+}
+
+/* Whether the payload says that it is of this root; returns the digest of its header, to be freed with
+ * g_free(). */
+static char *check_payload(const char *path, JsonObject *release, GError **error)
+{
+	g_autofree char *header_digest = NULL;
+	g_autoptr(ProaPayloadHeader) header = proa_payload_file_header(path, &header_digest, error);
+
+	if (!header)
+		return NULL;
+	JsonObject *root = json_object_get_object_member(release, "root");
+	g_autofree char *root_hash = proa_hex_encode(header->root_hash, PROA_SHA256_SIZE);
+	if (strcmp(root_hash, json_object_get_string_member(root, "hash")) != 0 ||
+		header->image_size != (guint64)json_object_get_int_member(root, "size")) {
+		proa_fail(error, PROA_REASON_BAD_PAYLOAD, "%s is the payload of another root image", path);
+		return NULL;
+	}
+	return g_steal_pointer(&header_digest);
+}
+
+static JsonObject *take_payload(
+	const ProaFeed *feed, const char *release_dir, JsonObject *release, GError **error)
+{
+	g_autofree char *path = g_build_filename(release_dir, "root.full", NULL);
+	g_autofree char *header_digest = check_payload(path, release, error);
+	JsonObject *payload = header_digest ? take_file(feed, release_dir, "root.full", release, NULL,
+						      "payloads", ".full", error)
+					    : NULL;
+
+	if (!payload)
+		return NULL;
+	json_object_set_string_member(payload, "type", "full");
+	json_object_set_string_member(payload, "header_sha256", header_digest);
+	return payload;
+}
+
+/* The manifest: what release.json knows, and where the feed has the files. */
+static JsonObject *make_manifest(
+	const ProaFeed *feed, const char *release_dir, JsonObject *release, GError **error)
+{
+	static const char *const same[] = { "version", "architecture", "built", "packages", "root" };
+	static const char *const optional[] = { "security_floor", "tree" };
+	g_autoptr(JsonObject) manifest = json_object_new();
+
+	json_object_set_string_member(manifest, "format", "proa-manifest");
+	json_object_set_int_member(manifest, "format_version", 1);
+	for (guint i = 0; i < G_N_ELEMENTS(same); i++)
+		if (!copy_member(release, manifest, same[i], error))
+			return NULL;
+	for (guint i = 0; i < G_N_ELEMENTS(optional); i++)
+		if (proa_json_string_or(release, optional[i], NULL) &&
+			!copy_member(release, manifest, optional[i], error))
+			return NULL;
+
+	JsonObject *uki = take_file(feed, release_dir, "uki.efi", release, "uki", "payloads", ".efi", error);
+	if (!uki)
+		return NULL;
+	json_object_set_object_member(manifest, "uki", uki);
+	JsonObject *sbom =
+		take_file(feed, release_dir, "sbom.spdx.json", release, "sbom", "sbom", ".spdx.json", error);
+	if (!sbom)
+		return NULL;
+	json_object_set_object_member(manifest, "sbom", sbom);
+	JsonObject *payload = take_payload(feed, release_dir, release, error);
+	if (!payload)
+		return NULL;
+	JsonArray *payloads = json_array_new();
+	json_array_add_object_element(payloads, payload);
+	json_object_set_array_member(manifest, "payloads", payloads);
+	return g_steal_pointer(&manifest);
+}
+
+/* Writes the manifest under its content-addressed name; tells its digest. */
+static gboolean put_manifest(
+	const ProaFeed *feed, const ProaReleaseAdded *added, GBytes *bytes, char **ret_sha256, GError **error)
+{
+	g_autofree char *digest = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, bytes);
+	g_autofree char *name =
+		g_strdup_printf("targets/%s/%s/%s.manifest.json", added->channel, added->version, digest);
+
+	if (!proa_feed_write(feed->dir, name, bytes, error))
+		return FALSE;
+	*ret_sha256 = g_steal_pointer(&digest);
+	return TRUE;
+}
+
+/* The TUF target of a manifest, as it stands in targets metadata. */
+static JsonObject *make_target(const ProaReleaseAdded *added, gsize size, const char *digest)
+{
+	JsonObject *target = json_object_new(), *hashes = json_object_new(), *custom = json_object_new(),
+		   *ours = json_object_new();
+
+	json_object_set_string_member(hashes, "sha256", digest);
+	json_object_set_int_member(target, "length", (gint64)size);
+	json_object_set_object_member(target, "hashes", hashes);
+	json_object_set_string_member(ours, "version", added->version);
+	json_object_set_string_member(ours, "channel", added->channel);
+	json_object_set_string_member(ours, "architecture", added->architecture);
+	json_object_set_object_member(custom, "proa", ours);
+	json_object_set_object_member(target, "custom", custom);
+	return target;
+}
+
+/* The digest under which the feed has this path, published or pending; NULL: it has not. */
+static const char *known_digest(const ProaFeed *feed, const char *path)
+{
+	const ProaTrustTarget *published = g_hash_table_lookup(feed->targets->targets, path);
+	JsonObject *pending = proa_json_object_or_null(feed->pending, path);
+	JsonObject *hashes = pending ? proa_json_object_or_null(pending, "hashes") : NULL;
+
+	if (published)
+		return published->sha256;
+	return hashes ? proa_json_string_or(hashes, "sha256", NULL) : NULL;
+}
+
+ProaReleaseAdded *proa_release_add(
+	ProaFeed *feed, const char *release_dir, const char *channel, GError **error)
+{
+	g_autoptr(ProaReleaseAdded) added = g_new0(ProaReleaseAdded, 1);
+	g_autoptr(JsonObject) release = read_release(release_dir, error);
+	g_autoptr(JsonObject) manifest = release ? make_manifest(feed, release_dir, release, error) : NULL;
+	g_autofree char *digest = NULL;
+
+	if (!manifest)
+		return NULL;
+	added->version = g_strdup(json_object_get_string_member(release, "version"));
+	added->architecture = g_strdup(json_object_get_string_member(release, "architecture"));
+	added->tree = g_strdup(proa_json_string_or(release, "tree", NULL));
+	added->channel = g_strdup(channel);
+	added->path = g_strdup_printf("%s/%s/manifest.json", channel, added->version);
+	JsonArray *payloads = json_object_get_array_member(manifest, "payloads");
+	added->payload_size = json_object_get_int_member(json_array_get_object_element(payloads, 0), "size");
+
+	char *text = proa_json_to_text(manifest);
+	g_autoptr(GBytes) bytes = g_bytes_new_take(text, strlen(text));
+	g_autofree char *would_be = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, bytes);
+	const char *known = known_digest(feed, added->path);
+	if (g_strcmp0(known, would_be) == 0)
+		return g_steal_pointer(&added);
+	if (known) {
+		proa_fail(error, PROA_REASON_BAD_STATE,
+			"%s already has version %s with other content: a release never changes, raise the version",
+			channel, added->version);
+		return NULL;
+	}
+	if (!put_manifest(feed, added, bytes, &digest, error))
+		return NULL;
+	json_object_set_object_member(
+		feed->pending, added->path, make_target(added, g_bytes_get_size(bytes), digest));
+	added->news = TRUE;
+	return proa_feed_save_pending(feed, error) ? g_steal_pointer(&added) : NULL;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* trees: the OSTree repository of a feed, from which trees can be compared, browsed and made deltas of. */
+#pragma once
+
+#include "base/reason.h"
+
+/*
+ * Pulls commit @tree from the repository @from into the archive repository @to, making that if needed, and
+ * names it with the ref @ref so that it is kept. NOT_FOUND if @from is no repository or lacks the commit, IO
+ * otherwise.
+ */
+gboolean proa_trees_pull(const char *to, const char *from, const char *tree, const char *ref,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
