@@ -125,8 +125,9 @@ static ProaExit run_add(Call *call, GError **error)
 		return PROA_EXIT_USAGE;
 	}
 	feed = proa_feed_open(call->feed, TRUE, error);
+	/* Pending is saved last: what `publish` finds there is complete, its tree included. */
 	if (!feed || !(added = proa_release_add(feed, call->argv[1], channel, error)) ||
-		!bring_tree(call, feed, added, error))
+		!bring_tree(call, feed, added, error) || !proa_feed_save_pending(feed, error))
 		return PROA_EXIT_FAILED;
 	json_object_set_string_member(result, "version", added->version);
 	json_object_set_string_member(result, "channel", channel);

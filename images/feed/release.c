@@ -292,5 +292,5 @@ ProaReleaseAdded *proa_release_add(
 	json_object_set_object_member(
 		feed->pending, added->path, make_target(added, g_bytes_get_size(bytes), digest));
 	added->news = TRUE;
-	return proa_feed_save_pending(feed, error) ? g_steal_pointer(&added) : NULL;
+	return g_steal_pointer(&added);
 }

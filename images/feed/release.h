@@ -24,10 +24,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaReleaseAdded, proa_release_added_free)
 gboolean proa_release_channel_valid(const char *channel);
 
 /*
- * Adds the release in @release_dir to @feed (opened for writing) as pending. Every file is compared with what
- * release.json says of it first. BAD_MANIFEST if release.json is not one, METADATA_MISMATCH if a file is not
- * the one that it names, BAD_PAYLOAD if the payload is of another root, BAD_STATE if the channel already has
- * this version with other content.
+ * Adds the release in @release_dir to the pending targets of @feed (opened for writing);
+ * proa_feed_save_pending() makes that last. Every file is compared with what release.json says of it first.
+ * BAD_MANIFEST if release.json is not one, METADATA_MISMATCH if a file is not the one that it names,
+ * BAD_PAYLOAD if the payload is of another root, BAD_STATE if the channel already has this version with other
+ * content.
  */
 ProaReleaseAdded *proa_release_add(ProaFeed *feed, const char *release_dir, const char *channel,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;
