@@ -55,15 +55,14 @@ static void set_state(JsonObject *top, const ProaStatusFacts *facts, const ProaS
 	set_release(top, "good", &state->good);
 }
 
-static void set_rejected(JsonObject *top, const ProaPaths *paths, JsonArray *problems)
+JsonArray *proa_status_rejected(const ProaPaths *paths, GError **error)
 {
-	g_autoptr(GError) error = NULL;
-	g_autoptr(GPtrArray) list = proa_rejected_load(paths->state_dir, &error);
-	JsonArray *array = json_array_new();
+	g_autoptr(GPtrArray) list = proa_rejected_load(paths->state_dir, error);
 
 	if (!list)
-		add_problem(problems, "%s", error->message);
-	for (guint i = 0; list && i < list->len; i++) {
+		return NULL;
+	JsonArray *array = json_array_new();
+	for (guint i = 0; i < list->len; i++) {
 		const ProaRejected *entry = g_ptr_array_index(list, i);
 		JsonObject *object = json_object_new();
 		proa_json_set_string(object, "root_hash", entry->root_hash);
@@ -73,7 +72,17 @@ static void set_rejected(JsonObject *top, const ProaPaths *paths, JsonArray *pro
 		json_object_set_int_member(object, "time", entry->time);
 		json_array_add_object_element(array, object);
 	}
-	json_object_set_array_member(top, "rejected", array);
+	return array;
+}
+
+static void set_rejected(JsonObject *top, const ProaPaths *paths, JsonArray *problems)
+{
+	g_autoptr(GError) error = NULL;
+	JsonArray *rejected = proa_status_rejected(paths, &error);
+
+	if (!rejected)
+		add_problem(problems, "%s", error->message);
+	json_object_set_array_member(top, "rejected", rejected ? rejected : json_array_new());
 }
 
 static void set_operation(JsonObject *top, const ProaTransaction *running)

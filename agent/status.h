@@ -20,3 +20,6 @@ typedef struct {
 
 /* Reads the state files and builds the document. Never fails: what cannot be read is told in its "problems". */
 JsonObject *proa_status_build(const ProaStatusFacts *facts);
+
+/* The member "rejected" alone: what rejected.json remembers, newest last. Errors as proa_rejected_load(). */
+JsonArray *proa_status_rejected(const ProaPaths *paths, GError **error) G_GNUC_WARN_UNUSED_RESULT;

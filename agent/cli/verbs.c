@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/cli/verbs.h"
+
+#include "agent/cli/client.h"
+#include "agent/cli/direct.h"
+#include "agent/cli/print.h"
+#include "agent/history.h"
+#include "agent/status.h"
+#include "agent/text.h"
+#include "base/json.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct {
+	const ProaOptions *options;
+	ProaPaths *paths;
+	ProaProgress *progress;
+} Run;
+
+/* --- output ------------------------------------------------------------------------------------------------------- */
+
+static void print_json(JsonObject *object)
+{
+	g_autofree char *text = proa_json_to_text(object);
+
+	fputs(text, stdout);
+}
+
+/* Prints an outcome, well or not, and returns its exit status. */
+static ProaExit print_outcome(const ProaOptions *options, JsonObject *outcome)
+{
+	gboolean ok = proa_json_bool_or(outcome, "ok", FALSE);
+	gint64 status = proa_json_int_or(outcome, "exit", ok ? PROA_EXIT_OK : PROA_EXIT_FAILED);
+
+	if (options->json) {
+		print_json(outcome);
+	} else {
+		g_autofree char *text = ok ? proa_print_done(outcome) : proa_print_not_done(outcome);
+		fputs(text, ok ? stdout : stderr);
+	}
+	return status >= 0 && status <= PROA_EXIT_NOTHING ? (ProaExit)status : PROA_EXIT_FAILED;
+}
+
+static JsonObject *failed(const char *operation, const GError *error)
+{
+	g_autoptr(ProaOutcome) outcome = proa_outcome_new();
+
+	proa_outcome_fail(outcome, error);
+	return proa_outcome_to_json(outcome, operation);
+}
+
+static JsonObject *succeeded(const char *operation, const char *result)
+{
+	g_autoptr(ProaOutcome) outcome = proa_outcome_new();
+
+	outcome->ok = TRUE;
+	g_set_str(&outcome->result, result);
+	return proa_outcome_to_json(outcome, operation);
+}
+
+ProaExit proa_verb_fail(const char *operation, gboolean json, const GError *error)
+{
+	ProaOptions options = { .json = json };
+	g_autoptr(JsonObject) outcome = failed(operation, error);
+
+	return print_outcome(&options, outcome);
+}
+
+static ProaProgressStyle progress_style(const ProaOptions *options)
+{
+	if (options->json)
+		return PROA_PROGRESS_JSON;
+	return isatty(STDERR_FILENO) && g_strcmp0(g_getenv("TERM"), "dumb") != 0 ? PROA_PROGRESS_TERMINAL
+										  : PROA_PROGRESS_LINES;
+}
+
+/* --- proad, or without it ----------------------------------------------------------------------------------------- */
+
+static gboolean is_absence(const GError *error)
+{
+	return error && proa_reason_of(error) == PROA_REASON_NO_AGENT;
+}
+
+static void say_without_agent(const Run *run, const GError *error, const char *instead)
+{
+	g_autofree char *safe = proa_text_safe(error->message);
+	g_autofree char *text = g_strdup_printf("proa: %s; %s", safe, instead);
+
+	proa_progress_say(run->progress, text);
+}
+
+static JsonObject *get_status(const Run *run)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaClient) client = proa_client_open(&error);
+	JsonObject *status = client ? proa_client_status(client, &error) : NULL;
+
+	return status ? status : proa_direct_status(run->paths);
+}
+
+/* Runs an operation to its end; the outcome is never NULL. */
+static JsonObject *operate(const Run *run, ProaOperation operation)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaClient) client = proa_client_open(&error);
+	const char *version = run->options->to;
+	JsonObject *outcome = NULL;
+	gboolean started = FALSE;
+
+	if (client)
+		outcome = proa_client_operate(client, operation, version, run->progress, &started, &error);
+	if (!outcome && !started && is_absence(error) && geteuid() == 0) {
+		say_without_agent(run, error,
+			operation == PROA_OPERATION_ROLLBACK ? "running proa-bootd directly"
+							     : "running proa-install directly");
+		g_clear_error(&error);
+		outcome = proa_direct_operate(run->paths, operation, version, run->progress, &error);
+	}
+	proa_progress_end(run->progress);
+	return outcome ? outcome : failed(proa_operation_to_string(operation), error);
+}
+
+static JsonObject *reboot(const Run *run)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaClient) client = proa_client_open(&error);
+	gboolean done = client && proa_client_call(client, "Reboot", NULL, &error);
+
+	if (!done && is_absence(error) && geteuid() == 0) {
+		say_without_agent(run, error, "asking systemd directly");
+		g_clear_error(&error);
+		done = proa_direct_reboot(run->paths, &error);
+	}
+	return done ? succeeded("reboot", "rebooting") : failed("reboot", error);
+}
+
+/* --- verbs -------------------------------------------------------------------------------------------------------- */
+
+static ProaExit verb_status(const Run *run)
+{
+	g_autoptr(JsonObject) status = get_status(run);
+
+	if (run->options->json) {
+		print_json(status);
+	} else {
+		g_autofree char *text = proa_print_status(status, g_get_real_time() / G_USEC_PER_SEC);
+		fputs(text, stdout);
+	}
+	return PROA_EXIT_OK;
+}
+
+static gboolean is_staged(const Run *run)
+{
+	g_autoptr(JsonObject) status = get_status(run);
+
+	return strcmp(proa_json_string_or(status, "state", ""), "staged") == 0;
+}
+
+/* Whether an operation leads to the reboot that was asked for with it. */
+static gboolean leads_to_reboot(const Run *run, JsonObject *outcome)
+{
+	if (!run->options->reboot)
+		return FALSE;
+	if (proa_json_bool_or(outcome, "ok", FALSE))
+		return TRUE;
+	/* Nothing newer than what is staged already: the reboot is what was still missing. */
+	return run->options->verb == PROA_VERB_UPDATE &&
+	       strcmp(proa_json_string_or(outcome, "reason", ""), "no-update") == 0 && is_staged(run);
+}
+
+static ProaExit operate_and_reboot(const Run *run, ProaOperation operation)
+{
+	g_autoptr(JsonObject) outcome = operate(run, operation);
+
+	if (!leads_to_reboot(run, outcome))
+		return print_outcome(run->options, outcome);
+	if (!run->options->json)
+		print_outcome(run->options, outcome);
+	g_autoptr(JsonObject) rebooted = reboot(run);
+	if (!run->options->json || !proa_json_bool_or(rebooted, "ok", FALSE))
+		return print_outcome(run->options, rebooted);
+	/* One object: what was done, and that the reboot is under way. */
+	json_object_set_boolean_member(outcome, "rebooting", TRUE);
+	print_json(outcome);
+	return PROA_EXIT_OK;
+}
+
+static ProaExit verb_update(const Run *run)
+{
+	if (!run->options->no_wait)
+		return operate_and_reboot(run, PROA_OPERATION_UPDATE);
+
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaClient) client = proa_client_open(&error);
+	const char *version = run->options->to ? run->options->to : "";
+	gboolean started = client && proa_client_call(client, "Update", version, &error);
+	g_autoptr(JsonObject) outcome = started ? succeeded("update", "started") : failed("update", error);
+	return print_outcome(run->options, outcome);
+}
+
+static ProaExit verb_reboot(const Run *run)
+{
+	g_autoptr(JsonObject) outcome = reboot(run);
+
+	return print_outcome(run->options, outcome);
+}
+
+static ProaExit verb_history(const Run *run)
+{
+	const ProaOptions *options = run->options;
+	g_autoptr(GError) error = NULL;
+	g_autoptr(JsonArray) entries = options->rejected
+					       ? proa_status_rejected(run->paths, &error)
+					       : proa_history_load(run->paths->state_dir, options->count, &error);
+
+	if (!entries)
+		return proa_verb_fail("history", options->json, error);
+	if (options->json) {
+		g_autoptr(JsonObject) object = json_object_new();
+		json_object_set_array_member(
+			object, options->rejected ? "rejected" : "history", json_array_ref(entries));
+		print_json(object);
+		return PROA_EXIT_OK;
+	}
+	g_autofree char *text = options->rejected ? proa_print_rejected(entries) : proa_print_history(entries);
+	fputs(*text ? text : options->rejected ? "nothing was rejected\n" : "nothing has happened yet\n", stdout);
+	return PROA_EXIT_OK;
+}
+
+ProaExit proa_verb_run(const ProaOptions *options)
+{
+	g_autoptr(ProaPaths) paths = proa_paths_new(options->root, options->libexec);
+	g_autoptr(ProaProgress) progress = proa_progress_new(stderr, progress_style(options));
+	Run run = { options, paths, progress };
+
+	switch (options->verb) {
+	case PROA_VERB_STATUS:
+		return verb_status(&run);
+	case PROA_VERB_CHECK:
+		return operate_and_reboot(&run, PROA_OPERATION_CHECK);
+	case PROA_VERB_UPDATE:
+		return verb_update(&run);
+	case PROA_VERB_ROLLBACK:
+		return operate_and_reboot(&run, PROA_OPERATION_ROLLBACK);
+	case PROA_VERB_REBOOT:
+		return verb_reboot(&run);
+	case PROA_VERB_HISTORY:
+		return verb_history(&run);
+	default:
+		return PROA_EXIT_USAGE;
+	}
+}
