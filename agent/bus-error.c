@@ -40,8 +40,8 @@ int proa_bus_error_set(sd_bus_error *bus_error, const GError *error)
 gboolean proa_bus_error_is_absence(const sd_bus_error *bus_error)
 {
 	static const char *const absent[] = { SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
-		SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT, SD_BUS_ERROR_DISCONNECTED, SD_BUS_ERROR_NO_SERVER,
-		"org.freedesktop.DBus.Error.TimedOut", NULL };
+		SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT, SD_BUS_ERROR_DISCONNECTED,
+		SD_BUS_ERROR_NO_SERVER, "org.freedesktop.DBus.Error.TimedOut", NULL };
 
 	if (!bus_error->name)
 		return FALSE;

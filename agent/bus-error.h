@@ -21,10 +21,11 @@ ProaReason proa_bus_error_reason(const char *name);
 int proa_bus_error_set(sd_bus_error *bus_error, const GError *error);
 
 /*
- * Whether a D-Bus error means that there is no agent at all (no such name, it did not start, it went away), rather than an
- * answer of the agent or of the bus's policy.
+ * Whether a D-Bus error means that there is no agent at all (no such name, it did not start, it went away),
+ * rather than an answer of the agent or of the bus's policy.
  */
 gboolean proa_bus_error_is_absence(const sd_bus_error *bus_error);
 
-/* Turns the error of a call to the agent into a GError: its reason, PERMISSION, NO_AGENT or INTERNAL. Returns FALSE. */
+/* Turns the error of a call to the agent into a GError: its reason, PERMISSION, NO_AGENT or INTERNAL. Returns
+ * FALSE. */
 gboolean proa_bus_error_propagate(GError **error, const sd_bus_error *bus_error, int r);

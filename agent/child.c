@@ -22,7 +22,8 @@ struct ProaChild {
 	pid_t pid; /* 0: reaped */
 	int output_fd, error_fd;
 	sd_event_source *output, *errors, *exit, *limit, *grace;
-	GString *last_words; /* the line of standard error being written, then kept until the next one begins */
+	GString *last_words; /* the line of standard error being written, then kept until the next one begins
+			      */
 	gboolean line_ended;
 	const ProaChildWatcher *watcher;
 	gpointer data;
@@ -42,8 +43,8 @@ G_NORETURN static void become_child(const char *const *argv, int output, int err
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	/* The parent may have died before the line above. */
-	if (getppid() != parent || null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
-		dup2(errors, STDERR_FILENO) < 0)
+	if (getppid() != parent || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+		dup2(output, STDOUT_FILENO) < 0 || dup2(errors, STDERR_FILENO) < 0)
 		_exit(127);
 	if (close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
 		_exit(127);
@@ -151,9 +152,11 @@ static gboolean watch(ProaChild *child, guint time_limit, GError **error)
 	int r = sd_event_add_io(child->event, &child->output, child->output_fd, EPOLLIN, on_readable, child);
 
 	if (r >= 0)
-		r = sd_event_add_io(child->event, &child->errors, child->error_fd, EPOLLIN, on_readable, child);
+		r = sd_event_add_io(
+			child->event, &child->errors, child->error_fd, EPOLLIN, on_readable, child);
 	if (r >= 0)
-		r = sd_event_add_child(child->event, &child->exit, child->pid, WEXITED, on_exit_of_child, child);
+		r = sd_event_add_child(
+			child->event, &child->exit, child->pid, WEXITED, on_exit_of_child, child);
 	if (r >= 0 && time_limit > 0)
 		r = sd_event_add_time_relative(child->event, &child->limit, CLOCK_MONOTONIC,
 			(uint64_t)time_limit * G_USEC_PER_SEC, 0, on_time_limit, child);
@@ -191,12 +194,12 @@ static gboolean launch(ProaChild *child, const char *const *argv, GError **error
 	return TRUE;
 }
 
-ProaChild *proa_child_start(sd_event *event, const char *const *argv, guint time_limit, const ProaChildWatcher *watcher,
-	gpointer data, GError **error)
+ProaChild *proa_child_start(sd_event *event, const char *const *argv, guint time_limit,
+	const ProaChildWatcher *watcher, gpointer data, GError **error)
 {
 	if (access(argv[0], X_OK) < 0) {
-		proa_fail_errno(error, errno == ENOENT ? PROA_REASON_NOT_FOUND : PROA_REASON_PERMISSION, errno,
-			"starting %s", argv[0]);
+		proa_fail_errno(error, errno == ENOENT ? PROA_REASON_NOT_FOUND : PROA_REASON_PERMISSION,
+			errno, "starting %s", argv[0]);
 		return NULL;
 	}
 

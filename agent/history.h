@@ -10,7 +10,7 @@
 #define PROA_HISTORY_MAX_SIZE (2 * 1024 * 1024)
 
 /*
- * The newest @count entries (0: all) of @dir/history.jsonl, oldest first; a missing file gives none. A line that cannot be read
- * (half of one after a power cut) is left out.
+ * The newest @count entries (0: all) of @dir/history.jsonl, oldest first; a missing file gives none. A line
+ * that cannot be read (half of one after a power cut) is left out.
  */
 JsonArray *proa_history_load(const char *dir, guint count, GError **error) G_GNUC_WARN_UNUSED_RESULT;

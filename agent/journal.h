@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * journal: messages of proad with fields, so that a machine finds what a human reads: PROA_REASON=, PROA_VERSION=,
- * PROA_OPERATION= and MESSAGE_ID=. Where there is no journal they go to standard error.
+ * journal: messages of proad with fields, so that a machine finds what a human reads: PROA_REASON=,
+ * PROA_VERSION=, PROA_OPERATION= and MESSAGE_ID=. Where there is no journal they go to standard error.
  */
 #pragma once
 
@@ -19,8 +19,8 @@
 #define PROA_MESSAGE_CONFIG SD_ID128_MAKE(f1, c9, af, 84, 14, ae, 4c, ad, ba, cb, 42, 7a, 4f, 9f, c6, c9)
 
 typedef struct {
-	sd_id128_t id;	       /* SD_ID128_NULL: none */
-	int priority;	       /* LOG_NOTICE and so on */
+	sd_id128_t id;         /* SD_ID128_NULL: none */
+	int priority;          /* LOG_NOTICE and so on */
 	const char *operation; /* the rest may be NULL */
 	const char *reason;
 	const char *version;

@@ -2,8 +2,8 @@
 /*
  * jsonl: a reader of JSON Lines that come in pieces from a pipe.
  *
- * The writer is another process that handles bytes from the network, so nothing is taken for granted: a line has a cap, a
- * line that is no JSON object is dropped and counted, and memory stays bounded whatever is sent.
+ * The writer is another process that handles bytes from the network, so nothing is taken for granted: a line
+ * has a cap, a line that is no JSON object is dropped and counted, and memory stays bounded whatever is sent.
  */
 #pragma once
 
@@ -27,5 +27,6 @@ void proa_jsonl_feed(ProaJsonl *jsonl, const char *bytes, gsize size);
 /* The end of the input: a last line without a newline counts as a line. */
 void proa_jsonl_end(ProaJsonl *jsonl);
 
-/* How many lines were dropped: too long, not JSON, not an object. Empty lines are neither taken nor counted. */
+/* How many lines were dropped: too long, not JSON, not an object. Empty lines are neither taken nor counted.
+ */
 guint proa_jsonl_dropped(const ProaJsonl *jsonl);

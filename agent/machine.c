@@ -19,7 +19,8 @@ static ProaAct refuse(ProaReason reason, ProaReason *ret_reason)
 	return PROA_ACT_REFUSE;
 }
 
-/* A child is at work: a second one is refused, timers wait for their next turn, a reboot is the operator's right. */
+/* A child is at work: a second one is refused, timers wait for their next turn, a reboot is the operator's
+ * right. */
 static ProaAct decide_busy(ProaEvent event, ProaReason *ret_reason)
 {
 	switch (event) {
@@ -40,7 +41,7 @@ static ProaAct decide_free(const ProaFacts *facts, ProaEvent event, ProaReason *
 {
 	switch (event) {
 	case PROA_EVENT_TIMER:
-		return facts->automatic == PROA_AUTOMATIC_YES	       ? PROA_ACT_INSTALL
+		return facts->automatic == PROA_AUTOMATIC_YES          ? PROA_ACT_INSTALL
 		       : facts->automatic == PROA_AUTOMATIC_CHECK_ONLY ? PROA_ACT_CHECK
 								       : PROA_ACT_NOTHING;
 	case PROA_EVENT_CHECK:
@@ -74,7 +75,8 @@ ProaAct proa_machine_decide(const ProaFacts *facts, ProaEvent event, ProaReason 
 			return facts->reboot_automatic ? PROA_ACT_REBOOT : PROA_ACT_NOTHING;
 		return decide_free(facts, event, ret_reason);
 	case PROA_STATE_TRIAL:
-		/* The other slot holds the way back: it is not written until the running release is blessed. */
+		/* The other slot holds the way back: it is not written until the running release is blessed.
+		 */
 		if (event == PROA_EVENT_TIMER)
 			return PROA_ACT_NOTHING;
 		if (event == PROA_EVENT_UPDATE)

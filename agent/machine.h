@@ -2,9 +2,9 @@
 /*
  * machine: the state machine of the agent (docs/architecture.md): in a state, on an event, what is done.
  *
- * The states are those of base/state.h. proa-install moves the node to staging and staged, proa-bootd to trial, good and
- * fallen-back: they see it happen. The agent reads the state and decides what to start; it changes the state only where a
- * transaction died without cleaning up after itself.
+ * The states are those of base/state.h. proa-install moves the node to staging and staged, proa-bootd to
+ * trial, good and fallen-back: they see it happen. The agent reads the state and decides what to start; it
+ * changes the state only where a transaction died without cleaning up after itself.
  *
  *            timer, check, update            done                 reboot            healthy
  *   idle ----------------------> staging ----------> staged ------------> trial -----------> good
@@ -34,7 +34,7 @@ typedef enum {
 typedef enum {
 	PROA_ACT_NOTHING,
 	PROA_ACT_REFUSE,
-	PROA_ACT_CHECK,	   /* start proa-install --check */
+	PROA_ACT_CHECK,    /* start proa-install --check */
 	PROA_ACT_INSTALL,  /* start proa-install */
 	PROA_ACT_ROLLBACK, /* start proa-bootd rollback */
 	PROA_ACT_REBOOT,
@@ -61,11 +61,12 @@ typedef struct {
 /* What to do on @event. With PROA_ACT_REFUSE, *@ret_reason says why; otherwise it is untouched. */
 ProaAct proa_machine_decide(const ProaFacts *facts, ProaEvent event, ProaReason *ret_reason);
 
-/* The state of a node on which no transaction is under way any more and nothing is staged: good if the booted release is blessed. */
+/* The state of a node on which no transaction is under way any more and nothing is staged: good if the booted
+ * release is blessed. */
 ProaStateKind proa_machine_rest(const ProaState *state);
 
 /*
- * The state that the node is in, given what state.json says and whether a transaction is under way: the file says
- * staging only as long as someone stages.
+ * The state that the node is in, given what state.json says and whether a transaction is under way: the file
+ * says staging only as long as someone stages.
  */
 ProaStateKind proa_machine_view(const ProaState *state, gboolean staging);

@@ -125,15 +125,17 @@ static char *last_seen(const ProaOutcome *outcome, const char *last_words)
 {
 	g_autofree char *words = proa_text_safe(last_words);
 
-	return g_strdup_printf("%s%s%s%s", outcome->phase ? " in phase " : "", outcome->phase ? outcome->phase : "",
-		*words ? "; its last words: " : "", words);
+	return g_strdup_printf("%s%s%s%s", outcome->phase ? " in phase " : "",
+		outcome->phase ? outcome->phase : "", *words ? "; its last words: " : "", words);
 }
 
 void proa_outcome_close(ProaOutcome *outcome, ProaExpect expect, const char *program, int code, int status,
 	gboolean cancelled, const char *last_words)
 {
-	/* "done" stands even if the child was killed right after it: the rename that arms had happened by then. */
-	outcome->ok = outcome->has_done || (expect == PROA_EXPECT_OFFER && outcome->has_offer && !outcome->has_error);
+	/* "done" stands even if the child was killed right after it: the rename that arms had happened by
+	 * then. */
+	outcome->ok = outcome->has_done ||
+		      (expect == PROA_EXPECT_OFFER && outcome->has_offer && !outcome->has_error);
 	if (outcome->ok || outcome->has_error)
 		return;
 

@@ -2,8 +2,9 @@
 /*
  * outcome: what a child said, line by line, folded into one answer.
  *
- * The lines are those of docs/architecture.md, "Programs: how they speak with each other". Whatever a child does (says
- * nothing, lies about numbers, dies), proa_outcome_close() leaves an answer: ok, or a reason with a message.
+ * The lines are those of docs/architecture.md, "Programs: how they speak with each other". Whatever a child
+ * does (says nothing, lies about numbers, dies), proa_outcome_close() leaves an answer: ok, or a reason with
+ * a message.
  */
 #pragma once
 
@@ -28,13 +29,13 @@ typedef enum {
 } ProaChange;
 
 typedef struct {
-	char *phase;	     /* a word such as "fetch"; NULL: none yet */
+	char *phase;         /* a word such as "fetch"; NULL: none yet */
 	guint64 done, total; /* bytes of this phase; done is never over total; 0 and 0: not known */
 
 	gboolean has_offer, has_done, has_error;
 	char *version, *root_hash; /* of the offer, then of what was done; NULL: not said */
-	char *slot, *result;	   /* of what was done; NULL: not said */
-	guint64 bytes;		   /* to download, as offered */
+	char *slot, *result;       /* of what was done; NULL: not said */
+	guint64 bytes;             /* to download, as offered */
 
 	/* Settled by proa_outcome_close(). */
 	gboolean ok;
@@ -50,9 +51,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaOutcome, proa_outcome_free)
 ProaChange proa_outcome_take(ProaOutcome *outcome, JsonObject *line);
 
 /*
- * The child named @program ended: @code and @status are si_code and si_status of waitid(2). @cancelled: we told it to stop.
- * @last_words is the last line of its standard error, or NULL. A child that said how it ended is believed; one that
- * ended without a word gets CANCELLED or INTERNAL and a message that tells what is known.
+ * The child named @program ended: @code and @status are si_code and si_status of waitid(2). @cancelled: we
+ * told it to stop.
+ * @last_words is the last line of its standard error, or NULL. A child that said how it ended is believed;
+ * one that ended without a word gets CANCELLED or INTERNAL and a message that tells what is known.
  */
 void proa_outcome_close(ProaOutcome *outcome, ProaExpect expect, const char *program, int code, int status,
 	gboolean cancelled, const char *last_words);
@@ -61,8 +63,8 @@ void proa_outcome_close(ProaOutcome *outcome, ProaExpect expect, const char *pro
 void proa_outcome_fail(ProaOutcome *outcome, const GError *error);
 
 /*
- * The answer as JSON: {"ok":true,"operation":..., "result", "version", "root_hash", "slot", "bytes" as far as said,
- * "exit":0} or {"ok":false,"operation":...,"reason":...,"message":...,"hint":...,"exit":N}.
+ * The answer as JSON: {"ok":true,"operation":..., "result", "version", "root_hash", "slot", "bytes" as far as
+ * said, "exit":0} or {"ok":false,"operation":...,"reason":...,"message":...,"hint":...,"exit":N}.
  */
 JsonObject *proa_outcome_to_json(const ProaOutcome *outcome, const char *operation);
 

@@ -14,7 +14,8 @@ ProaPaths *proa_paths_new(const char *root, const char *libexec)
 
 	/* Children may run elsewhere: a relative root would then mean another directory. */
 	paths->root = root && *root ? g_canonicalize_filename(root, NULL) : g_strdup("");
-	paths->libexec = libexec && *libexec ? g_canonicalize_filename(libexec, NULL) : g_strdup(PROA_LIBEXEC_DIR);
+	paths->libexec =
+		libexec && *libexec ? g_canonicalize_filename(libexec, NULL) : g_strdup(PROA_LIBEXEC_DIR);
 	paths->state_dir = g_strconcat(paths->root, PROA_STATE_DIR, NULL);
 	paths->lock = g_strconcat(paths->root, "/run/proa/install.lock", NULL);
 	return paths;
@@ -54,6 +55,7 @@ gboolean proa_paths_install_running(const ProaPaths *paths)
 
 	if (fd < 0)
 		return FALSE;
-	/* A shared lock, let go at once: two who ask at the same time do not mistake each other for a transaction. */
+	/* A shared lock, let go at once: two who ask at the same time do not mistake each other for a
+	 * transaction. */
 	return flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }

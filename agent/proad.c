@@ -11,12 +11,16 @@
 
 static void on_ready(ProaService *service, gpointer data)
 {
-	ProaNode *node = proa_service_node(service);
-	ProaMessage message = { .id = PROA_MESSAGE_STARTED, .priority = LOG_INFO, .version = proa_node_version(node) };
+	ProaAgent *agent = proa_service_agent(service);
+	ProaMessage message = {
+		.id = PROA_MESSAGE_STARTED, .priority = LOG_INFO, .version = proa_agent_version(agent)
+	};
 
 	sd_notify(0, "READY=1\nSTATUS=Idle until a timer or a call");
-	proa_journal(&message, "release %s on %s, state %s", *proa_node_version(node) ? proa_node_version(node) : "unknown",
-		*proa_node_slot(node) ? proa_node_slot(node) : "an unknown slot", proa_node_state(node));
+	proa_journal(&message, "release %s on %s, state %s",
+		*proa_agent_version(agent) ? proa_agent_version(agent) : "unknown",
+		*proa_agent_slot(agent) ? proa_agent_slot(agent) : "an unknown slot",
+		proa_agent_state(agent));
 }
 
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
@@ -28,7 +32,7 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
 {
-	proa_node_reload(proa_service_node(data));
+	proa_agent_reload(proa_service_agent(data));
 	return 0;
 }
 
@@ -92,8 +96,10 @@ int main(int argc, char **argv)
 	g_autofree char *root = NULL, *libexec = NULL;
 	gboolean version = FALSE;
 	const GOptionEntry entries[] = {
-		{ "root", 0, 0, G_OPTION_ARG_FILENAME, &root, "Configuration and state below DIR (for tests)", "DIR" },
-		{ "libexec", 0, 0, G_OPTION_ARG_FILENAME, &libexec, "Where proa-install and proa-bootd are", "DIR" },
+		{ "root", 0, 0, G_OPTION_ARG_FILENAME, &root, "Configuration and state below DIR (for tests)",
+			"DIR" },
+		{ "libexec", 0, 0, G_OPTION_ARG_FILENAME, &libexec, "Where proa-install and proa-bootd are",
+			"DIR" },
 		{ "version", 0, 0, G_OPTION_ARG_NONE, &version, "Print the version and end", NULL },
 		{ NULL },
 	};
@@ -121,7 +127,8 @@ int main(int argc, char **argv)
 	g_autoptr(ProaPaths) paths = proa_paths_new(root, libexec);
 	int r = run(paths, &error);
 	if (error) {
-		ProaMessage message = { .priority = LOG_ERR, .reason = proa_reason_to_string(proa_reason_of(error)) };
+		ProaMessage message = { .priority = LOG_ERR,
+			.reason = proa_reason_to_string(proa_reason_of(error)) };
 		proa_journal(&message, "%s", error->message);
 		return proa_reason_exit(proa_reason_of(error));
 	}

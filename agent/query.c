@@ -40,7 +40,8 @@ static JsonObject *judge(ProaQuery *query, int code, int status, const char *las
 		proa_json_parse(query->text->str, query->text->len, "the answer", PROA_REASON_INTERNAL, NULL);
 	if (object && strcmp(proa_json_string_or(object, "event", ""), "error") == 0) {
 		ProaReason reason = proa_reason_from_string(proa_json_string_or(object, "reason", NULL));
-		g_autofree char *message = proa_text_safe(proa_json_string_or(object, "message", "no message"));
+		g_autofree char *message =
+			proa_text_safe(proa_json_string_or(object, "message", "no message"));
 		proa_fail(error, reason < PROA_REASON_MAX ? reason : PROA_REASON_INTERNAL, "%s", message);
 		return NULL;
 	}
@@ -63,8 +64,8 @@ static void on_ended(int code, int status, const char *last_words, gpointer data
 
 static const ProaChildWatcher child_watcher = { on_output, on_ended };
 
-ProaQuery *proa_query_start(sd_event *event, const ProaPaths *paths, ProaQueryAnswer answer, gpointer data,
-	GError **error)
+ProaQuery *proa_query_start(
+	sd_event *event, const ProaPaths *paths, ProaQueryAnswer answer, gpointer data, GError **error)
 {
 	g_auto(GStrv) argv = proa_paths_command(paths, "proa-bootd", "status", NULL);
 	g_autoptr(ProaQuery) query = g_new0(ProaQuery, 1);

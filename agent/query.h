@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* query: asks `proa-bootd status` what is booted, what is in the other slot and what the firmware boots next. */
+/* query: asks `proa-bootd status` what is booted, what is in the other slot and what the firmware boots next.
+ */
 #pragma once
 
 #include "agent/paths.h"
@@ -14,7 +15,8 @@
 typedef struct ProaQuery ProaQuery;
 
 /*
- * The answer: @status is proa-bootd's object (owned by the query), or NULL with @error. The query may be freed in here.
+ * The answer: @status is proa-bootd's object (owned by the query), or NULL with @error. The query may be
+ * freed in here.
  */
 typedef void (*ProaQueryAnswer)(JsonObject *status, const GError *error, gpointer data);
 

@@ -15,8 +15,8 @@ static int call(sd_bus *bus, sd_bus_message *message, sd_bus_error *bus_error)
 static int ask_logind(sd_bus *bus, sd_bus_error *bus_error)
 {
 	sd_bus_message *message = NULL;
-	int r = sd_bus_message_new_method_call(bus, &message, "org.freedesktop.login1", "/org/freedesktop/login1",
-		"org.freedesktop.login1.Manager", "Reboot");
+	int r = sd_bus_message_new_method_call(bus, &message, "org.freedesktop.login1",
+		"/org/freedesktop/login1", "org.freedesktop.login1.Manager", "Reboot");
 
 	if (r >= 0)
 		r = sd_bus_message_append(message, "b", 0);
@@ -26,8 +26,8 @@ static int ask_logind(sd_bus *bus, sd_bus_error *bus_error)
 static int ask_systemd(sd_bus *bus, sd_bus_error *bus_error)
 {
 	sd_bus_message *message = NULL;
-	int r = sd_bus_message_new_method_call(bus, &message, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-		"org.freedesktop.systemd1.Manager", "StartUnit");
+	int r = sd_bus_message_new_method_call(bus, &message, "org.freedesktop.systemd1",
+		"/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "StartUnit");
 
 	if (r >= 0)
 		r = sd_bus_message_append(message, "ss", "reboot.target", "replace-irreversibly");
@@ -43,7 +43,8 @@ gboolean proa_reboot(sd_bus *bus, GError **error)
 		r = ask_systemd(bus, &systemd);
 	if (r < 0)
 		proa_fail(error, PROA_REASON_INTERNAL, "nobody takes the reboot: logind: %s; systemd: %s",
-			logind.message ? logind.message : "no answer", systemd.message ? systemd.message : "no answer");
+			logind.message ? logind.message : "no answer",
+			systemd.message ? systemd.message : "no answer");
 	sd_bus_error_free(&logind);
 	sd_bus_error_free(&systemd);
 	return r >= 0;

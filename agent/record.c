@@ -24,7 +24,8 @@ gboolean proa_record_check(const ProaPaths *paths, const ProaOutcome *outcome, G
 
 	/* A payload that fails after the offer was a good check; the failure is in the history. */
 	gboolean answered = outcome->ok || outcome->has_offer;
-	Check check = { answered ? "ok" : proa_reason_to_string(outcome->reason), answered ? outcome->version : NULL };
+	Check check = { answered ? "ok" : proa_reason_to_string(outcome->reason),
+		answered ? outcome->version : NULL };
 	return proa_state_update(paths->state_dir, write_check, &check, error);
 }
 

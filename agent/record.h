@@ -6,16 +6,16 @@
 #include "agent/transaction.h"
 
 /*
- * Records in state.json when and how a check ended (an update checks too). A check that ended well is "ok", with the
- * version offered. CANCELLED and BUSY are no checks and are not recorded.
+ * Records in state.json when and how a check ended (an update checks too). A check that ended well is "ok",
+ * with the version offered. CANCELLED and BUSY are no checks and are not recorded.
  */
-gboolean proa_record_check(const ProaPaths *paths, const ProaOutcome *outcome, GError **error)
-	G_GNUC_WARN_UNUSED_RESULT;
+gboolean proa_record_check(
+	const ProaPaths *paths, const ProaOutcome *outcome, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * If state.json says staging though no proa-install holds the lock, the one that wrote so died: puts the state back to
- * what runs, and tells the history. Nothing is armed then: arming is the transaction's last step.
- * Sets *@ret_healed (may be NULL).
+ * If state.json says staging though no proa-install holds the lock, the one that wrote so died: puts the
+ * state back to what runs, and tells the history. Nothing is armed then: arming is the transaction's last
+ * step. Sets *@ret_healed (may be NULL).
  */
-gboolean proa_record_interrupted(const ProaPaths *paths, gboolean *ret_healed, GError **error)
-	G_GNUC_WARN_UNUSED_RESULT;
+gboolean proa_record_interrupted(
+	const ProaPaths *paths, gboolean *ret_healed, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* schedule: when the next check and the next automatic reboot are. Pure arithmetic: the clock and the dice come in. */
+/* schedule: when the next check and the next automatic reboot are. Pure arithmetic: the clock and the dice
+ * come in. */
 #pragma once
 
 #include <glib.h>
 
-/* After its start the agent waits at least this long with a check that is overdue: the network comes up. Seconds. */
+/* After its start the agent waits at least this long with a check that is overdue: the network comes up.
+ * Seconds. */
 #define PROA_SCHEDULE_SETTLE 30
 
 /*
- * Seconds from @now until the next check. @last_check is when the last one was (0: never; one in the future means that the
- * clock went back, and counts as overdue), @interval is [update] check_interval. An overdue check comes after
- * PROA_SCHEDULE_SETTLE. To that comes a delay of 0 to @jitter seconds, drawn by @random (any 32 bits, new ones at each
- * call), so that the nodes of a fleet that start together do not ask together.
+ * Seconds from @now until the next check. @last_check is when the last one was (0: never; one in the future
+ * means that the clock went back, and counts as overdue), @interval is [update] check_interval. An overdue
+ * check comes after PROA_SCHEDULE_SETTLE. To that comes a delay of 0 to @jitter seconds, drawn by @random
+ * (any 32 bits, new ones at each call), so that the nodes of a fleet that start together do not ask together.
  */
 gint64 proa_schedule_check(gint64 now, gint64 last_check, gint64 interval, gint64 jitter, guint32 random);
 
@@ -20,7 +22,8 @@ typedef struct {
 	int start, end;
 } ProaWindow;
 
-/* Reads "22:30-04:00". FALSE, *@ret_window untouched, for anything else, and for an empty window (start equal to end). */
+/* Reads "22:30-04:00". FALSE, *@ret_window untouched, for anything else, and for an empty window (start equal
+ * to end). */
 gboolean proa_window_parse(const char *text, ProaWindow *ret_window);
 
 /* Seconds until the window is open, at @second_of_day after local midnight; 0 while it is open. */

@@ -12,16 +12,18 @@ struct ProaService {
 	sd_bus *bus;
 	sd_event *event;
 	sd_bus_slot *object;
-	ProaNode *node;
+	ProaAgent *agent;
 	sd_bus_message *rollback_call; /* waits for the end of the rollback; NULL: none */
 	gboolean started, stopping;
 	ProaServiceReady ready;
 	gpointer ready_data;
 };
 
-/* --- who may ------------------------------------------------------------------------------------------------------ */
+/* --- who may
+ * ------------------------------------------------------------------------------------------------------ */
 
-/* The user who calls. The bus's policy lets root alone through; this holds where the policy is missing or was loosened. */
+/* The user who calls. The bus's policy lets root alone through; this holds where the policy is missing or was
+ * loosened. */
 static int check_caller(sd_bus_message *call, uid_t *ret_uid, sd_bus_error *bus_error)
 {
 	sd_bus_creds *creds = NULL;
@@ -40,7 +42,8 @@ static int check_caller(sd_bus_message *call, uid_t *ret_uid, sd_bus_error *bus_
 	return proa_bus_error_set(bus_error, error);
 }
 
-/* --- methods ------------------------------------------------------------------------------------------------------ */
+/* --- methods
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void answer_status(JsonObject *status, gpointer data)
 {
@@ -57,7 +60,7 @@ static int method_status(sd_bus_message *call, void *data, sd_bus_error *bus_err
 	ProaService *service = data;
 	g_autoptr(GError) error = NULL;
 
-	if (!proa_node_status(service->node, answer_status, sd_bus_message_ref(call), &error)) {
+	if (!proa_agent_status(service->agent, answer_status, sd_bus_message_ref(call), &error)) {
 		sd_bus_message_unref(call);
 		return proa_bus_error_set(bus_error, error);
 	}
@@ -76,7 +79,7 @@ static int method_check(sd_bus_message *call, void *data, sd_bus_error *bus_erro
 	uid_t uid;
 	int r = check_caller(call, &uid, bus_error);
 
-	return r < 0 ? r : reply(call, proa_node_check(service->node, &error), error, bus_error);
+	return r < 0 ? r : reply(call, proa_agent_check(service->agent, &error), error, bus_error);
 }
 
 static int method_update(sd_bus_message *call, void *data, sd_bus_error *bus_error)
@@ -89,7 +92,7 @@ static int method_update(sd_bus_message *call, void *data, sd_bus_error *bus_err
 
 	if (r >= 0)
 		r = sd_bus_message_read(call, "s", &version);
-	return r < 0 ? r : reply(call, proa_node_update(service->node, version, &error), error, bus_error);
+	return r < 0 ? r : reply(call, proa_agent_update(service->agent, version, &error), error, bus_error);
 }
 
 /* Answered when the entries are renamed, not before: whoever gets the reply may pull the plug. */
@@ -105,7 +108,7 @@ static int method_rollback(sd_bus_message *call, void *data, sd_bus_error *bus_e
 		r = sd_bus_message_read(call, "s", &version);
 	if (r < 0)
 		return r;
-	if (!proa_node_rollback(service->node, version, &error))
+	if (!proa_agent_rollback(service->agent, version, &error))
 		return proa_bus_error_set(bus_error, error);
 	service->rollback_call = sd_bus_message_ref(call);
 	return 1;
@@ -121,7 +124,7 @@ static int method_reboot(sd_bus_message *call, void *data, sd_bus_error *bus_err
 	if (r < 0)
 		return r;
 	g_autofree char *who = g_strdup_printf("asked for by uid %u", uid);
-	return reply(call, proa_node_reboot(service->node, who, &error), error, bus_error);
+	return reply(call, proa_agent_reboot(service->agent, who, &error), error, bus_error);
 }
 
 static int method_cancel(sd_bus_message *call, void *data, sd_bus_error *bus_error)
@@ -131,30 +134,31 @@ static int method_cancel(sd_bus_message *call, void *data, sd_bus_error *bus_err
 	uid_t uid;
 	int r = check_caller(call, &uid, bus_error);
 
-	return r < 0 ? r : reply(call, proa_node_cancel(service->node, &error), error, bus_error);
+	return r < 0 ? r : reply(call, proa_agent_cancel(service->agent, &error), error, bus_error);
 }
 
-/* --- properties --------------------------------------------------------------------------------------------------- */
+/* --- properties
+ * --------------------------------------------------------------------------------------------------- */
 
-static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *answer,
-	void *data, sd_bus_error *bus_error)
+static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
+	sd_bus_message *answer, void *data, sd_bus_error *bus_error)
 {
 	static const struct {
 		const char *name;
-		const char *(*get)(const ProaNode *node);
+		const char *(*get)(const ProaAgent *agent);
 	} strings[] = {
-		{ "State", proa_node_state },
-		{ "Version", proa_node_version },
-		{ "RootHash", proa_node_root_hash },
-		{ "Slot", proa_node_slot },
-		{ "StagedVersion", proa_node_staged_version },
-		{ "LastCheckResult", proa_node_last_check_result },
+		{ "State", proa_agent_state },
+		{ "Version", proa_agent_version },
+		{ "RootHash", proa_agent_root_hash },
+		{ "Slot", proa_agent_slot },
+		{ "StagedVersion", proa_agent_staged_version },
+		{ "LastCheckResult", proa_agent_last_check_result },
 	};
 	const ProaService *service = data;
 
 	for (gsize i = 0; i < G_N_ELEMENTS(strings); i++)
 		if (strcmp(strings[i].name, property) == 0)
-			return sd_bus_message_append(answer, "s", strings[i].get(service->node));
+			return sd_bus_message_append(answer, "s", strings[i].get(service->agent));
 	return -EINVAL;
 }
 
@@ -163,7 +167,7 @@ static int get_last_check(sd_bus *bus, const char *path, const char *interface, 
 {
 	const ProaService *service = data;
 
-	return sd_bus_message_append(answer, "t", (uint64_t)MAX(proa_node_last_check(service->node), 0));
+	return sd_bus_message_append(answer, "t", (uint64_t)MAX(proa_agent_last_check(service->agent), 0));
 }
 
 #define STRING_PROPERTY(name) SD_BUS_PROPERTY(name, "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
@@ -172,13 +176,16 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", status), method_status,
 		SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_check, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS(
+		"Check", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_check, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Update", SD_BUS_ARGS("s", version), SD_BUS_NO_RESULT, method_update,
 		SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Rollback", SD_BUS_ARGS("s", version), SD_BUS_NO_RESULT, method_rollback,
 		SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD_WITH_ARGS("Reboot", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reboot, SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS(
+		"Reboot", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reboot, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS(
+		"Cancel", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
 	STRING_PROPERTY("State"),
 	STRING_PROPERTY("Version"),
 	STRING_PROPERTY("RootHash"),
@@ -187,19 +194,20 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("LastCheck", "t", get_last_check, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	STRING_PROPERTY("LastCheckResult"),
 	SD_BUS_SIGNAL_WITH_ARGS("Progress", SD_BUS_ARGS("s", phase, "t", done, "t", total), 0),
-	SD_BUS_SIGNAL_WITH_ARGS("Finished",
-		SD_BUS_ARGS("s", operation, "b", ok, "s", reason, "s", message, "s", detail), 0),
+	SD_BUS_SIGNAL_WITH_ARGS(
+		"Finished", SD_BUS_ARGS("s", operation, "b", ok, "s", reason, "s", message, "s", detail), 0),
 	SD_BUS_VTABLE_END,
 };
 
-/* --- what the node tells ------------------------------------------------------------------------------------------ */
+/* --- what the agent tells
+ * ------------------------------------------------------------------------------------------ */
 
 static void on_progress(const char *phase, guint64 done, guint64 total, gpointer data)
 {
 	ProaService *service = data;
 
-	sd_bus_emit_signal(service->bus, PROA_BUS_PATH, PROA_BUS_INTERFACE, "Progress", "stt", phase, (uint64_t)done,
-		(uint64_t)total);
+	sd_bus_emit_signal(service->bus, PROA_BUS_PATH, PROA_BUS_INTERFACE, "Progress", "stt", phase,
+		(uint64_t)done, (uint64_t)total);
 }
 
 static void answer_rollback(ProaService *service, const ProaOutcome *outcome)
@@ -215,14 +223,16 @@ static void answer_rollback(ProaService *service, const ProaOutcome *outcome)
 	sd_bus_message_unref(call);
 }
 
-static void on_finished(ProaOperation operation, const ProaOutcome *outcome, JsonObject *detail, gpointer data)
+static void on_finished(
+	ProaOperation operation, const ProaOutcome *outcome, JsonObject *detail, gpointer data)
 {
 	ProaService *service = data;
 	g_autofree char *text = proa_json_to_line(detail);
 
 	sd_bus_emit_signal(service->bus, PROA_BUS_PATH, PROA_BUS_INTERFACE, "Finished", "sbsss",
 		proa_operation_to_string(operation), (int)outcome->ok,
-		outcome->ok ? "" : proa_reason_to_string(outcome->reason), outcome->ok ? "" : outcome->message, text);
+		outcome->ok ? "" : proa_reason_to_string(outcome->reason),
+		outcome->ok ? "" : outcome->message, text);
 	if (operation == PROA_OPERATION_ROLLBACK && service->rollback_call)
 		answer_rollback(service, outcome);
 	if (service->stopping)
@@ -233,11 +243,12 @@ static void on_changed(gpointer data)
 {
 	ProaService *service = data;
 
-	/* Until the name is ours nobody listens. The first change after the start is proa-bootd's first answer. */
+	/* Until the name is ours nobody listens. The first change after the start is proa-bootd's first
+	 * answer. */
 	if (!service->started)
 		return;
-	sd_bus_emit_properties_changed(service->bus, PROA_BUS_PATH, PROA_BUS_INTERFACE, "State", "Version", "RootHash",
-		"Slot", "StagedVersion", "LastCheck", "LastCheckResult", NULL);
+	sd_bus_emit_properties_changed(service->bus, PROA_BUS_PATH, PROA_BUS_INTERFACE, "State", "Version",
+		"RootHash", "Slot", "StagedVersion", "LastCheck", "LastCheckResult", NULL);
 	if (service->ready) {
 		ProaServiceReady ready = service->ready;
 		service->ready = NULL;
@@ -252,9 +263,11 @@ static gboolean on_reboot(gpointer data, GError **error)
 	return proa_reboot(service->bus, error);
 }
 
-static const ProaNodeWatcher node_watcher = { on_progress, on_finished, on_changed, on_reboot };
+static const ProaAgentWatcher node_watcher = { on_progress, on_finished, on_changed, on_reboot };
 
-/* --- life --------------------------------------------------------------------------------------------------------- */
+/* --- life
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 ProaService *proa_service_new(sd_bus *bus, sd_event *event, const ProaPaths *paths, ProaServiceReady ready,
 	gpointer data, GError **error)
@@ -265,7 +278,7 @@ ProaService *proa_service_new(sd_bus *bus, sd_event *event, const ProaPaths *pat
 	service->event = sd_event_ref(event);
 	service->ready = ready;
 	service->ready_data = data;
-	service->node = proa_node_new(event, paths, &node_watcher, service);
+	service->agent = proa_agent_new(event, paths, &node_watcher, service);
 	int r = sd_bus_add_object_vtable(
 		bus, &service->object, PROA_BUS_PATH, PROA_BUS_INTERFACE, vtable, service);
 	if (r >= 0)
@@ -275,13 +288,13 @@ ProaService *proa_service_new(sd_bus *bus, sd_event *event, const ProaPaths *pat
 		return NULL;
 	}
 	service->started = TRUE;
-	proa_node_start(service->node);
+	proa_agent_start(service->agent);
 	return g_steal_pointer(&service);
 }
 
 void proa_service_free(ProaService *service)
 {
-	g_clear_pointer(&service->node, proa_node_free);
+	g_clear_pointer(&service->agent, proa_agent_free);
 	sd_bus_message_unref(service->rollback_call);
 	sd_bus_slot_unref(service->object);
 	sd_bus_unref(service->bus);
@@ -289,9 +302,9 @@ void proa_service_free(ProaService *service)
 	g_free(service);
 }
 
-ProaNode *proa_service_node(ProaService *service)
+ProaAgent *proa_service_agent(ProaService *service)
 {
-	return service->node;
+	return service->agent;
 }
 
 void proa_service_stop(ProaService *service)
@@ -299,6 +312,6 @@ void proa_service_stop(ProaService *service)
 	g_autoptr(GError) error = NULL;
 
 	service->stopping = TRUE;
-	if (!proa_node_busy(service->node) || !proa_node_cancel(service->node, &error))
+	if (!proa_agent_busy(service->agent) || !proa_agent_cancel(service->agent, &error))
 		sd_event_exit(service->event, 0);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* service: org.proa.Node1 on the bus: methods, properties and signals over node.h, and who may call what. */
+/* service: org.proa.Node1 on the bus: methods, properties and signals over agent.h, and who may call what. */
 #pragma once
 
-#include "agent/node.h"
+#include "agent/agent.h"
 
 #include <systemd/sd-bus.h>
 
 typedef struct ProaService ProaService;
 
-/* Called when the service is on the bus under its name and has seen the node once. */
+/* Called when the service is on the bus under its name and has asked proa-bootd once. */
 typedef void (*ProaServiceReady)(ProaService *service, gpointer data);
 
 /*
@@ -21,9 +21,10 @@ void proa_service_free(ProaService *service);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaService, proa_service_free)
 
 /* The agent behind it; owned by the service. */
-ProaNode *proa_service_node(ProaService *service);
+ProaAgent *proa_service_agent(ProaService *service);
 
 /*
- * Stops: what is under way is told to stop, and the event loop ends (with status 0) once it has, or at once if nothing is.
+ * Stops: what is under way is told to stop, and the event loop ends (with status 0) once it has, or at once
+ * if nothing is.
  */
 void proa_service_stop(ProaService *service);

@@ -12,8 +12,9 @@ static void read_window(ProaSettings *settings)
 		return;
 	settings->reboot_automatic = FALSE;
 	g_ptr_array_add(settings->problems,
-		g_strdup_printf("update.conf: reboot_window=%s in [update] is not a time span such as 22:30-04:00; no "
-				"automatic reboot until it is",
+		g_strdup_printf(
+			"update.conf: reboot_window=%s in [update] is not a time span such as 22:30-04:00; no "
+			"automatic reboot until it is",
 			text));
 }
 
@@ -47,6 +48,7 @@ char *proa_settings_problems(const ProaSettings *settings)
 	g_autoptr(GString) text = g_string_new(NULL);
 
 	for (guint i = 0; i < settings->problems->len; i++)
-		g_string_append_printf(text, "%s%s", i ? "\n" : "", (char *)g_ptr_array_index(settings->problems, i));
+		g_string_append_printf(
+			text, "%s%s", i ? "\n" : "", (char *)g_ptr_array_index(settings->problems, i));
 	return g_string_free(g_steal_pointer(&text), FALSE);
 }

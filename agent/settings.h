@@ -13,12 +13,14 @@ typedef struct {
 	gboolean reboot_automatic;
 	gboolean has_window;
 	ProaWindow window;
-	GPtrArray *problems; /* char *: one sentence each; what proa_config_problems() says, and a bad window */
+	GPtrArray
+		*problems; /* char *: one sentence each; what proa_config_problems() says, and a bad window */
 } ProaSettings;
 
 /*
- * Reads update.conf below @root ("" on a node). Never fails: what is wrong is in problems and the default holds, but a
- * reboot window that cannot be understood switches automatic reboots off: whoever wrote it meant "not at any time".
+ * Reads update.conf below @root ("" on a node). Never fails: what is wrong is in problems and the default
+ * holds, but a reboot window that cannot be understood switches automatic reboots off: whoever wrote it meant
+ * "not at any time".
  */
 ProaSettings *proa_settings_load(const char *root);
 void proa_settings_free(ProaSettings *settings);

@@ -28,8 +28,10 @@ static void set_release(JsonObject *top, const char *member, const ProaStateRele
 	json_object_set_object_member(top, member, object);
 }
 
-/* What proa-bootd said of a slot; where it could not be asked, what the state file remembers (NULL: nothing). */
-static void set_slot(JsonObject *top, const char *member, JsonObject *bootd, const ProaStateRelease *remembered)
+/* What proa-bootd said of a slot; where it could not be asked, what the state file remembers (NULL: nothing).
+ */
+static void set_slot(
+	JsonObject *top, const char *member, JsonObject *bootd, const ProaStateRelease *remembered)
 {
 	JsonObject *seen = bootd ? proa_json_object_or_null(bootd, member) : NULL;
 
@@ -43,14 +45,16 @@ static void set_slot(JsonObject *top, const char *member, JsonObject *bootd, con
 
 static void set_state(JsonObject *top, const ProaStatusFacts *facts, const ProaState *state)
 {
-	gboolean staging = facts->running && proa_transaction_operation(facts->running) == PROA_OPERATION_UPDATE;
+	gboolean staging =
+		facts->running && proa_transaction_operation(facts->running) == PROA_OPERATION_UPDATE;
 	ProaStateKind kind = proa_machine_view(state, staging || proa_paths_install_running(facts->paths));
 
 	json_object_set_string_member(top, "state", proa_state_kind_to_string(kind));
 	json_object_set_int_member(top, "since", state->since);
 	set_slot(top, "booted", facts->bootd, &state->booted);
 	set_slot(top, "other", facts->bootd, NULL);
-	proa_json_set_string(top, "next", facts->bootd ? proa_json_string_or(facts->bootd, "next", NULL) : NULL);
+	proa_json_set_string(
+		top, "next", facts->bootd ? proa_json_string_or(facts->bootd, "next", NULL) : NULL);
 	set_release(top, "staged", &state->staged);
 	set_release(top, "good", &state->good);
 }
@@ -135,7 +139,8 @@ static void set_configuration(JsonObject *top, const ProaSettings *settings)
 
 	proa_json_set_string(feed, "url", *url ? url : NULL);
 	proa_json_set_string(feed, "channel", proa_config_string(settings->config, "feed", "channel"));
-	proa_json_set_string(update, "automatic", proa_config_string(settings->config, "update", "automatic"));
+	proa_json_set_string(
+		update, "automatic", proa_config_string(settings->config, "update", "automatic"));
 	json_object_set_int_member(update, "check_interval", settings->check_interval);
 	json_object_set_int_member(update, "jitter", settings->jitter);
 	proa_json_set_string(update, "reboot", settings->reboot_automatic ? "automatic" : "manual");

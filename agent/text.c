@@ -13,13 +13,15 @@ char *proa_text_safe(const char *text)
 
 	for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
 		gunichar c = g_utf8_get_char(p);
-		/* C1 controls (0x80 to 0x9f) start escape sequences too; formatting characters can reverse a line. */
+		/* C1 controls (0x80 to 0x9f) start escape sequences too; formatting characters can reverse a
+		 * line. */
 		gboolean bad = g_unichar_iscntrl(c) || g_unichar_type(c) == G_UNICODE_FORMAT ||
 			       g_unichar_type(c) == G_UNICODE_LINE_SEPARATOR ||
 			       g_unichar_type(c) == G_UNICODE_PARAGRAPH_SEPARATOR;
 		g_string_append_unichar(out, bad ? ' ' : c);
 		if (out->len > PROA_TEXT_MAX) {
-			g_string_truncate(out, (gsize)(g_utf8_find_prev_char(out->str, out->str + out->len) - out->str));
+			g_string_truncate(out,
+				(gsize)(g_utf8_find_prev_char(out->str, out->str + out->len) - out->str));
 			break;
 		}
 	}
@@ -70,5 +72,6 @@ char *proa_text_time_from(gint64 time, gint64 now)
 	if (strcmp(when, "never") == 0)
 		return g_steal_pointer(&when);
 	g_autofree char *span = proa_text_span(time > now ? time - now : now - time);
-	return time > now ? g_strdup_printf("%s (in %s)", when, span) : g_strdup_printf("%s (%s ago)", when, span);
+	return time > now ? g_strdup_printf("%s (in %s)", when, span)
+			  : g_strdup_printf("%s (%s ago)", when, span);
 }

@@ -21,7 +21,8 @@ typedef struct {
 static const Kind kinds[_PROA_OPERATION_MAX] = {
 	[PROA_OPERATION_CHECK] = { "check", "proa-install", "--check", PROA_EXPECT_OFFER, CHECK_TIME_LIMIT },
 	[PROA_OPERATION_UPDATE] = { "update", "proa-install", NULL, PROA_EXPECT_DONE, 0 },
-	[PROA_OPERATION_ROLLBACK] = { "rollback", "proa-bootd", "rollback", PROA_EXPECT_DONE, ROLLBACK_TIME_LIMIT },
+	[PROA_OPERATION_ROLLBACK] = { "rollback", "proa-bootd", "rollback", PROA_EXPECT_DONE,
+		ROLLBACK_TIME_LIMIT },
 };
 
 struct ProaTransaction {

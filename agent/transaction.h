@@ -2,8 +2,8 @@
 /*
  * transaction: a run of proa-install or `proa-bootd rollback`, from the command line to the outcome.
  *
- * The process holds the lock, touches the disk and decides what is refused; this only starts it, listens and can tell it to
- * stop.
+ * The process holds the lock, touches the disk and decides what is refused; this only starts it, listens and
+ * can tell it to stop.
  */
 #pragma once
 
@@ -13,8 +13,8 @@
 #include <systemd/sd-event.h>
 
 typedef enum {
-	PROA_OPERATION_CHECK,	 /* proa-install --check */
-	PROA_OPERATION_UPDATE,	 /* proa-install */
+	PROA_OPERATION_CHECK,    /* proa-install --check */
+	PROA_OPERATION_UPDATE,   /* proa-install */
 	PROA_OPERATION_ROLLBACK, /* proa-bootd rollback */
 	_PROA_OPERATION_MAX,
 } ProaOperation;
@@ -32,12 +32,13 @@ typedef struct {
 } ProaTransactionWatcher;
 
 /*
- * Starts it. @version as in `--to`: NULL or "" for the newest (update, check) or for the other slot's (rollback).
+ * Starts it. @version as in `--to`: NULL or "" for the newest (update, check) or for the other slot's
+ * (rollback).
  * @watcher must outlive the transaction. USAGE if @version is no version; otherwise as proa_child_start().
  */
 ProaTransaction *proa_transaction_start(sd_event *event, const ProaPaths *paths, ProaOperation operation,
-	const char *version, const ProaTransactionWatcher *watcher, gpointer data, GError **error)
-	G_GNUC_WARN_UNUSED_RESULT;
+	const char *version, const ProaTransactionWatcher *watcher, gpointer data,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Frees it; one that still runs is killed. */
 void proa_transaction_free(ProaTransaction *transaction);

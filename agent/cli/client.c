@@ -8,7 +8,8 @@
 #include <string.h>
 #include <systemd/sd-bus.h>
 
-/* proad answers at once, but it may have to be started, or to wait for proa-bootd (30 s and a grace of 20). Microseconds. */
+/* proad answers at once, but it may have to be started, or to wait for proa-bootd (30 s and a grace of 20).
+ * Microseconds. */
 #define TIME_LIMIT (90 * G_USEC_PER_SEC)
 /* A larger detail of a finished operation is not looked at. Bytes. */
 #define MAX_DETAIL_SIZE (64 * 1024)
@@ -80,12 +81,14 @@ JsonObject *proa_client_status(ProaClient *client, GError **error)
 	if (r < 0)
 		proa_fail_errno(error, PROA_REASON_INTERNAL, -r, "reading the answer of proad");
 	else
-		status = proa_json_parse(text, strlen(text), "the answer of proad", PROA_REASON_INTERNAL, error);
+		status = proa_json_parse(
+			text, strlen(text), "the answer of proad", PROA_REASON_INTERNAL, error);
 	sd_bus_message_unref(answer);
 	return status;
 }
 
-/* --- waiting for an operation ------------------------------------------------------------------------------------- */
+/* --- waiting for an operation
+ * ------------------------------------------------------------------------------------- */
 
 static int on_progress(sd_bus_message *signal_message, void *data, sd_bus_error *bus_error)
 {
@@ -105,7 +108,8 @@ static int on_finished(sd_bus_message *signal_message, void *data, sd_bus_error 
 	int ok;
 
 	if (sd_bus_message_read(signal_message, "sbsss", &operation, &ok, &reason, &message, &detail) < 0 ||
-		strcmp(operation, client->operation) != 0 || strlen(detail) > MAX_DETAIL_SIZE || client->detail)
+		strcmp(operation, client->operation) != 0 || strlen(detail) > MAX_DETAIL_SIZE ||
+		client->detail)
 		return 0;
 	client->detail = proa_json_parse(detail, strlen(detail), "the detail", PROA_REASON_INTERNAL, NULL);
 	if (client->detail)
@@ -137,19 +141,19 @@ static int on_interrupt(sd_event_source *source, const struct signalfd_siginfo *
 	}
 	client->cancelled = TRUE;
 	proa_progress_say(client->progress, "cancelling; once more leaves it to proad");
-	sd_bus_call_method_async(
-		client->bus, NULL, PROA_BUS_NAME, PROA_BUS_PATH, PROA_BUS_INTERFACE, "Cancel", NULL, NULL, NULL);
+	sd_bus_call_method_async(client->bus, NULL, PROA_BUS_NAME, PROA_BUS_PATH, PROA_BUS_INTERFACE,
+		"Cancel", NULL, NULL, NULL);
 	return 0;
 }
 
 static int subscribe(ProaClient *client)
 {
-	int r = sd_bus_match_signal(client->bus, NULL, PROA_BUS_NAME, PROA_BUS_PATH, PROA_BUS_INTERFACE, "Progress",
-		on_progress, client);
+	int r = sd_bus_match_signal(client->bus, NULL, PROA_BUS_NAME, PROA_BUS_PATH, PROA_BUS_INTERFACE,
+		"Progress", on_progress, client);
 
 	if (r >= 0)
-		r = sd_bus_match_signal(client->bus, NULL, PROA_BUS_NAME, PROA_BUS_PATH, PROA_BUS_INTERFACE, "Finished",
-			on_finished, client);
+		r = sd_bus_match_signal(client->bus, NULL, PROA_BUS_NAME, PROA_BUS_PATH, PROA_BUS_INTERFACE,
+			"Finished", on_finished, client);
 	if (r >= 0)
 		r = sd_bus_add_match(client->bus, NULL,
 			"type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
@@ -170,13 +174,15 @@ static int wait_for_end(ProaClient *client)
 	return r;
 }
 
-static gboolean operate(ProaClient *client, const char *method, const char *version, gboolean *ret_started,
-	GError **error)
+static gboolean operate(
+	ProaClient *client, const char *method, const char *version, gboolean *ret_started, GError **error)
 {
-	int r = sd_event_add_signal(client->event, NULL, SIGINT | SD_EVENT_SIGNAL_PROCMASK, on_interrupt, client);
+	int r = sd_event_add_signal(
+		client->event, NULL, SIGINT | SD_EVENT_SIGNAL_PROCMASK, on_interrupt, client);
 
 	if (r >= 0)
-		r = sd_event_add_signal(client->event, NULL, SIGTERM | SD_EVENT_SIGNAL_PROCMASK, on_interrupt, client);
+		r = sd_event_add_signal(
+			client->event, NULL, SIGTERM | SD_EVENT_SIGNAL_PROCMASK, on_interrupt, client);
 	/* First listen, then call: the end may come before the answer to the call. */
 	if (r >= 0)
 		r = subscribe(client);
@@ -190,7 +196,8 @@ static gboolean operate(ProaClient *client, const char *method, const char *vers
 	if (client->detail)
 		return TRUE;
 	if (client->left)
-		return proa_fail(error, PROA_REASON_CANCELLED, "left to proad; `proa status` shows what came of it");
+		return proa_fail(
+			error, PROA_REASON_CANCELLED, "left to proad; `proa status` shows what came of it");
 	if (client->lost || r >= 0)
 		return proa_fail(error, PROA_REASON_NO_AGENT,
 			"proad went away in the middle; `proa status` shows what came of it");
@@ -210,7 +217,8 @@ JsonObject *proa_client_operate(ProaClient *client, ProaOperation operation, con
 	if (r < 0)
 		proa_fail_errno(error, PROA_REASON_INTERNAL, -r, "making an event loop");
 	else
-		operate(client, methods[operation], takes_version ? version ? version : "" : NULL, ret_started, error);
+		operate(client, methods[operation], takes_version ? version ? version : "" : NULL,
+			ret_started, error);
 	client->event = sd_event_unref(client->event);
 	return g_steal_pointer(&client->detail);
 }

@@ -16,13 +16,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaClient, proa_client_free)
 JsonObject *proa_client_status(ProaClient *client, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Calls a method without result: "Reboot", or "Update" with @version (NULL: a method without arguments). */
-gboolean proa_client_call(ProaClient *client, const char *method, const char *version, GError **error)
-	G_GNUC_WARN_UNUSED_RESULT;
+gboolean proa_client_call(ProaClient *client, const char *method, const char *version,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * Starts @operation and waits for its end, drawing @progress. SIGINT and SIGTERM cancel it; a second one leaves it to proad.
- * Returns what proa_outcome_to_json() said of it. On NULL, *@ret_started tells whether proad had taken it: only if it had
- * not may the caller do it another way.
+ * Starts @operation and waits for its end, drawing @progress. SIGINT and SIGTERM cancel it; a second one
+ * leaves it to proad. Returns what proa_outcome_to_json() said of it. On NULL, *@ret_started tells whether
+ * proad had taken it: only if it had not may the caller do it another way.
  */
 JsonObject *proa_client_operate(ProaClient *client, ProaOperation operation, const char *version,
 	ProaProgress *progress, gboolean *ret_started, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -12,7 +12,8 @@
 
 static gboolean must_be_root(GError **error)
 {
-	return geteuid() == 0 || proa_fail(error, PROA_REASON_PERMISSION, "proad does not answer, and only root may act without it");
+	return geteuid() == 0 || proa_fail(error, PROA_REASON_PERMISSION,
+					 "proad does not answer, and only root may act without it");
 }
 
 /* An event loop that reaps children. */
@@ -30,7 +31,8 @@ static sd_event *new_event(GError **error)
 	return event;
 }
 
-/* --- status ------------------------------------------------------------------------------------------------------- */
+/* --- status
+ * ------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
 	sd_event *event;
@@ -76,7 +78,8 @@ JsonObject *proa_direct_status(const ProaPaths *paths)
 	return document;
 }
 
-/* --- operations --------------------------------------------------------------------------------------------------- */
+/* --- operations
+ * --------------------------------------------------------------------------------------------------- */
 
 typedef struct {
 	sd_event *event;
@@ -90,8 +93,8 @@ static void on_changed(ProaTransaction *transaction, ProaChange change, gpointer
 	const ProaOutcome *outcome = proa_transaction_outcome(transaction);
 
 	if (change == PROA_CHANGE_PHASE || change == PROA_CHANGE_PROGRESS)
-		proa_progress_update(run->progress, outcome->phase ? outcome->phase : "", outcome->done, outcome->total,
-			g_get_monotonic_time());
+		proa_progress_update(run->progress, outcome->phase ? outcome->phase : "", outcome->done,
+			outcome->total, g_get_monotonic_time());
 }
 
 static void on_ended(ProaTransaction *transaction, gpointer data)
@@ -112,7 +115,8 @@ static int on_interrupt(sd_event_source *source, const struct signalfd_siginfo *
 	return 0;
 }
 
-static void record(const ProaPaths *paths, ProaOperation operation, const ProaOutcome *outcome, ProaProgress *progress)
+static void record(
+	const ProaPaths *paths, ProaOperation operation, const ProaOutcome *outcome, ProaProgress *progress)
 {
 	g_autoptr(GError) error = NULL;
 
@@ -129,7 +133,8 @@ static JsonObject *run_loop(const ProaPaths *paths, Run *run, ProaOperation oper
 	int r = sd_event_add_signal(run->event, NULL, SIGINT | SD_EVENT_SIGNAL_PROCMASK, on_interrupt, run);
 
 	if (r >= 0)
-		r = sd_event_add_signal(run->event, NULL, SIGTERM | SD_EVENT_SIGNAL_PROCMASK, on_interrupt, run);
+		r = sd_event_add_signal(
+			run->event, NULL, SIGTERM | SD_EVENT_SIGNAL_PROCMASK, on_interrupt, run);
 	if (r >= 0)
 		r = sd_event_loop(run->event);
 	if (r < 0) {
@@ -170,11 +175,12 @@ gboolean proa_direct_reboot(const ProaPaths *paths, GError **error)
 	if (!must_be_root(error))
 		return FALSE;
 	/* A full or dead /var is no reason to stay up. */
-	if (!proa_history_append(paths->state_dir, "reboot", &nothing, NULL, "asked for without proad", &inner))
+	if (!proa_history_append(
+		    paths->state_dir, "reboot", &nothing, NULL, "asked for without proad", &inner))
 		fprintf(stderr, "proa: the reboot cannot be recorded: %s\n", inner->message);
 	g_clear_error(&inner);
-	if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_CHILD_INHERITS_STDIN, NULL,
-		    NULL, NULL, NULL, &status, &inner) ||
+	if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL,
+		    NULL, NULL, &status, &inner) ||
 		!g_spawn_check_wait_status(status, &inner))
 		return proa_fail(error, PROA_REASON_INTERNAL, "systemctl reboot: %s", inner->message);
 	return TRUE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * direct: proa without proad, for root: it runs proa-install and proa-bootd itself. A dead agent then neither hides what
- * the node runs, nor keeps a security fix or the way back from an operator.
+ * direct: proa without proad, for root: it runs proa-install and proa-bootd itself. A dead agent then neither
+ * hides what the node runs, nor keeps a security fix or the way back from an operator.
  */
 #pragma once
 
@@ -9,8 +9,8 @@
 #include "agent/transaction.h"
 
 /*
- * The status document from proa-bootd (asked only by root) and the state files. Never fails: what cannot be read is told
- * in its "problems".
+ * The status document from proa-bootd (asked only by root) and the state files. Never fails: what cannot be
+ * read is told in its "problems".
  */
 JsonObject *proa_direct_status(const ProaPaths *paths);
 

@@ -35,9 +35,11 @@ typedef struct {
 static const Option options_table[OPTION_MAX] = {
 	[OPTION_HELP] = { "--help", "-h", NULL, "this text", TRUE },
 	[OPTION_VERSION] = { "--version", NULL, NULL, "the version of this program", TRUE },
-	[OPTION_JSON] = { "--json", NULL, NULL, "one JSON object on standard output, progress as JSON Lines on standard error", TRUE },
+	[OPTION_JSON] = { "--json", NULL, NULL,
+		"one JSON object on standard output, progress as JSON Lines on standard error", TRUE },
 	[OPTION_ROOT] = { "--root", NULL, "DIR", "configuration and state below DIR (for tests)", TRUE },
-	[OPTION_LIBEXEC] = { "--libexec", NULL, "DIR", "where proa-install and proa-bootd are (for tests)", TRUE },
+	[OPTION_LIBEXEC] = { "--libexec", NULL, "DIR", "where proa-install and proa-bootd are (for tests)",
+		TRUE },
 	[OPTION_TO] = { "--to", NULL, "VERSION", "this release and no other", FALSE },
 	[OPTION_REBOOT] = { "--reboot", NULL, NULL, "reboot at the end, if all went well", FALSE },
 	[OPTION_NO_WAIT] = { "--no-wait", NULL, NULL, "start it and come back at once", FALSE },
@@ -60,7 +62,8 @@ static const Verb verbs_table[_PROA_VERB_MAX] = {
 	[PROA_VERB_CHECK] = { "check", "ask the feed whether there is a newer release; change nothing",
 		"Asks the feed what it offers this node. Exit status 4 means that there is nothing newer.\n",
 		{ OPTION_HELP } },
-	[PROA_VERB_UPDATE] = { "update", "bring the newest release into the other slot; the next boot tries it",
+	[PROA_VERB_UPDATE] = { "update",
+		"bring the newest release into the other slot; the next boot tries it",
 		"Downloads the newest release of the channel, or the one named, writes it into the other slot, verifies what it\n"
 		"wrote and arms it. What runs is not touched until the reboot. Ctrl-C cancels: nothing is armed then.\n"
 		"If proad does not answer, root's proa runs proa-install itself.\n",
@@ -108,7 +111,8 @@ void proa_options_free(ProaOptions *options)
 	g_free(options);
 }
 
-/* --- parsing ------------------------------------------------------------------------------------------------------ */
+/* --- parsing
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* The option of @argument, and the value that stands in it ("--to=1.0", "-n5"); OPTION_MAX if it is none. */
 static OptionKind find_option(const char *argument, const char **ret_value)
@@ -118,7 +122,8 @@ static OptionKind find_option(const char *argument, const char **ret_value)
 		gsize length = strlen(option->name);
 
 		*ret_value = NULL;
-		if (strcmp(argument, option->name) == 0 || (option->letter && strcmp(argument, option->letter) == 0))
+		if (strcmp(argument, option->name) == 0 ||
+			(option->letter && strcmp(argument, option->letter) == 0))
 			return (OptionKind)i;
 		if (!option->value)
 			continue;
@@ -162,7 +167,8 @@ static gboolean set_option(ProaOptions *options, OptionKind kind, const char *va
 		return TRUE;
 	case OPTION_TO:
 		if (!proa_version_valid(value))
-			return proa_fail(error, PROA_REASON_USAGE, "--to takes the version of a release, such as 1.0.1");
+			return proa_fail(error, PROA_REASON_USAGE,
+				"--to takes the version of a release, such as 1.0.1");
 		g_set_str(&options->to, value);
 		return TRUE;
 	case OPTION_REBOOT:
@@ -194,8 +200,9 @@ static gboolean take_option(ProaOptions *options, guint *seen, const char *const
 	if (options_table[kind].value && !value) {
 		value = (*argv)[1];
 		if (!value)
-			return proa_fail(error, PROA_REASON_USAGE, "%s needs a value: %s %s", options_table[kind].name,
-				options_table[kind].name, options_table[kind].value);
+			return proa_fail(error, PROA_REASON_USAGE, "%s needs a value: %s %s",
+				options_table[kind].name, options_table[kind].name,
+				options_table[kind].value);
 		(*argv)++;
 	}
 	*seen |= 1u << kind;
@@ -229,10 +236,11 @@ static gboolean check_together(const ProaOptions *options, guint seen, GError **
 		return proa_fail(error, PROA_REASON_USAGE, "a verb is missing");
 	for (int i = 0; i < OPTION_MAX; i++)
 		if ((seen & 1u << i) && !verb_takes(options->verb, (OptionKind)i))
-			return proa_fail(error, PROA_REASON_USAGE, "%s takes no %s", proa_verb_to_string(options->verb),
-				options_table[i].name);
+			return proa_fail(error, PROA_REASON_USAGE, "%s takes no %s",
+				proa_verb_to_string(options->verb), options_table[i].name);
 	if (options->reboot && options->no_wait)
-		return proa_fail(error, PROA_REASON_USAGE, "--reboot waits for the end, --no-wait does not: choose one");
+		return proa_fail(error, PROA_REASON_USAGE,
+			"--reboot waits for the end, --no-wait does not: choose one");
 	return TRUE;
 }
 
@@ -252,13 +260,16 @@ ProaOptions *proa_options_parse(const char *const *argv, GError **error)
 	return check_together(options, seen, error) ? g_steal_pointer(&options) : NULL;
 }
 
-/* --- help --------------------------------------------------------------------------------------------------------- */
+/* --- help
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static void add_option_help(GString *text, OptionKind kind)
 {
 	const Option *option = &options_table[kind];
 	g_autofree char *left = g_strdup_printf("%s%s%s%s%s", option->letter ? option->letter : "",
-		option->letter ? ", " : "", option->name, option->value ? " " : "", option->value ? option->value : "");
+		option->letter ? ", " : "", option->name, option->value ? " " : "",
+		option->value ? option->value : "");
 
 	g_string_append_printf(text, "  %-18s %s\n", left, option->help);
 }
@@ -278,15 +289,19 @@ char *proa_options_help(ProaVerb verb)
 	g_autoptr(GString) text = g_string_new(NULL);
 
 	if (verb == _PROA_VERB_NONE) {
-		g_string_append(text, "usage: proa VERB [OPTION...]\n\nLooks after the releases of a Proa node.\n\nVerbs:\n");
+		g_string_append(text,
+			"usage: proa VERB [OPTION...]\n\nLooks after the releases of a Proa node.\n\nVerbs:\n");
 		for (int i = 0; i < _PROA_VERB_MAX; i++)
-			g_string_append_printf(text, "  %-18s %s\n", verbs_table[i].name, verbs_table[i].summary);
-		g_string_append_printf(text, "  %-18s %s\n", "help VERB", "what a verb does and which options it takes");
+			g_string_append_printf(
+				text, "  %-18s %s\n", verbs_table[i].name, verbs_table[i].summary);
+		g_string_append_printf(
+			text, "  %-18s %s\n", "help VERB", "what a verb does and which options it takes");
 	} else {
 		g_string_append_printf(text, "usage: proa %s [OPTION...]\n\n%s", verbs_table[verb].name,
 			verbs_table[verb].about);
 	}
 	add_options_help(text, verb);
-	g_string_append(text, "\nExit status: 0 done, 1 failed, 2 wrong command line, 3 refused, 4 nothing to do. See proa(1).\n");
+	g_string_append(text,
+		"\nExit status: 0 done, 1 failed, 2 wrong command line, 3 refused, 4 nothing to do. See proa(1).\n");
 	return g_string_free(g_steal_pointer(&text), FALSE);
 }

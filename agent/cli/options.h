@@ -32,8 +32,9 @@ void proa_options_free(ProaOptions *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaOptions, proa_options_free)
 
 /*
- * Parses the arguments after the program's name; @argv ends with NULL. Options may stand before or after the verb; a value
- * follows as the next argument or after "=". USAGE with a message that names the argument for anything else.
+ * Parses the arguments after the program's name; @argv ends with NULL. Options may stand before or after the
+ * verb; a value follows as the next argument or after "=". USAGE with a message that names the argument for
+ * anything else.
  */
 ProaOptions *proa_options_parse(const char *const *argv, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -39,7 +39,8 @@ static void line(GString *out, const char *label, const char *format, ...)
 	g_string_append_printf(out, "%-11s %s\n", label, text);
 }
 
-/* --- status ------------------------------------------------------------------------------------------------------- */
+/* --- status
+ * ------------------------------------------------------------------------------------------------------- */
 
 /* Whether a member that may be null says yes; @unknown if it says nothing. */
 static gboolean says(JsonObject *object, const char *member, gboolean unknown)
@@ -61,16 +62,19 @@ static void print_booted(GString *out, JsonObject *status, gint64 now)
 	gint64 since = time_of(booted, "boot_time");
 	g_autofree char *when = proa_text_time_from(since, now);
 
-	line(out, "running", "%s in %s%s%s", version, slot, since > 0 ? ", since " : "", since > 0 ? when : "");
+	line(out, "running", "%s in %s%s%s", version, slot, since > 0 ? ", since " : "",
+		since > 0 ? when : "");
 	line(out, "root hash", "%s", hash);
 	if (!json_object_has_member(booted, "verified"))
 		return;
 	gint64 left = proa_json_int_or(booted, "tries_left", -1);
 	gboolean blessed = says(booted, "blessed", FALSE);
-	g_autofree char *tries = left >= 0 && !blessed ? g_strdup_printf(", %d tries left", (int)left) : g_strdup("");
+	g_autofree char *tries =
+		left >= 0 && !blessed ? g_strdup_printf(", %d tries left", (int)left) : g_strdup("");
 	line(out, "verified", "%s; %s%s",
-		says(booted, "verified", FALSE) ? "yes: every block is checked against the root hash (dm-verity)"
-						: "NO: this root is not under dm-verity",
+		says(booted, "verified", FALSE)
+			? "yes: every block is checked against the root hash (dm-verity)"
+			: "NO: this root is not under dm-verity",
 		blessed ? "blessed" : "not blessed yet", tries);
 }
 
@@ -116,7 +120,8 @@ static void print_other(GString *out, JsonObject *status)
 			says(other, "bootable", FALSE) ? "can be booted" : "cannot be booted");
 }
 
-static void print_release(GString *out, JsonObject *status, const char *member, const char *label, const char *advice)
+static void print_release(
+	GString *out, JsonObject *status, const char *member, const char *label, const char *advice)
 {
 	JsonObject *release = proa_json_object_or_null(status, member);
 	g_autofree char *version = text_of(release, "version", "?");
@@ -170,7 +175,8 @@ static void print_checks(GString *out, JsonObject *status, gint64 now)
 	g_autofree char *reboot_when = proa_text_time_from(reboot, now);
 
 	line(out, "last check", "%s%s%s%s%s", when, *result ? ": " : "",
-		strcmp(result, "no-update") == 0 ? "up to date" : result, offered ? ", offered " : "", offered ? offered : "");
+		strcmp(result, "no-update") == 0 ? "up to date" : result, offered ? ", offered " : "",
+		offered ? offered : "");
 	line(out, "next check", "%s", next > 0 ? next_when : "not planned");
 	if (reboot > 0)
 		line(out, "reboot", "%s", reboot_when);
@@ -216,7 +222,8 @@ static void print_problems(GString *out, JsonObject *status)
 	g_autofree char *agent = text_of(status, "agent", "");
 
 	if (strcmp(agent, "not-running") == 0)
-		line(out, "agent", "proad does not answer: nothing is checked by itself; see `systemctl status proad`");
+		line(out, "agent",
+			"proad does not answer: nothing is checked by itself; see `systemctl status proad`");
 	for (guint i = 0; problems && i < json_array_get_length(problems); i++) {
 		JsonNode *node = json_array_get_element(problems, i);
 		g_autofree char *text = proa_text_safe(
@@ -247,7 +254,8 @@ char *proa_print_status(JsonObject *status, gint64 now)
 	return g_string_free(g_steal_pointer(&out), FALSE);
 }
 
-/* --- history ------------------------------------------------------------------------------------------------------ */
+/* --- history
+ * ------------------------------------------------------------------------------------------------------ */
 
 char *proa_print_history(JsonArray *entries)
 {
@@ -263,8 +271,8 @@ char *proa_print_history(JsonArray *entries)
 		g_autofree char *slot = text_of(entry, "slot", "-");
 		g_autofree char *reason = text_of(entry, "reason", "");
 		g_autofree char *detail = text_of(entry, "detail", "");
-		g_autofree char *row = g_strdup_printf("%s  %-12s %-12s %-7s %s%s%s", when, event, version, slot, reason,
-			*reason && *detail ? ": " : "", detail);
+		g_autofree char *row = g_strdup_printf("%s  %-12s %-12s %-7s %s%s%s", when, event, version,
+			slot, reason, *reason && *detail ? ": " : "", detail);
 		g_string_append_printf(out, "%s\n", g_strchomp(row));
 	}
 	return g_string_free(g_steal_pointer(&out), FALSE);
@@ -285,7 +293,8 @@ char *proa_print_rejected(JsonArray *rejected)
 	return g_string_free(g_steal_pointer(&out), FALSE);
 }
 
-/* --- outcomes ----------------------------------------------------------------------------------------------------- */
+/* --- outcomes
+ * ----------------------------------------------------------------------------------------------------- */
 
 char *proa_print_done(JsonObject *outcome)
 {
@@ -303,7 +312,8 @@ char *proa_print_done(JsonObject *outcome)
 	if (strcmp(operation, "update") == 0)
 		return g_strdup_printf("staged: release %s in %s; `proa reboot` tries it\n", version, slot);
 	if (strcmp(operation, "rollback") == 0)
-		return g_strdup_printf("next boot: release %s from %s; `proa reboot` starts it\n", version, slot);
+		return g_strdup_printf(
+			"next boot: release %s from %s; `proa reboot` starts it\n", version, slot);
 	if (strcmp(operation, "reboot") == 0)
 		return g_strdup("rebooting\n");
 	return g_strdup("done\n");
@@ -319,6 +329,6 @@ char *proa_print_not_done(JsonObject *outcome)
 	if (status == PROA_EXIT_NOTHING)
 		return g_strdup_printf("proa: nothing to do (%s): %s\n", reason, message);
 	return g_strdup_printf("proa: %s (%s): %s%s%s\n",
-		status == PROA_EXIT_REFUSED || status == PROA_EXIT_USAGE ? "refused" : "failed", reason, message,
-		*hint ? "\nhint: " : "", hint);
+		status == PROA_EXIT_REFUSED || status == PROA_EXIT_USAGE ? "refused" : "failed", reason,
+		message, *hint ? "\nhint: " : "", hint);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * print: the documents of the agent as text for a human. Whatever stands in them is made safe for a terminal; members that
- * are missing or of the wrong type are left out.
+ * print: the documents of the agent as text for a human. Whatever stands in them is made safe for a terminal;
+ * members that are missing or of the wrong type are left out.
  */
 #pragma once
 

@@ -6,7 +6,8 @@
 
 /* A measurement this old weighs half as much as a new one. Seconds. */
 #define HALF_LIFE 3.0
-/* A terminal is redrawn at most this often; a plain line is written every so often, or at each tenth. Microseconds. */
+/* A terminal is redrawn at most this often; a plain line is written every so often, or at each tenth.
+ * Microseconds. */
 #define REDRAW_USEC (200 * G_GINT64_CONSTANT(1000))
 #define LINE_USEC (10 * G_USEC_PER_SEC)
 /* Shorter steps measure the scheduler rather than the network. */
@@ -116,7 +117,8 @@ static void write_json(ProaProgress *progress, gboolean new_phase, guint64 done,
 	fflush(progress->out);
 }
 
-static gboolean worth_showing(const ProaProgress *progress, gboolean new_phase, guint64 done, guint64 total, gint64 usec)
+static gboolean worth_showing(
+	const ProaProgress *progress, gboolean new_phase, guint64 done, guint64 total, gint64 usec)
 {
 	int percent = proa_progress_percent(done, total);
 

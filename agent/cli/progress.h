@@ -2,8 +2,8 @@
 /*
  * progress: how far a transaction is, with rate and time left.
  *
- * On a terminal one line is drawn over and over; elsewhere a plain line is written now and then, so that a log stays
- * readable; with JSON each change is a line.
+ * On a terminal one line is drawn over and over; elsewhere a plain line is written now and then, so that a
+ * log stays readable; with JSON each change is a line.
  */
 #pragma once
 
@@ -43,7 +43,8 @@ void proa_progress_free(ProaProgress *progress);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaProgress, proa_progress_free)
 
 /* The transaction is in @phase (a word), @done of @total bytes of it (0 and 0: not known), at @usec. */
-void proa_progress_update(ProaProgress *progress, const char *phase, guint64 done, guint64 total, gint64 usec);
+void proa_progress_update(
+	ProaProgress *progress, const char *phase, guint64 done, guint64 total, gint64 usec);
 
 /* Ends the line that is being drawn, if one is: what is printed next stands on a line of its own. */
 void proa_progress_end(ProaProgress *progress);

@@ -19,7 +19,8 @@ typedef struct {
 	ProaProgress *progress;
 } Run;
 
-/* --- output ------------------------------------------------------------------------------------------------------- */
+/* --- output
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void print_json(JsonObject *object)
 {
@@ -73,10 +74,11 @@ static ProaProgressStyle progress_style(const ProaOptions *options)
 	if (options->json)
 		return PROA_PROGRESS_JSON;
 	return isatty(STDERR_FILENO) && g_strcmp0(g_getenv("TERM"), "dumb") != 0 ? PROA_PROGRESS_TERMINAL
-										  : PROA_PROGRESS_LINES;
+										 : PROA_PROGRESS_LINES;
 }
 
-/* --- proad, or without it ----------------------------------------------------------------------------------------- */
+/* --- proad, or without it
+ * ----------------------------------------------------------------------------------------- */
 
 static gboolean is_absence(const GError *error)
 {
@@ -136,7 +138,8 @@ static JsonObject *reboot(const Run *run)
 	return done ? succeeded("reboot", "rebooting") : failed("reboot", error);
 }
 
-/* --- verbs -------------------------------------------------------------------------------------------------------- */
+/* --- verbs
+ * -------------------------------------------------------------------------------------------------------- */
 
 static ProaExit verb_status(const Run *run)
 {
@@ -211,9 +214,9 @@ static ProaExit verb_history(const Run *run)
 {
 	const ProaOptions *options = run->options;
 	g_autoptr(GError) error = NULL;
-	g_autoptr(JsonArray) entries = options->rejected
-					       ? proa_status_rejected(run->paths, &error)
-					       : proa_history_load(run->paths->state_dir, options->count, &error);
+	g_autoptr(JsonArray) entries =
+		options->rejected ? proa_status_rejected(run->paths, &error)
+				  : proa_history_load(run->paths->state_dir, options->count, &error);
 
 	if (!entries)
 		return proa_verb_fail("history", options->json, error);
@@ -224,8 +227,12 @@ static ProaExit verb_history(const Run *run)
 		print_json(object);
 		return PROA_EXIT_OK;
 	}
-	g_autofree char *text = options->rejected ? proa_print_rejected(entries) : proa_print_history(entries);
-	fputs(*text ? text : options->rejected ? "nothing was rejected\n" : "nothing has happened yet\n", stdout);
+	g_autofree char *text =
+		options->rejected ? proa_print_rejected(entries) : proa_print_history(entries);
+	fputs(*text                 ? text
+		: options->rejected ? "nothing was rejected\n"
+				    : "nothing has happened yet\n",
+		stdout);
 	return PROA_EXIT_OK;
 }
 
