@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/release/manifest.h"
+
+#include "base/digest.h"
+#include "base/json.h"
+#include "base/version.h"
+
+#include <string.h>
+
+#define BAD PROA_REASON_BAD_MANIFEST
+#define BLOCK_SIZE 4096
+#define MAX_PATH_LENGTH 256
+#define MAX_ARCHITECTURE_LENGTH 32
+
+static void file_clear(ProaManifestFile *file)
+{
+	g_free(file->path);
+	g_free(file->sha256);
+}
+
+void proa_manifest_free(ProaManifest *manifest)
+{
+	if (!manifest)
+		return;
+	g_free(manifest->version);
+	g_free(manifest->architecture);
+	g_free(manifest->security_floor);
+	g_free(manifest->tree);
+	g_free(manifest->root_hash);
+	g_free(manifest->root_salt);
+	g_free(manifest->root_uuid);
+	file_clear(&manifest->uki);
+	file_clear(&manifest->sbom);
+	file_clear(&manifest->full);
+	g_free(manifest->full_header_sha256);
+	g_free(manifest);
+}
+
+/* A path below the feed: parts of [A-Za-z0-9._~+=@-] with '/' between, none of them ".", ".." or empty. */
+static gboolean path_valid(const char *path)
+{
+	if (strlen(path) > MAX_PATH_LENGTH)
+		return FALSE;
+	g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+	if (!parts[0])
+		return FALSE;
+	for (char **part = parts; *part; part++) {
+		if (**part == '\0' || strcmp(*part, ".") == 0 || strcmp(*part, "..") == 0)
+			return FALSE;
+		for (const char *c = *part; *c; c++)
+			if (!g_ascii_isalnum(*c) && !strchr("._~+=@-", *c))
+				return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean uuid_valid(const char *text)
+{
+	return strlen(text) == 36 && g_uuid_string_is_valid(text);
+}
+
+static gboolean version_valid(const char *text)
+{
+	return proa_version_valid(text);
+}
+
+static gboolean architecture_valid(const char *text)
+{
+	gsize length = strlen(text);
+
+	return length > 0 && length <= MAX_ARCHITECTURE_LENGTH &&
+	       strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
+}
+
+typedef gboolean (*Valid)(const char *text);
+
+static gboolean take_string(JsonObject *object, const char *member, Valid valid, char **ret, GError **error)
+{
+	const char *text = proa_json_string(object, member, BAD, error);
+
+	if (!text)
+		return FALSE;
+	if (!valid(text))
+		return proa_fail(error, BAD, "member \"%s\" is malformed", member);
+	*ret = g_strdup(text);
+	return TRUE;
+}
+
+static gboolean take_size(JsonObject *object, const char *member, guint64 max, guint64 *ret, GError **error)
+{
+	gint64 value = 0;
+
+	if (!proa_json_int(object, member, 1, (gint64)max, &value, BAD, error))
+		return FALSE;
+	*ret = (guint64)value;
+	return TRUE;
+}
+
+static gboolean take_file(JsonObject *object, guint64 max, ProaManifestFile *file, GError **error)
+{
+	return take_string(object, "file", path_valid, &file->path, error) &&
+	       take_size(object, "size", max, &file->size, error) &&
+	       take_string(object, "sha256", proa_sha256_hex_valid, &file->sha256, error);
+}
+
+static gboolean take_file_of(
+	JsonObject *top, const char *member, guint64 max, ProaManifestFile *file, GError **error)
+{
+	JsonObject *object = proa_json_object(top, member, BAD, error);
+
+	if (!object)
+		return FALSE;
+	if (!take_file(object, max, file, error)) {
+		g_prefix_error(error, "%s: ", member);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean take_root(JsonObject *top, ProaManifest *manifest, GError **error)
+{
+	JsonObject *root = proa_json_object(top, "root", BAD, error);
+
+	if (!root)
+		return FALSE;
+	if (!take_string(root, "hash", proa_sha256_hex_valid, &manifest->root_hash, error) ||
+		!take_string(root, "salt", proa_sha256_hex_valid, &manifest->root_salt, error) ||
+		!take_string(root, "uuid", uuid_valid, &manifest->root_uuid, error) ||
+		!take_size(root, "size", PROA_MANIFEST_MAX_ROOT_SIZE, &manifest->root_size, error)) {
+		g_prefix_error(error, "root: ");
+		return FALSE;
+	}
+	if (manifest->root_size % BLOCK_SIZE != 0)
+		return proa_fail(error, BAD, "root: member \"size\" is not a multiple of %d", BLOCK_SIZE);
+	return TRUE;
+}
+
+static gboolean take_full(JsonObject *payload, ProaManifest *manifest, GError **error)
+{
+	if (manifest->full.path)
+		return proa_fail(error, BAD, "there are several full payloads");
+	if (!take_file(payload, PROA_MANIFEST_MAX_ROOT_SIZE, &manifest->full, error))
+		return FALSE;
+	return !json_object_has_member(payload, "header_sha256") ||
+	       take_string(
+		       payload, "header_sha256", proa_sha256_hex_valid, &manifest->full_header_sha256, error);
+}
+
+static gboolean take_payloads(JsonObject *top, ProaManifest *manifest, GError **error)
+{
+	JsonArray *payloads = proa_json_array(top, "payloads", BAD, error);
+
+	if (!payloads)
+		return FALSE;
+	for (guint i = 0; i < json_array_get_length(payloads); i++) {
+		JsonNode *node = json_array_get_element(payloads, i);
+		if (!JSON_NODE_HOLDS_OBJECT(node))
+			return proa_fail(error, BAD, "payloads: entry %u is not an object", i);
+		JsonObject *payload = json_node_get_object(node);
+		const char *type = proa_json_string(payload, "type", BAD, error);
+		if (!type || (strcmp(type, "full") == 0 && !take_full(payload, manifest, error))) {
+			g_prefix_error(error, "payloads: ");
+			return FALSE;
+		}
+	}
+	return manifest->full.path ? TRUE : proa_fail(error, BAD, "there is no full payload");
+}
+
+static gboolean take_top(JsonObject *top, ProaManifest *manifest, GError **error)
+{
+	const char *format = proa_json_string(top, "format", BAD, error);
+	gint64 format_version = 0;
+
+	if (!format)
+		return FALSE;
+	if (strcmp(format, "proa-manifest") != 0)
+		return proa_fail(error, BAD, "member \"format\" is not \"proa-manifest\"");
+	if (!proa_json_int(top, "format_version", PROA_MANIFEST_FORMAT_VERSION, PROA_MANIFEST_FORMAT_VERSION,
+		    &format_version, BAD, error) ||
+		!take_string(top, "version", version_valid, &manifest->version, error) ||
+		!take_string(top, "architecture", architecture_valid, &manifest->architecture, error) ||
+		!proa_json_int(top, "built", 0, G_MAXINT64, &manifest->built, BAD, error) ||
+		!take_string(top, "tree", proa_sha256_hex_valid, &manifest->tree, error) ||
+		!proa_json_int(top, "packages", 0, G_MAXINT32, &manifest->packages, BAD, error))
+		return FALSE;
+	return !json_object_has_member(top, "security_floor") ||
+	       json_object_get_null_member(top, "security_floor") ||
+	       take_string(top, "security_floor", version_valid, &manifest->security_floor, error);
+}
+
+ProaManifest *proa_manifest_parse(const char *text, gsize size, GError **error)
+{
+	if (size > PROA_MANIFEST_MAX_SIZE) {
+		proa_fail(error, PROA_REASON_TOO_LARGE, "the manifest is over %d bytes",
+			PROA_MANIFEST_MAX_SIZE);
+		return NULL;
+	}
+	g_autoptr(JsonObject) top = proa_json_parse(text, size, "the manifest", BAD, error);
+	if (!top)
+		return NULL;
+
+	g_autoptr(ProaManifest) manifest = g_new0(ProaManifest, 1);
+	if (!take_top(top, manifest, error) || !take_root(top, manifest, error) ||
+		!take_file_of(top, "uki", PROA_MANIFEST_MAX_UKI_SIZE, &manifest->uki, error) ||
+		!take_file_of(top, "sbom", PROA_MANIFEST_MAX_SBOM_SIZE, &manifest->sbom, error) ||
+		!take_payloads(top, manifest, error)) {
+		g_prefix_error(error, "the manifest: ");
+		return NULL;
+	}
+	return g_steal_pointer(&manifest);
+}
