@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""feed: feeds made by proa-feed, and copies of them that are broken in one way each.
+
+All feeds have the keys of build/feed-keys, and the root metadata that the images ship.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+TOP = pathlib.Path(__file__).resolve().parents[3]
+KEYS = TOP / "build/feed-keys"
+SHIPPED = TOP / "build/feed"  # the development feed: its root metadata is in the images (images/node/node.toml)
+TOOL = TOP / "build/meson/images/feed/proa-feed"
+HEADER_ROOT_HASH = 32  # offset of the root hash in a payload's header (docs/formats.md)
+
+
+def make_shipped():
+    """Makes keys and root metadata, if there are none yet: before the images are built, since they ship the root."""
+    if not (SHIPPED / "metadata/1.root.json").exists():
+        run("init", SHIPPED, keys=True)
+
+
+def run(verb, feed, *arguments, keys=False):
+    """Runs proa-feed; its JSON answer. A failure is an AssertionError with what it said."""
+    command = [str(TOOL), verb, "--feed", str(feed), "--json", *(["--keys", str(KEYS)] if keys else []), *map(str, arguments)]
+    done = subprocess.run(command, cwd=TOP, text=True, capture_output=True)
+    if done.returncode:
+        raise AssertionError(f"proa-feed {verb} failed: {done.stderr.strip()[-400:]}")
+    return json.loads(done.stdout)
+
+
+class Feed:
+    """A feed in a directory. Releases come into it one by one, as a publisher adds them."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+
+    @classmethod
+    def new(cls, folder):
+        """An empty feed that the images trust."""
+        folder = pathlib.Path(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        run("init", folder, keys=True)
+        # The same root as in the images, with whatever its publisher did to it since.
+        for path in (SHIPPED / "metadata").glob("*.root.json"):
+            shutil.copy(path, folder / "metadata")
+        return cls(folder)
+
+    def publish(self, *releases):
+        """Adds releases (directories of proa-image, or Release) and publishes."""
+        for release in releases:
+            run("add", self.folder, "--no-trees", getattr(release, "folder", release))
+        run("publish", self.folder, keys=True)
+
+    def copy(self, folder):
+        """A feed with the same content that can be changed without changing this one."""
+        shutil.rmtree(folder, ignore_errors=True)
+        # Payloads are large and shared; replace() breaks the link of what it changes.
+        shutil.copytree(self.folder, folder, copy_function=os.link)
+        for path in (pathlib.Path(folder) / ".proa-feed", pathlib.Path(folder) / "metadata"):
+            for file in path.glob("*"):
+                replace(file, file.read_bytes())
+        return Feed(folder)
+
+    def payload(self):
+        """The payload of the only release, or of the newest one added."""
+        return max((self.folder / "payloads").glob("*.full"), key=lambda path: path.stat().st_mtime)
+
+    # --- ways to be broken ---
+
+    def flip_byte(self):
+        """One bit of one byte in the middle of the payload is another one."""
+        path = self.payload()
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 0x10
+        replace(path, bytes(data))
+
+    def truncate(self):
+        """The payload ends after a third."""
+        path = self.payload()
+        data = path.read_bytes()
+        replace(path, data[:len(data) // 3])
+
+    def spoil_signature(self):
+        """The timestamp's signature is one of another content."""
+        path = self.folder / "metadata/timestamp.json"
+        document = json.loads(path.read_bytes())
+        signature = document["signatures"][0]["sig"]
+        document["signatures"][0]["sig"] = ("0" if signature[0] != "0" else "1") + signature[1:]
+        replace(path, json.dumps(document).encode())
+
+
+def release_with_wrong_root_hash(release, folder):
+    """A release directory whose papers and payload header promise another root hash than its bytes have."""
+    folder = pathlib.Path(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(release.folder, folder, copy_function=os.link, ignore=shutil.ignore_patterns("disk.*", ".*"))
+    papers = json.loads((folder / "release.json").read_bytes())
+    wrong = ("0" if release.root_hash[0] != "0" else "1") + release.root_hash[1:]
+    papers["root"]["hash"] = wrong
+    replace(folder / "release.json", json.dumps(papers, indent=1).encode())
+    payload = bytearray((folder / "root.full").read_bytes())
+    payload[HEADER_ROOT_HASH:HEADER_ROOT_HASH + 32] = bytes.fromhex(wrong)
+    replace(folder / "root.full", bytes(payload))
+    return folder
+
+
+def replace(path, data):
+    """Writes a new file in the place of one that may have other names."""
+    new = path.with_name(path.name + ".new")
+    new.write_bytes(data)
+    new.rename(path)

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""node: a guest that runs Proa, asked in its own words: proa, proa-bootd, the kernel."""
+
+import json
+import re
+import time
+
+from .guest import BOOT_TIME_LIMIT, Guest
+
+# Streaming a release through software emulation, on a busy machine.
+UPDATE_TIME_LIMIT = 900
+# Health has a deadline of 5 minutes, and up to three tries.
+FALLBACK_TIME_LIMIT = 1500
+
+
+def check(condition, message):
+    """An assertion that says what was expected, with the values that it met."""
+    if not condition:
+        raise AssertionError(message)
+
+
+class Node(Guest):
+    """A guest with what the tests ask it."""
+
+    # --- asking ---
+
+    def status(self):
+        """`proa status --json`"""
+        return self.json("proa status --json")
+
+    def bootd(self):
+        """`proa-bootd status`: slots and entries as they are, without proad."""
+        return self.json("/usr/lib/proa/proa-bootd status")
+
+    def history(self):
+        """`proa history --json` as a list, oldest first."""
+        document = self.json("proa history --json")
+        return document if isinstance(document, list) else document["history"]
+
+    def events(self, event, **members):
+        """The history's entries of one kind whose members have the given values."""
+        return [entry for entry in self.history()
+                if entry["event"] == event and all(entry.get(key) == value for key, value in members.items())]
+
+    def rejected(self, root_hash):
+        """What `proa status` remembers of a rejected root hash, or None."""
+        return next((entry for entry in self.status()["rejected"] if entry["root_hash"] == root_hash), None)
+
+    def entries(self):
+        """The names of the boot entries on the ESP, as the firmware sees them: the partition is mounted for a look."""
+        script = ("set -e; mkdir -p /run/proa-test/esp; "
+                  "mount -o ro -t vfat /dev/disk/by-partlabel/esp /run/proa-test/esp 2>/dev/null || "
+                  "mount -o ro -t vfat $(lsblk -rno PATH,PARTTYPE | awk '$2 == \"c12a7328-f81f-11d2-ba4b-00a0c93ec93b\" "
+                  "{ print $1 }') /run/proa-test/esp; "
+                  "ls /run/proa-test/esp/EFI/Linux; umount /run/proa-test/esp")
+        return sorted(line for line in self.ok(script).splitlines() if line.startswith("proa_"))
+
+    def command_line(self):
+        return self.ok("cat /proc/cmdline").strip()
+
+    def root_hash(self):
+        """The root hash on the running kernel's command line."""
+        match = re.search(r"\broothash=([0-9a-f]{64})\b", self.command_line())
+        check(match, "no roothash= on the kernel's command line")
+        return match[1]
+
+    # --- doing ---
+
+    def update(self, *arguments, time_limit=UPDATE_TIME_LIMIT):
+        """`proa update --json`: (exit status, the answer)."""
+        result = self.run(f"proa update --json {' '.join(arguments)} 2>/run/proa-test/update.err; status=$?; "
+                          "cat /run/proa-test/update.err >&2; exit $status", time_limit)
+        return result.status, last_json(result.output)
+
+    def rollback(self, *arguments):
+        """`proa rollback --json`: (exit status, the answer)."""
+        result = self.run(f"proa rollback --json {' '.join(arguments)}", 120)
+        return result.status, last_json(result.output)
+
+    def settle(self, time_limit=BOOT_TIME_LIMIT):
+        """Waits until the booted release is blessed; returns `proa status`."""
+        end = time.monotonic() + time_limit
+        while True:
+            answer = self.run("proa status --json 2>/dev/null", 60)
+            status = json.loads(answer.output) if answer.status == 0 and answer.output.startswith("{") else {}
+            booted = status.get("booted") or {}
+            if booted.get("blessed") and status.get("state") in ("good", "idle", "fallen-back"):
+                return status
+            if time.monotonic() > end:
+                raise self.error(f"the release that runs was not blessed within {time_limit} s: {answer.output.strip()[-500:]}")
+            time.sleep(1)
+
+    def comes_back_with(self, release, time_limit=FALLBACK_TIME_LIMIT):
+        """Waits, over as many boots as it takes, until `release` runs and is blessed; returns `proa status`."""
+        end = time.monotonic() + time_limit
+        while True:
+            self.wait_boot(max(end - time.monotonic(), 10))
+            if self.root_hash() == release.root_hash:
+                return self.settle(max(end - time.monotonic(), 60))
+
+    def trial_of(self, release):
+        """Reboots through `proa reboot` into the armed release and waits until it is blessed; returns `proa status`."""
+        self.reboot("proa reboot")
+        status = self.settle()
+        check_runs(status, release)
+        return status
+
+
+def last_json(text):
+    """The last JSON object that stands on a line of its own, or the whole text if that is one."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    for line in reversed(text.splitlines()):
+        if line.startswith("{"):
+            try:
+                return json.loads(line)
+            except ValueError:
+                continue
+    start = text.find("{")
+    try:
+        return json.loads(text[start:text.rfind("}") + 1])
+    except ValueError:
+        raise AssertionError(f"no JSON in {text.strip()[-400:]!r}") from None
+
+
+def check_runs(status, release, slot=None):
+    """Asserts that a status document says: this release runs, verified, from that slot."""
+    booted = status["booted"]
+    check(booted["version"] == release.version, f"version {booted['version']} runs, not {release.version}")
+    check(booted["root_hash"] == release.root_hash, f"root hash {booted['root_hash']} runs, not {release.root_hash}")
+    check(booted["verified"] is True, f"the booted root is not said to be verified: {booted}")
+    if slot:
+        check(booted["slot"] == slot, f"{release.version} runs from {booted['slot']}, not from {slot}")
