@@ -129,25 +129,33 @@ def broken_feed(scene, name):
 
 
 def test_refuses_metadata_with_a_wrong_signature(scene):
-    broken_feed(scene, "wrong-signature").spoil_signature()
+    broken_feed(scene, "wrong-signature").break_it("bad-signature")
     refused(scene, "bad-signature")
 
 
 def test_refuses_a_payload_with_one_flipped_byte(scene):
-    broken_feed(scene, "flipped-byte").flip_byte()
+    broken_feed(scene, "flipped-byte").break_it("flip-payload", scene.releases["security"].version)
     refused(scene, "payload-digest")
 
 
 def test_refuses_a_truncated_payload(scene):
-    broken_feed(scene, "truncated").truncate()
+    broken_feed(scene, "truncated").break_it("truncate-payload", scene.releases["security"].version)
     refused(scene, "payload-truncated")
 
 
 def test_refuses_a_manifest_with_a_wrong_root_hash(scene):
-    wrong = feed.Feed.new(scene.work("wrong-root-hash"))
-    wrong.publish(feed.release_with_wrong_root_hash(scene.releases["security"], scene.work("wrong-root-hash-release")))
-    scene.server.serve(wrong.folder)
+    made = broken_feed(scene, "wrong-manifest")
+    made.break_it("wrong-root-hash", scene.releases["security"].version)
+    refused(scene, "root-hash-mismatch", "bad-payload", "payload-digest")
+    scene.feed.catch_up(made)
+
+
+def test_refuses_bytes_that_are_not_of_the_root_hash(scene):
+    """The publisher's own mistake: manifest and payload agree, and only reading back what was written can tell."""
+    made = broken_feed(scene, "wrong-bytes")
+    made.publish(feed.release_with_wrong_root_hash(scene.releases["security"], scene.work("wrong-bytes-release"), "1.0.1.1"))
     refused(scene, "root-hash-mismatch")
+    scene.feed.catch_up(made)
 
 
 def test_refuses_half_a_transfer_of_a_server_that_died(scene):

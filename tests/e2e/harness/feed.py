@@ -9,11 +9,13 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 KEYS = TOP / "build/feed-keys"
 SHIPPED = TOP / "build/feed"  # the development feed: its root metadata is in the images (images/node/node.toml)
 TOOL = TOP / "build/meson/images/feed/proa-feed"
+BREAKER = TOP / "tests/tools/feed-break.py"
 HEADER_ROOT_HASH = 32  # offset of the root hash in a payload's header (docs/formats.md)
 
 
@@ -66,42 +68,31 @@ class Feed:
                 replace(file, file.read_bytes())
         return Feed(folder)
 
-    def payload(self):
-        """The payload of the only release, or of the newest one added."""
-        return max((self.folder / "payloads").glob("*.full"), key=lambda path: path.stat().st_mtime)
+    def break_it(self, how, *arguments):
+        """Breaks this feed in one of the ways of tests/tools/feed-break.py."""
+        done = subprocess.run([sys.executable, str(BREAKER), "--feed", str(self.folder), "--keys", str(KEYS), how, *arguments],
+                              text=True, capture_output=True)
+        if done.returncode:
+            raise AssertionError(f"feed-break.py {how} failed: {done.stderr.strip()[-400:]}")
 
-    # --- ways to be broken ---
+    def timestamp(self):
+        """The version of the feed's timestamp."""
+        return json.loads((self.folder / "metadata/timestamp.json").read_bytes())["signed"]["version"]
 
-    def flip_byte(self):
-        """One bit of one byte in the middle of the payload is another one."""
-        path = self.payload()
-        data = bytearray(path.read_bytes())
-        data[len(data) // 2] ^= 0x10
-        replace(path, bytes(data))
-
-    def truncate(self):
-        """The payload ends after a third."""
-        path = self.payload()
-        data = path.read_bytes()
-        replace(path, data[:len(data) // 3])
-
-    def spoil_signature(self):
-        """The timestamp's signature is one of another content."""
-        path = self.folder / "metadata/timestamp.json"
-        document = json.loads(path.read_bytes())
-        signature = document["signatures"][0]["sig"]
-        document["signatures"][0]["sig"] = ("0" if signature[0] != "0" else "1") + signature[1:]
-        replace(path, json.dumps(document).encode())
+    def catch_up(self, other):
+        """Publishes until this feed is newer than `other`: a node that saw that one takes nothing older."""
+        while self.timestamp() <= other.timestamp():
+            self.publish()
 
 
-def release_with_wrong_root_hash(release, folder):
-    """A release directory whose papers and payload header promise another root hash than its bytes have."""
+def release_with_wrong_root_hash(release, folder, version):
+    """A release directory whose papers and payload header agree on another root hash than the bytes have."""
     folder = pathlib.Path(folder)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(release.folder, folder, copy_function=os.link, ignore=shutil.ignore_patterns("disk.*", ".*"))
     papers = json.loads((folder / "release.json").read_bytes())
     wrong = ("0" if release.root_hash[0] != "0" else "1") + release.root_hash[1:]
-    papers["root"]["hash"] = wrong
+    papers["version"], papers["root"]["hash"] = version, wrong
     replace(folder / "release.json", json.dumps(papers, indent=1).encode())
     payload = bytearray((folder / "root.full").read_bytes())
     payload[HEADER_ROOT_HASH:HEADER_ROOT_HASH + 32] = bytes.fromhex(wrong)

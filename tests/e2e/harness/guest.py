@@ -45,8 +45,9 @@ class Guest:
         scratch = TOP / "build/guests"
         scratch.mkdir(parents=True, exist_ok=True)
         self.disk = scratch / f"{self._work.name}.qcow2"
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(pathlib.Path(disk).resolve()),
-                        str(self.disk), f"{disk_gib}G"], check=True)
+        disk = pathlib.Path(disk).resolve()
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw" if disk.suffix == ".raw" else "qcow2",
+                        "-b", str(disk), str(self.disk), f"{disk_gib}G"], check=True)
         shutil.copy(OVMF_VARS, self._work / "vars.fd")
 
     # --- power ---

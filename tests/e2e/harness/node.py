@@ -68,14 +68,13 @@ class Node(Guest):
 
     def update(self, *arguments, time_limit=UPDATE_TIME_LIMIT):
         """`proa update --json`: (exit status, the answer)."""
-        result = self.run(f"proa update --json {' '.join(arguments)} 2>/run/proa-test/update.err; status=$?; "
-                          "cat /run/proa-test/update.err >&2; exit $status", time_limit)
-        return result.status, last_json(result.output)
+        result = self.run(f"proa update --json {' '.join(arguments)} 2>/run/proa-test/update.err", time_limit)
+        return result.status, self._answer("proa update", result)
 
     def rollback(self, *arguments):
         """`proa rollback --json`: (exit status, the answer)."""
-        result = self.run(f"proa rollback --json {' '.join(arguments)}", 120)
-        return result.status, last_json(result.output)
+        result = self.run(f"proa rollback --json {' '.join(arguments)} 2>/run/proa-test/rollback.err", 120)
+        return result.status, self._answer("proa rollback", result)
 
     def settle(self, time_limit=BOOT_TIME_LIMIT):
         """Waits until the booted release is blessed; returns `proa status`."""
@@ -98,31 +97,18 @@ class Node(Guest):
             if self.root_hash() == release.root_hash:
                 return self.settle(max(end - time.monotonic(), 60))
 
+    def _answer(self, command, result):
+        try:
+            return json.loads(result.output)
+        except ValueError:
+            raise self.error(f"`{command} --json` gave status {result.status} and no JSON: {result.output[-300:]!r}") from None
+
     def trial_of(self, release):
         """Reboots through `proa reboot` into the armed release and waits until it is blessed; returns `proa status`."""
         self.reboot("proa reboot")
         status = self.settle()
         check_runs(status, release)
         return status
-
-
-def last_json(text):
-    """The last JSON object that stands on a line of its own, or the whole text if that is one."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        pass
-    for line in reversed(text.splitlines()):
-        if line.startswith("{"):
-            try:
-                return json.loads(line)
-            except ValueError:
-                continue
-    start = text.find("{")
-    try:
-        return json.loads(text[start:text.rfind("}") + 1])
-    except ValueError:
-        raise AssertionError(f"no JSON in {text.strip()[-400:]!r}") from None
 
 
 def check_runs(status, release, slot=None):

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""disk: a node's disk while the node is off: slots, partition table and boot entries, changed from outside."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+SECTOR = 512
+
+
+class Disk:
+    """A raw disk image of one's own, made from a release's."""
+
+    def __init__(self, path, release):
+        self.path = pathlib.Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.unlink(missing_ok=True)
+        _run("qemu-img", "convert", "-O", "raw", release.disk, self.path)
+
+    def partitions(self):
+        """{label: (number, offset, size)} in bytes."""
+        table = json.loads(_run("sfdisk", "--json", self.path))["partitiontable"]
+        return {entry["name"]: (number, entry["start"] * SECTOR, entry["size"] * SECTOR)
+                for number, entry in enumerate(table["partitions"], 1)}
+
+    def arm(self, release, slot="root-b"):
+        """Brings a release into a slot and gives it a boot entry with three tries, as an update does."""
+        self.write(slot, release.folder / "root.img")
+        self.write(f"{slot}-verity", release.folder / "root.verity")
+        for label, digits in ((slot, release.root_hash[:32]), (f"{slot}-verity", release.root_hash[32:])):
+            uuid = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+            _run("sfdisk", "--part-uuid", self.path, str(self.partitions()[label][0]), uuid)
+        self.esp("mcopy", "-o", release.folder / "uki.efi", f"::EFI/Linux/proa_{release.version}+3.efi")
+
+    def write(self, label, source, offset=0):
+        """Copies a file into a partition."""
+        start, size = self.partitions()[label][1:]
+        if offset + os.path.getsize(source) > size:
+            raise AssertionError(f"{source} does not fit into {label}")
+        with open(source, "rb") as file, open(self.path, "r+b") as disk:
+            where = start + offset
+            while block := file.read(1 << 20):
+                disk.seek(where)
+                disk.write(block)
+                where += len(block)
+
+    def overwrite(self, label, offset, data):
+        """Writes bytes into a partition."""
+        with open(self.path, "r+b") as disk:
+            disk.seek(self.partitions()[label][1] + offset)
+            disk.write(data)
+
+    def delete(self, label):
+        """Removes a partition from both partition tables."""
+        _run("sfdisk", "--delete", self.path, str(self.partitions()[label][0]))
+
+    def esp(self, tool, *arguments):
+        """Runs one of mtools on the EFI system partition."""
+        label = next(name for name in self.partitions() if name.lower() == "esp")
+        return _run(tool, "-i", f"{self.path}@@{self.partitions()[label][1]}", *arguments)
+
+    def throw_away(self):
+        self.path.unlink(missing_ok=True)
+
+
+def _run(*command):
+    done = subprocess.run([str(word) for word in command], text=True, capture_output=True)
+    if done.returncode:
+        raise AssertionError(f"{command[0]} failed: {done.stderr.strip()[-300:]}")
+    return done.stdout
