@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proa-bootd: boot entries and the health of this boot (man page proa-bootd(8)). */
+#include "base/file.h"
+#include "base/json.h"
+#include "boot/daemon.h"
+#include "boot/giveup.h"
+#include "boot/rollback.h"
+#include "boot/settle.h"
+#include "boot/status.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#define SYNC_SECONDS 10
+#define LOCK_SECONDS 30
+
+typedef struct {
+	ProaDaemonOptions daemon;
+	char *root, *esp, *disk, *to, *reason, *detail, *systemd;
+	gboolean version, no_reboot;
+} Options;
+
+typedef struct {
+	const char *verb;
+	int (*run)(const Options *options);
+} Verb;
+
+static void options_clear(Options *options)
+{
+	g_free(options->root);
+	g_free(options->esp);
+	g_free(options->disk);
+	g_free(options->to);
+	g_free(options->reason);
+	g_free(options->detail);
+	g_free(options->systemd);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
+static void print_line(JsonObject *object)
+{
+	g_autofree char *line = proa_json_to_line(object);
+
+	puts(line);
+	fflush(stdout);
+}
+
+static int print_error(const GError *error)
+{
+	ProaReason reason = proa_reason_of(error);
+	g_autoptr(JsonObject) line = json_object_new();
+
+	json_object_set_string_member(line, "event", "error");
+	json_object_set_string_member(line, "reason", proa_reason_to_string(reason));
+	json_object_set_string_member(line, "message", error->message);
+	json_object_set_string_member(line, "hint", proa_reason_hint(reason));
+	print_line(line);
+	return (int)proa_reason_exit(reason);
+}
+
+static int print_done(const char *result, const ProaStateRelease *release)
+{
+	g_autoptr(JsonObject) line = json_object_new();
+
+	json_object_set_string_member(line, "event", "done");
+	json_object_set_string_member(line, "result", result);
+	proa_json_set_string(line, "version", release->version);
+	proa_json_set_string(line, "root_hash", release->root_hash);
+	proa_json_set_string(line, "slot", release->slot);
+	print_line(line);
+	return PROA_EXIT_OK;
+}
+
+static int run_status(const Options *options)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaNode) node = proa_node_open(&options->daemon.node, &error);
+
+	if (!node)
+		return print_error(error);
+	g_autoptr(JsonObject) status = proa_status(node);
+	print_line(status);
+	return PROA_EXIT_OK;
+}
+
+static int run_rollback(const Options *options)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaNode) node = proa_node_open(&options->daemon.node, &error);
+	const ProaStateRelease *next = NULL;
+
+	if (!node || !proa_rollback(node, options->to, &next, &error))
+		return print_error(error);
+	return print_done("rolled-back", next);
+}
+
+static int run_bless(const Options *options)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaNode) node = proa_node_open(&options->daemon.node, &error);
+
+	if (!node || !proa_node_bless(node, &error))
+		return print_error(error);
+	return print_done("blessed", &node->booted);
+}
+
+static gboolean give_up(const Options *options, ProaReason reason, const ProaNode *node,
+	gboolean *ret_switched, GError **error)
+{
+	ProaGiveUp what = { .root_hash = node->booted.root_hash,
+		.reason = reason,
+		.detail = options->detail,
+		.where = "system" };
+	PROA_AUTO_FD int lock = proa_esp_lock(node->run_dir, LOCK_SECONDS, error);
+
+	return lock >= 0 && proa_give_up(node->esp, &what, ret_switched, error);
+}
+
+static int run_give_up(const Options *options)
+{
+	ProaReason reason = proa_reason_from_string(options->reason ? options->reason : "");
+	g_autoptr(GError) error = NULL;
+	gboolean switched = FALSE;
+
+	if (reason == PROA_REASON_MAX) {
+		proa_fail(&error, PROA_REASON_USAGE, "give-up needs --reason with a reason word");
+		return print_error(error);
+	}
+	g_autoptr(ProaNode) node = proa_node_open(&options->daemon.node, &error);
+	if (!node || !give_up(options, reason, node, &switched, &error))
+		print_error(error);
+	else
+		print_done(switched ? "gave-up" : "no-other", &node->booted);
+	if (!options->daemon.no_reboot)
+		proa_reboot_now(SYNC_SECONDS);
+	return switched ? PROA_EXIT_OK : PROA_EXIT_FAILED;
+}
+
+static int run_daemon(const Options *options)
+{
+	return proa_daemon_run(&options->daemon);
+}
+
+static const Verb verbs[] = {
+	{ "run", run_daemon },
+	{ "status", run_status },
+	{ "rollback", run_rollback },
+	{ "bless", run_bless },
+	{ "give-up", run_give_up },
+};
+
+/* To the journal, each line with its priority; libraries above speak through g_warning() and g_message(). */
+static GLogWriterOutput write_log(
+	GLogLevelFlags level, const GLogField *fields, gsize count, G_GNUC_UNUSED gpointer data)
+{
+	const char *prefix = level & (G_LOG_LEVEL_WARNING | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_ERROR)
+				     ? SD_WARNING
+				     : SD_INFO;
+
+	if (level & G_LOG_LEVEL_DEBUG)
+		return G_LOG_WRITER_HANDLED;
+	for (gsize i = 0; i < count; i++)
+		if (strcmp(fields[i].key, "MESSAGE") == 0)
+			fprintf(stderr, "%s%s\n", prefix, (const char *)fields[i].value);
+	return G_LOG_WRITER_HANDLED;
+}
+
+static gboolean parse(int *argc, char ***argv, Options *options, GError **error)
+{
+	const GOptionEntry entries[] = {
+		{ "root", 0, 0, G_OPTION_ARG_FILENAME, &options->root, "Use another root directory", "DIR" },
+		{ "esp", 0, 0, G_OPTION_ARG_FILENAME, &options->esp, "A directory in place of the ESP",
+			"DIR" },
+		{ "disk", 0, 0, G_OPTION_ARG_FILENAME, &options->disk, "An image in place of the node's disk",
+			"FILE" },
+		{ "systemd", 0, 0, G_OPTION_ARG_STRING, &options->systemd,
+			"D-Bus address of the system manager", "ADDRESS" },
+		{ "no-reboot", 0, 0, G_OPTION_ARG_NONE, &options->no_reboot, "Leave the reboot to the caller",
+			NULL },
+		{ "to", 0, 0, G_OPTION_ARG_STRING, &options->to, "rollback: only to this version",
+			"VERSION" },
+		{ "reason", 0, 0, G_OPTION_ARG_STRING, &options->reason, "give-up: reason word", "WORD" },
+		{ "detail", 0, 0, G_OPTION_ARG_STRING, &options->detail, "give-up: one sentence", "TEXT" },
+		{ "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL },
+		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new("run|status|rollback|bless|give-up");
+
+	g_option_context_set_summary(context, "Boot entries and the health of this boot.");
+	g_option_context_add_main_entries(context, entries, NULL);
+	if (!g_option_context_parse(context, argc, argv, error))
+		return FALSE;
+	options->daemon = (ProaDaemonOptions){ .node = { options->root ? options->root : "", options->esp,
+						       options->disk },
+		.systemd = options->systemd,
+		.no_reboot = options->no_reboot };
+	return TRUE;
+}
+
+int main(int argc, char **argv)
+{
+	g_auto(Options) options = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	g_log_set_writer_func(write_log, NULL, NULL);
+	if (!parse(&argc, &argv, &options, &error)) {
+		fprintf(stderr, "proa-bootd: %s\n", error->message);
+		return PROA_EXIT_USAGE;
+	}
+	if (options.version)
+		return puts("proa-bootd " PROA_VERSION) < 0;
+	for (gsize i = 0; argc == 2 && i < G_N_ELEMENTS(verbs); i++)
+		if (strcmp(argv[1], verbs[i].verb) == 0)
+			return verbs[i].run(&options);
+	fprintf(stderr, "proa-bootd: needs one verb: run, status, rollback, bless or give-up (see --help)\n");
+	return PROA_EXIT_USAGE;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "boot/daemon.h"
+
+#include "boot/blackbox.h"
+#include "boot/giveup.h"
+#include "boot/journal.h"
+#include "boot/settle.h"
+
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BOOT_COMPLETE "boot-complete.target"
+/* A blessed release that is not healthy is looked at this often, for as long as it takes. */
+#define SLOW_SECONDS 30
+/* The system manager is given so long to begin the reboot that it was asked for. */
+#define REBOOT_SECONDS 30
+#define SYNC_SECONDS 5
+
+typedef struct {
+	const ProaDaemonOptions *options;
+	ProaNode *node;
+	ProaConfig *config;
+	ProaSystemd *systemd;
+	gboolean completing;   /* the start of boot-complete.target was asked for */
+	ProaHealthResult last; /* the result that stands */
+	const char *last_check;
+} Daemon;
+
+static gint64 now(void)
+{
+	return g_get_monotonic_time() / G_USEC_PER_SEC;
+}
+
+static void warn(const char *doing, GError **error)
+{
+	if (*error)
+		g_warning("%s: %s", doing, (*error)->message);
+	g_clear_error(error);
+}
+
+/*
+ * Our own checks come first; then boot-complete.target, before which a package or an operator may order
+ * checks of theirs (systemd.special(7)).
+ */
+static void check_boot_complete(Daemon *daemon, ProaHealthResult *result)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!daemon->completing && !proa_systemd_start(daemon->systemd, BOOT_COMPLETE, "replace", &error)) {
+		proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_HEALTH_CHECK, g_strdup(error->message));
+		return;
+	}
+	daemon->completing = TRUE;
+	g_autofree char *state = proa_systemd_unit_state(daemon->systemd, BOOT_COMPLETE, &error);
+	if (g_strcmp0(state, "active") == 0)
+		return;
+	g_autofree char *failed = proa_systemd_failed_units(daemon->systemd, NULL);
+	gboolean named = failed && *failed;
+	proa_health_set(result, named ? PROA_HEALTH_FAIL : PROA_HEALTH_WAIT, PROA_REASON_HEALTH_CHECK,
+		g_strdup_printf(BOOT_COMPLETE " is not reached%s%s", named ? "; failed units: " : "",
+			named ? failed : ""));
+}
+
+static void run_checks(Daemon *daemon, gboolean settled)
+{
+	ProaHealthContext context = { daemon->config, daemon->systemd };
+	g_autofree char *before = g_strdup(daemon->last.detail);
+
+	proa_health_result_clear(&daemon->last);
+	proa_health_run(&context, &daemon->last, &daemon->last_check);
+	if (daemon->last.verdict == PROA_HEALTH_OK && settled) {
+		check_boot_complete(daemon, &daemon->last);
+		daemon->last_check = BOOT_COMPLETE;
+	}
+	if (daemon->last.detail && g_strcmp0(before, daemon->last.detail) != 0)
+		g_message("not healthy yet: %s", daemon->last.detail);
+}
+
+/* Until the checks have been right for their settling time, and boot-complete.target after them; or until it
+ * is too late. */
+static ProaHealthDecision wait_for_health(Daemon *daemon)
+{
+	gint64 interval = proa_config_integer(daemon->config, "health", "interval");
+	ProaHealthDecision decision = PROA_HEALTH_UNDECIDED;
+	ProaHealthTrial trial;
+	gboolean settled = FALSE;
+
+	proa_health_trial_begin(&trial, daemon->config, now());
+	for (;;) {
+		run_checks(daemon, settled);
+		decision = proa_health_trial_add(&trial, daemon->last.verdict, now());
+		if (decision == PROA_UNHEALTHY || (decision == PROA_HEALTHY && settled))
+			return decision;
+		if (decision == PROA_HEALTHY)
+			settled = TRUE;
+		else
+			g_usleep((gulong)interval * G_USEC_PER_SEC);
+	}
+}
+
+static void record_unhealthy(Daemon *daemon)
+{
+	const ProaStateRelease *booted = &daemon->node->booted;
+	const char *reason = proa_reason_to_string(daemon->last.reason), *dir = daemon->node->state_dir;
+	g_autofree char *text = proa_journal_tail();
+	g_autoptr(GError) error = NULL;
+
+	g_warning("release %s is not healthy (%s): %s", booted->version, reason, daemon->last.detail);
+	if (!proa_blackbox_set_verdict(dir, booted, reason, daemon->last.detail, &error))
+		warn("remembering why", &error);
+	if (!proa_history_append(dir, "unhealthy", booted, reason, daemon->last.detail, &error))
+		warn("writing the history", &error);
+	if (!proa_blackbox_write(dir, booted, reason, daemon->last.detail, text, &error))
+		warn("writing the black box", &error);
+}
+
+/* Asks the system manager; should it be as broken as the rest, reboots without it. */
+static void reboot_node(Daemon *daemon)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (daemon->options->no_reboot)
+		return;
+	g_message("rebooting, so that this try counts");
+	if (!proa_systemd_start(daemon->systemd, "reboot.target", "replace-irreversibly", &error))
+		warn("asking for the reboot", &error);
+	else
+		g_usleep((gulong)REBOOT_SECONDS * G_USEC_PER_SEC); /* its SIGTERM ends this process */
+	proa_reboot_now(SYNC_SECONDS);
+}
+
+/* A release on trial, or one set aside that the firmware took for want of another, is left only if another
+ * one boots. */
+static gboolean may_leave(Daemon *daemon)
+{
+	g_autoptr(GError) error = NULL;
+
+	/* An operator may have blessed it meanwhile. */
+	if (!proa_node_reload(daemon->node, &error)) {
+		warn("reading the boot entries", &error);
+		return FALSE;
+	}
+	return proa_node_on_trial(daemon->node) &&
+	       (proa_node_other_bootable(daemon->node) || daemon->node->booted_entry->tries_left > 0);
+}
+
+/* A blessed release that is not healthy goes on; proa-etc counts such boots, and health resets the count. */
+static void wait_on(Daemon *daemon)
+{
+	g_message("no other release to go to, or this one is blessed: it goes on");
+	for (;;) {
+		g_usleep((gulong)SLOW_SECONDS * G_USEC_PER_SEC);
+		run_checks(daemon, TRUE);
+		if (daemon->last.verdict == PROA_HEALTH_OK)
+			return;
+	}
+}
+
+static int bless(Daemon *daemon)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_node_bless(daemon->node, &error)) {
+		g_warning("release %s is healthy but cannot be blessed: %s", daemon->node->booted.version,
+			error->message);
+		return PROA_EXIT_FAILED;
+	}
+	g_message("release %s is healthy: blessed", daemon->node->booted.version);
+	return PROA_EXIT_OK;
+}
+
+static void settle(Daemon *daemon)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaSettled) settled = proa_settle(daemon->node, &error);
+
+	if (!settled)
+		warn("settling the last boot", &error);
+	else if (settled->fell_back)
+		g_warning("fell back from release %s (%s): %s", settled->failed.version, settled->reason,
+			settled->detail ? settled->detail : "no detail");
+}
+
+static int run(Daemon *daemon)
+{
+	settle(daemon);
+	if (wait_for_health(daemon) == PROA_HEALTHY)
+		return bless(daemon);
+	record_unhealthy(daemon);
+	if (may_leave(daemon)) {
+		reboot_node(daemon);
+		return PROA_EXIT_OK;
+	}
+	wait_on(daemon);
+	return bless(daemon);
+}
+
+int proa_daemon_run(const ProaDaemonOptions *options)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaNode) node = proa_node_open(&options->node, &error);
+
+	if (!node) {
+		g_warning("%s", error->message);
+		return PROA_EXIT_FAILED;
+	}
+	g_autoptr(ProaConfig) config =
+		proa_config_load(options->node.root, PROA_HEALTH_CONFIG_NAME, proa_health_config_keys);
+	for (const char *const *problem = proa_config_problems(config); *problem; problem++)
+		g_warning("%s", *problem);
+	g_autoptr(ProaSystemd) systemd = proa_systemd_new(
+		options->systemd, (guint)proa_config_integer(config, "health", "unit-timeout"));
+	Daemon daemon = { .options = options, .node = node, .config = config, .systemd = systemd };
+	int status = run(&daemon);
+	proa_health_result_clear(&daemon.last);
+	return status;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* daemon: `proa-bootd run`: settles the last boot, waits for this one's health, then blesses, or records why
+ * and reboots. */
+#pragma once
+
+#include "boot/health/health.h"
+#include "boot/node.h"
+
+/* What `run` does beside looking at the node; a test gives its own address and forbids the reboot. */
+typedef struct {
+	ProaNodeOptions node;
+	const char *systemd; /* D-Bus address of the system manager; NULL: PID 1's own */
+	gboolean no_reboot;
+} ProaDaemonOptions;
+
+/* Returns the exit status: OK when the node is healthy (or was left to reboot), FAILED when it cannot even
+ * look. */
+int proa_daemon_run(const ProaDaemonOptions *options);

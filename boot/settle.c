@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "boot/settle.h"
+
+#include "base/file.h"
+#include "boot/blackbox.h"
+#include "boot/disk.h"
+#include "boot/evidence.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define MARKER "settled"
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+#define MAX_BOOT_ID 64
+
+typedef struct {
+	ProaNode *node;
+	ProaEvidence *evidence; /* NULL: none */
+	GPtrArray *rejected;
+	ProaSettled *settled;
+	gboolean trial;        /* this boot is one of a trial */
+	gboolean interrupted;  /* a transaction ended with the power */
+	ProaStateRelease lost; /* the release of that transaction */
+} Settling;
+
+static void clear_release(ProaStateRelease *release)
+{
+	proa_state_set_release(release, NULL, NULL, NULL);
+}
+
+void proa_settled_free(ProaSettled *settled)
+{
+	clear_release(&settled->failed);
+	g_free(settled->reason);
+	g_free(settled->detail);
+	g_free(settled);
+}
+
+static gboolean same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+static void set_failed(
+	Settling *s, const char *version, const char *root_hash, const char *reason, const char *detail)
+{
+	ProaSettled *settled = s->settled;
+
+	proa_state_set_release(&settled->failed, version ? version : "unknown", root_hash,
+		proa_disk_slot_of(s->node->partitions, root_hash));
+	settled->fell_back = TRUE;
+	settled->reason = g_strdup(reason);
+	settled->detail = g_strdup(detail);
+}
+
+/* A release that says nothing of itself never came far enough to. */
+static void set_failed_by_verdict(Settling *s, const ProaEntry *entry)
+{
+	g_autoptr(ProaRejected) verdict = proa_blackbox_verdict(s->node->state_dir, entry->root_hash);
+
+	if (verdict)
+		set_failed(s, entry->version, entry->root_hash, verdict->reason, verdict->detail);
+	else
+		set_failed(s, entry->version, entry->root_hash,
+			proa_reason_to_string(PROA_REASON_BOOT_FAILED),
+			"its boots ended without a word: panic, hang or power");
+}
+
+static gboolean was_tried(const ProaState *state)
+{
+	return state->kind == PROA_STATE_STAGED || state->kind == PROA_STATE_TRIAL ||
+	       state->kind == PROA_STATE_STAGING;
+}
+
+/* The release that failed, by the three rules of the header, the surest first. */
+static void find_failed(Settling *s, const ProaState *state)
+{
+	const ProaNode *node = s->node;
+	const char *booted = node->booted.root_hash;
+
+	if (s->evidence && !same(s->evidence->root_hash, booted)) {
+		set_failed(s, s->evidence->version, s->evidence->root_hash, s->evidence->reason,
+			s->evidence->detail);
+		return;
+	}
+	const ProaEntry *staged = proa_entry_find(node->entries, state->staged.root_hash);
+	if (was_tried(state) && staged && staged->tries_left == 0 && !same(staged->root_hash, booted)) {
+		set_failed_by_verdict(s, staged);
+		return;
+	}
+	for (guint i = 0; i < node->entries->len; i++) {
+		const ProaEntry *entry = g_ptr_array_index(node->entries, i);
+		if (entry->tries_left == 0 && entry->root_hash && !same(entry->root_hash, booted) &&
+			!proa_rejected_find(s->rejected, entry->root_hash)) {
+			set_failed_by_verdict(s, entry);
+			return;
+		}
+	}
+}
+
+static gboolean waits_on(const Settling *s, const ProaState *state)
+{
+	const ProaEntry *entry = proa_entry_find(s->node->entries, state->staged.root_hash);
+
+	return entry && proa_entry_bootable(entry);
+}
+
+/* Where the node is when what runs is neither new nor the outcome of a failure. */
+static ProaStateKind settled_kind(const ProaState *state, const ProaStateRelease *booted)
+{
+	if (state->kind == PROA_STATE_FALLEN_BACK)
+		return PROA_STATE_FALLEN_BACK;
+	return same(state->good.root_hash, booted->root_hash) ? PROA_STATE_GOOD : PROA_STATE_IDLE;
+}
+
+static void settle_state(ProaState *state, gpointer data)
+{
+	Settling *s = data;
+	const ProaStateRelease *booted = &s->node->booted;
+
+	find_failed(s, state);
+	proa_state_set_release(&state->booted, booted->version, booted->root_hash, booted->slot);
+	if (same(state->staged.root_hash, s->settled->failed.root_hash))
+		clear_release(&state->staged);
+
+	if (proa_node_on_trial(s->node) &&
+		!(s->settled->fell_back && same(state->good.root_hash, booted->root_hash))) {
+		s->trial = TRUE;
+		state->kind = PROA_STATE_TRIAL;
+		proa_state_set_release(&state->staged, booted->version, booted->root_hash, booted->slot);
+	} else if (s->settled->fell_back) {
+		state->kind = PROA_STATE_FALLEN_BACK;
+		clear_release(&state->staged);
+	} else if (same(state->staged.root_hash, booted->root_hash)) {
+		/* Blessed before: an operator's way back, or a power cut between the blessing and its record.
+		 */
+		state->kind = PROA_STATE_GOOD;
+		clear_release(&state->staged);
+	} else if (was_tried(state) && waits_on(s, state)) {
+		state->kind = PROA_STATE_STAGED;
+	} else {
+		s->interrupted = was_tried(state);
+		proa_state_set_release(
+			&s->lost, state->staged.version, state->staged.root_hash, state->staged.slot);
+		state->kind = settled_kind(state, booted);
+		clear_release(&state->staged);
+	}
+	s->settled->kind = state->kind;
+}
+
+static void warn(const char *doing, GError **error)
+{
+	if (*error)
+		g_warning("%s: %s", doing, (*error)->message);
+	g_clear_error(error);
+}
+
+/* These fail only where /var does; the node goes on, and says so. */
+static void record(const Settling *s, const char *event, const ProaStateRelease *release, const char *reason,
+	const char *detail)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_history_append(s->node->state_dir, event, release, reason, detail, &error))
+		warn("writing the history", &error);
+}
+
+/* Evidence against the running root, when no other slot could take over: told, but no ground to reject it. */
+static void record_evidence(const Settling *s)
+{
+	const ProaEvidence *evidence = s->evidence;
+	ProaStateRelease release = { evidence->version, evidence->root_hash, NULL };
+	gboolean corrupt = strcmp(evidence->reason, proa_reason_to_string(PROA_REASON_ROOT_CORRUPT)) == 0;
+	g_autofree char *detail = g_strdup_printf(
+		"%s (%s)", evidence->detail ? evidence->detail : "no detail", evidence->where);
+
+	record(s, corrupt ? "root-corrupt" : "gave-up", &release, evidence->reason, detail);
+}
+
+static void record_failure(const Settling *s)
+{
+	const ProaSettled *settled = s->settled;
+	const char *dir = s->node->state_dir;
+	g_autoptr(GError) error = NULL;
+
+	record(s, "fell-back", &settled->failed, settled->reason, settled->detail);
+	if (!proa_rejected_add(dir, settled->failed.root_hash, settled->failed.version, settled->reason,
+		    settled->detail, &error))
+		warn("remembering the rejected release", &error);
+	if (!proa_blackbox_write(dir, &settled->failed, settled->reason, settled->detail, NULL, &error))
+		warn("writing the black box", &error);
+}
+
+static void record_trial(const Settling *s)
+{
+	const ProaEntry *entry = s->node->booted_entry;
+	g_autofree char *detail =
+		g_strdup_printf("try %d, %d left", MAX(entry->tries_done, 1), entry->tries_left);
+
+	record(s, "trial", &s->node->booted, NULL, detail);
+}
+
+static char *boot_id(void)
+{
+	char *id = proa_file_read(BOOT_ID, MAX_BOOT_ID, NULL, NULL);
+
+	return id ? g_strchomp(id) : g_strdup("unknown");
+}
+
+static gboolean settled_before(const ProaNode *node)
+{
+	g_autofree char *path = g_build_filename(node->run_dir, MARKER, NULL);
+	g_autofree char *text = proa_file_read(path, MAX_BOOT_ID, NULL, NULL);
+	g_autofree char *id = boot_id();
+
+	return text && strcmp(text, id) == 0;
+}
+
+static void mark_settled(const ProaNode *node)
+{
+	g_autofree char *path = g_build_filename(node->run_dir, MARKER, NULL);
+	g_autofree char *id = boot_id();
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_file_make_dirs(node->run_dir, &error) ||
+		!proa_file_replace(path, id, strlen(id), 0644, &error))
+		warn("noting that this boot is settled", &error);
+}
+
+static void load(Settling *s)
+{
+	g_autoptr(GError) error = NULL;
+
+	s->evidence = proa_evidence_read(s->node->esp, &error);
+	warn("reading the evidence on the ESP", &error);
+	s->rejected = proa_rejected_load(s->node->state_dir, &error);
+	warn("reading what was rejected", &error);
+	if (!s->rejected)
+		s->rejected = g_ptr_array_new_with_free_func((GDestroyNotify)proa_rejected_free);
+}
+
+static void settle_now(Settling *s)
+{
+	g_autoptr(GError) error = NULL;
+
+	load(s);
+	if (!proa_state_update(s->node->state_dir, settle_state, s, &error))
+		warn("recording the outcome of the last boot", &error);
+	if (s->evidence)
+		record_evidence(s);
+	if (s->settled->fell_back)
+		record_failure(s);
+	if (s->interrupted)
+		record(s, "failed", &s->lost, proa_reason_to_string(PROA_REASON_CANCELLED),
+			"the node restarted meanwhile");
+	if (s->trial)
+		record_trial(s);
+	mark_settled(s->node);
+	if (!proa_evidence_remove(s->node->esp, &error))
+		warn("removing the evidence from the ESP", &error);
+	g_clear_pointer(&s->evidence, proa_evidence_free);
+	g_clear_pointer(&s->rejected, g_ptr_array_unref);
+	clear_release(&s->lost);
+}
+
+ProaSettled *proa_settle(ProaNode *node, GError **error)
+{
+	g_autoptr(ProaSettled) settled = g_new0(ProaSettled, 1);
+	Settling s = { .node = node, .settled = settled };
+
+	if (!settled_before(node)) {
+		settle_now(&s);
+		return g_steal_pointer(&settled);
+	}
+	g_autoptr(ProaState) state = proa_state_load(node->state_dir, error);
+	if (!state)
+		return NULL;
+	settled->kind = state->kind;
+	return g_steal_pointer(&settled);
+}
