@@ -11,10 +11,12 @@ import shutil
 import subprocess
 import sys
 
+from .release import MESON_DIR
+
 TOP = pathlib.Path(__file__).resolve().parents[3]
 KEYS = TOP / "build/feed-keys"
 SHIPPED = TOP / "build/feed"  # the development feed: its root metadata is in the images (images/node/node.toml)
-TOOL = TOP / "build/meson/images/feed/proa-feed"
+TOOL = MESON_DIR / "images/feed/proa-feed"
 BREAKER = TOP / "tests/tools/feed-break.py"
 HEADER_ROOT_HASH = 32  # offset of the root hash in a payload's header (docs/formats.md)
 

@@ -9,7 +9,9 @@ import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
-IMAGES = TOP / "build/images"
+# A developer's other build directories: PROA_MESON_DIR for the programs, PROA_TOP for the images.
+MESON_DIR = pathlib.Path(os.environ.get("PROA_MESON_DIR", TOP / "build/meson"))
+IMAGES = pathlib.Path(os.environ.get("PROA_TOP", TOP)) / "build/images"
 DEFINITION = "tests/e2e/releases.toml"
 
 
@@ -48,9 +50,8 @@ def build(names, log):
         for chosen, more in ((own, []), (test, ["--definition", DEFINITION])):
             if not chosen:
                 continue
-            command = [sys.executable, "images/build/proa-image", "build", *more, *chosen]
-            done = subprocess.run(command, cwd=TOP, stdout=out, stderr=subprocess.STDOUT,
-                                  env={**os.environ, "PROA_TOP": str(TOP)})
+            command = [sys.executable, "images/build/proa-image", "build", "--meson-dir", str(MESON_DIR), *more, *chosen]
+            done = subprocess.run(command, cwd=TOP, stdout=out, stderr=subprocess.STDOUT)
             if done.returncode:
                 raise AssertionError(f"building {' '.join(chosen)} failed: {_last_line(log)} (log: {log})")
     return {name: read(name) for name in names}

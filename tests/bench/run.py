@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Benchmarks on the real thing: the base release as it was built.
+
+usage: tests/bench/run.py [--json] [NAME...]
+
+  hash-tree   building the hash tree of base's root image, as each update does after writing
+  apply       streaming base's full payload into an image: digest, decompression, memory
+  boot        power-on to healthy in QEMU, and the idle memory of our daemons
+
+Numbers of a machine that does other things at the same time say little. --json prints one JSON object a line.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests/e2e"))
+from harness import release  # noqa: E402
+
+PROGRAMS = release.MESON_DIR / "tests/bench"
+
+
+def compiled(name, *arguments):
+    """Runs a C benchmark; its results."""
+    subprocess.run(["ninja", "-C", str(release.MESON_DIR), f"tests/bench/bench-{name}"], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run([str(PROGRAMS / f"bench-{name}"), *map(str, arguments)], check=True, text=True, capture_output=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def hash_tree(base):
+    return compiled("hash-tree", base.folder / "root.img")
+
+
+def apply(base):
+    return compiled("apply", base.folder / "root.full", base.root_hash)
+
+
+def boot(base):
+    from harness.node import Node
+    from harness.scene import BY_HAND, WATCHDOG
+    node = Node(TOP / "build/test-logs/bench", base.disk, devices=WATCHDOG, credentials={"tmpfiles.extra": BY_HAND})
+    try:
+        began = time.monotonic()
+        node.start()
+        node.wait_boot()
+        reached = time.monotonic() - began
+        node.wait_running()
+        running = time.monotonic() - began
+        node.settle()
+        return [{"bench": "boot", "accelerator": os.environ.get("PROA_ACCEL", "tcg"), "seconds_to_userspace": round(reached, 1),
+                 "seconds_to_running": round(running, 1), "seconds_to_blessed": round(time.monotonic() - began, 1)}]
+    finally:
+        node.throw_away()
+
+
+BENCHES = {"hash-tree": hash_tree, "apply": apply, "boot": boot}
+
+
+def main():
+    names = [word for word in sys.argv[1:] if not word.startswith("-")]
+    if any(word in ("-h", "--help") for word in sys.argv[1:]):
+        print(__doc__.strip())
+        return 0
+    unknown = [name for name in names if name not in BENCHES]
+    if unknown:
+        print(f"bench: no such benchmark: {' '.join(unknown)} (there are: {' '.join(BENCHES)})", file=sys.stderr)
+        return 2
+    try:
+        base = release.read("base")
+    except OSError:
+        print("bench: base has not been built; run ./dev image first", file=sys.stderr)
+        return 1
+    for name in names or BENCHES:
+        for result in BENCHES[name](base):
+            if "--json" in sys.argv:
+                print(json.dumps(result), flush=True)
+            else:
+                print("  ".join(str(value) if key == "bench" else f"{key} {value}" for key, value in result.items()), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`./dev demo`: the way of a release, told as a story, on a real image in QEMU. One line a step, with its time.
+
+Ends with exit status 0 and "demo: boot ok, update ok, broken release ok, rollback ok", or says what failed and where the
+log is.
+"""
+
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from harness.node import check, check_runs  # noqa: E402
+from harness.scene import Scene  # noqa: E402
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+LOGS = TOP / "build/test-logs/demo"
+NAMES = ("base", "security", "broken-panic")
+
+
+class Story:
+    """Prints each step when it is done, with the seconds that it took; keeps what is shown so far."""
+
+    def __init__(self):
+        self.began = self.last = time.monotonic()
+        self.shown = []
+        self.now = "setting up"
+
+    def does(self, text):
+        """What is under way, for the message if it fails."""
+        self.now = text
+
+    def tell(self, text):
+        now = time.monotonic()
+        print(f"{now - self.last:5.0f} s  {text}", flush=True)
+        self.last = now
+
+    def ok(self, part):
+        self.shown.append(f"{part} ok")
+
+
+def short(root_hash):
+    return f"{root_hash[:12]}..."
+
+
+def boot(story, scene):
+    story.does("the first boot of base")
+    node, base = scene.node, scene.releases["base"]
+    node.start()
+    node.wait_boot()
+    story.tell("A new node is switched on: UEFI firmware, systemd-boot, kernel; its disk image has never run before.")
+    status = node.settle()
+    check_runs(status, base, "root-a")
+    story.tell(f"It runs release {base.version} from slot root-a. Every block it reads is checked against root hash "
+               f"{short(base.root_hash)}; health checks passed, so the release is blessed.")
+    check(node.run("touch /usr/probe").status != 0, "/usr could be written")
+    node.ok("ctr images import /usr/share/proa/images/canary.tar >/dev/null")
+    said = node.ok("ctr run --rm $(ctr images ls -q | head -n 1) demo", 180).strip().splitlines()
+    check(said, "the container said nothing")
+    story.tell(f"Nothing can write to / or /usr. containerd runs a container; it says: {said[-1]!r}.")
+    story.ok("boot")
+
+
+def update(story, scene):
+    story.does("the update to security")
+    node, security = scene.node, scene.releases["security"]
+    scene.feed.publish(security)
+    story.tell(f"Release {security.version} (Debian's security updates) is signed and published; nginx serves the feed.")
+    code, answer = node.update()
+    check(code == 0 and answer.get("ok") is True, f"`proa update` gave {code}: {answer}")
+    check(node.bootd()["next"] == f"proa_{security.version}+3.efi", "the new release is not the firmware's next choice")
+    story.tell("`proa update` checks the signatures, writes the release into slot root-b, reads it back, and arms it for three "
+               "tries. The running slot was not touched.")
+    check_runs(node.trial_of(security), security, "root-b")
+    story.tell(f"`proa reboot`: the node runs {security.version} from root-b, found itself healthy, and blessed it.")
+    story.ok("update")
+
+
+def roll_back(story, scene):
+    story.does("the rollback to base")
+    node, base = scene.node, scene.releases["base"]
+    code, answer = node.rollback()
+    check(code == 0, f"`proa rollback` gave {code}: {answer}")
+    node.reboot("proa reboot")
+    check_runs(node.settle(), base, "root-a")
+    story.tell(f"An operator changes her mind. `proa rollback`, one reboot: {base.version} runs again from root-a.")
+    story.does("going forward again")
+    security = scene.releases["security"]
+    code, answer = node.rollback()
+    check(code == 0, f"`proa rollback` gave {code}: {answer}")
+    check_runs(node.trial_of(security), security, "root-b")
+    story.tell(f"And forward again: {security.version} from root-b, without a download.")
+    story.ok("rollback")
+
+
+def broken(story, scene):
+    story.does("the update to a broken release")
+    node, security, bad = scene.node, scene.releases["security"], scene.releases["broken-panic"]
+    scene.feed.publish(bad)
+    code, answer = node.update()
+    check(code == 0, f"`proa update` gave {code}: {answer}")
+    story.tell(f"Release {bad.version} is published. It is properly signed, so the node takes it, but its kernel will panic.")
+    story.does("falling back from the broken release")
+    panics = scene.node.serial.read_text(errors="replace").count("Kernel panic")
+    node.start_command("proa reboot")
+    status = node.comes_back_with(security)
+    check_runs(status, security, "root-b")
+    panics = scene.node.serial.read_text(errors="replace").count("Kernel panic") - panics
+    check(panics > 0, "no panic was seen on the console")
+    entry = node.rejected(bad.root_hash)
+    check(entry, "the broken release is not remembered as rejected")
+    story.tell(f"The kernel panicked {panics} times, the firmware had counted the tries, and the node came back with "
+               f"{security.version}. Nobody touched it.")
+    code, answer = node.update()
+    check(code != 0 and answer.get("reason") == "rejected-before", f"`proa update` gave {code}: {answer}")
+    story.tell(f"`proa update` refuses {bad.version} from now on: {answer['reason']} (it failed as {entry['reason']}).")
+    story.ok("broken release")
+
+
+def main():
+    story = Story()
+    scene = None
+    try:
+        scene = Scene(LOGS, NAMES)
+        story.tell("Three releases are there: base, security, and one that is broken on purpose.")
+        boot(story, scene)
+        update(story, scene)
+        roll_back(story, scene)
+        broken(story, scene)
+    except KeyboardInterrupt:
+        print("demo: interrupted", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if scene:
+            scene.node.collect("demo")
+        shown = f" ({', '.join(story.shown)})" if story.shown else ""
+        print(f"demo: failed at {story.now}: {error}{shown}; logs: {LOGS}", file=sys.stderr)
+        return 1
+    finally:
+        if scene:
+            scene.throw_away()
+    print(f"{time.monotonic() - story.began:5.0f} s  in all")
+    print("demo: boot ok, update ok, broken release ok, rollback ok")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
