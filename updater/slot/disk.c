@@ -33,7 +33,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(FdiskPartition, fdisk_unref_partition)
 
 static void partition_free(gpointer data)
 {
-	ProaPartition *partition = data;
+	ProaDiskPartition *partition = data;
 
 	g_free(partition->label);
 	g_free(partition->uuid);
@@ -89,7 +89,7 @@ static void add_partition(ProaDisk *disk, FdiskPartition *found)
 
 	if (!fdisk_partition_has_size(found) || !uuid)
 		return;
-	ProaPartition *partition = g_new0(ProaPartition, 1);
+	ProaDiskPartition *partition = g_new0(ProaDiskPartition, 1);
 	partition->label = g_strdup(label ? label : "");
 	partition->uuid = g_ascii_strdown(uuid, -1);
 	partition->number = (guint)fdisk_partition_get_partno(found);
@@ -131,12 +131,12 @@ ProaDisk *proa_disk_open(const char *path, const char *parts_dir, GError **error
 	return g_steal_pointer(&disk);
 }
 
-const ProaPartition *proa_disk_find(const ProaDisk *disk, const char *label, GError **error)
+const ProaDiskPartition *proa_disk_find(const ProaDisk *disk, const char *label, GError **error)
 {
-	const ProaPartition *found = NULL;
+	const ProaDiskPartition *found = NULL;
 
 	for (guint i = 0; i < disk->partitions->len; i++) {
-		const ProaPartition *partition = disk->partitions->pdata[i];
+		const ProaDiskPartition *partition = disk->partitions->pdata[i];
 		if (strcmp(partition->label, label) != 0)
 			continue;
 		if (found) {
@@ -182,7 +182,7 @@ static gboolean change_copy(
 
 /* The disk's table on a sparse file in memory, as large as the disk: what libfdisk writes does not reach the
  * disk. */
-static int copy_table(const ProaDisk *disk, const ProaGpt *gpt, GError **error)
+static int copy_table(const ProaDisk *disk, const ProaGptCopies *gpt, GError **error)
 {
 	PROA_AUTO_FD int fd = memfd_create("proa-gpt", MFD_CLOEXEC);
 	gsize primary = 2 * (gsize)gpt->sector_size + PROA_GPT_ENTRIES_SIZE;
@@ -200,7 +200,7 @@ static int copy_table(const ProaDisk *disk, const ProaGpt *gpt, GError **error)
 
 static gboolean write_table(ProaDisk *disk, const ProaUuidChange *changes, guint n_changes, GError **error)
 {
-	g_auto(ProaGpt) before = { 0 }, after = { 0 };
+	g_auto(ProaGptCopies) before = { 0 }, after = { 0 };
 	PROA_AUTO_FD int fd = open(disk->path, O_RDWR | O_CLOEXEC);
 
 	if (fd < 0)
@@ -208,18 +208,18 @@ static gboolean write_table(ProaDisk *disk, const ProaUuidChange *changes, guint
 	/* While it is locked, udev leaves the disk alone; it looks again when it is closed. */
 	if (flock(fd, LOCK_EX) < 0)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "locking %s", disk->path);
-	if (!proa_gpt_read(fd, disk->sector_size, disk->size, &before, error))
+	if (!proa_gpt_copies_read(fd, disk->sector_size, disk->size, &before, error))
 		return FALSE;
 	PROA_AUTO_FD int copy = copy_table(disk, &before, error);
 	if (copy < 0 || !change_copy(disk, copy, changes, n_changes, error) ||
-		!proa_gpt_read(copy, disk->sector_size, disk->size, &after, error))
+		!proa_gpt_copies_read(copy, disk->sector_size, disk->size, &after, error))
 		return FALSE;
 	/* The copy that holds now is the last to be touched. */
-	return proa_gpt_write(fd, &after, !proa_gpt_primary_valid(&before), error);
+	return proa_gpt_copies_write(fd, &after, !proa_gpt_copies_primary_valid(&before), error);
 }
 
 /* Tells udev to look at the partition again; whoever does not run udev does not need it. */
-static void announce(const ProaPartition *partition)
+static void announce(const ProaDiskPartition *partition)
 {
 	g_autofree char *name = g_path_get_basename(partition->path);
 	g_autofree char *path = g_build_filename("/sys/class/block", name, "uevent", NULL);
@@ -239,7 +239,7 @@ gboolean proa_disk_set_uuids(ProaDisk *disk, const ProaUuidChange *changes, guin
 	if (!now)
 		return FALSE;
 	for (guint i = 0; i < n_changes; i++) {
-		const ProaPartition *partition = proa_disk_find(now, changes[i].partition->label, error);
+		const ProaDiskPartition *partition = proa_disk_find(now, changes[i].partition->label, error);
 		if (!partition)
 			return FALSE;
 		if (g_ascii_strcasecmp(partition->uuid, changes[i].uuid) != 0)

@@ -18,7 +18,7 @@ typedef struct {
 	guint number; /* counted from 0 */
 	guint64 size; /* bytes */
 	char *path;   /* device node, or file that stands for it */
-} ProaPartition;
+} ProaDiskPartition;
 
 typedef struct ProaDisk ProaDisk;
 
@@ -32,12 +32,12 @@ void proa_disk_free(ProaDisk *disk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaDisk, proa_disk_free)
 
 /* The partition of that label. NULL with NO_SLOT if there is none, DISK_LAYOUT if there are several. */
-const ProaPartition *proa_disk_find(
+const ProaDiskPartition *proa_disk_find(
 	const ProaDisk *disk, const char *label, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A new UUID for a partition. */
 typedef struct {
-	const ProaPartition *partition;
+	const ProaDiskPartition *partition;
 	const char *uuid;
 } ProaUuidChange;
 

@@ -45,25 +45,26 @@ static guint32 crc32_add(guint32 crc, const guint8 *data, gsize size)
 	return crc;
 }
 
-static gsize primary_size(const ProaGpt *gpt)
+static gsize primary_size(const ProaGptCopies *gpt)
 {
 	return 2 * (gsize)gpt->sector_size + PROA_GPT_ENTRIES_SIZE;
 }
 
-static gsize backup_size(const ProaGpt *gpt)
+static gsize backup_size(const ProaGptCopies *gpt)
 {
 	return gpt->sector_size + PROA_GPT_ENTRIES_SIZE;
 }
 
-void proa_gpt_clear(ProaGpt *gpt)
+void proa_gpt_copies_clear(ProaGptCopies *gpt)
 {
 	g_clear_pointer(&gpt->primary, g_free);
 	g_clear_pointer(&gpt->backup, g_free);
 }
 
-gboolean proa_gpt_read(int fd, guint32 sector_size, guint64 disk_size, ProaGpt *ret_gpt, GError **error)
+gboolean proa_gpt_copies_read(
+	int fd, guint32 sector_size, guint64 disk_size, ProaGptCopies *ret_gpt, GError **error)
 {
-	g_auto(ProaGpt) gpt = { .sector_size = sector_size, .disk_size = disk_size };
+	g_auto(ProaGptCopies) gpt = { .sector_size = sector_size, .disk_size = disk_size };
 
 	if (sector_size < 512 || sector_size > PROA_GPT_ENTRIES_SIZE || disk_size % sector_size != 0 ||
 		disk_size < primary_size(&gpt) + backup_size(&gpt))
@@ -81,8 +82,8 @@ gboolean proa_gpt_read(int fd, guint32 sector_size, guint64 disk_size, ProaGpt *
 }
 
 /* The header at @header says that it lies at @my_lba, its twin at @alternate, its entries at @entries_lba. */
-static gboolean copy_valid(const ProaGpt *gpt, const guint8 *header, const guint8 *entries, guint64 my_lba,
-	guint64 alternate, guint64 entries_lba)
+static gboolean copy_valid(const ProaGptCopies *gpt, const guint8 *header, const guint8 *entries,
+	guint64 my_lba, guint64 alternate, guint64 entries_lba)
 {
 	static const guint8 zero[4] = { 0 };
 	guint32 size = get_u32(header + AT_HEADER_SIZE);
@@ -100,13 +101,13 @@ static gboolean copy_valid(const ProaGpt *gpt, const guint8 *header, const guint
 	       ~crc32_add(~0u, entries, (gsize)entries_size) == get_u32(header + AT_ENTRIES_CRC);
 }
 
-gboolean proa_gpt_primary_valid(const ProaGpt *gpt)
+gboolean proa_gpt_copies_primary_valid(const ProaGptCopies *gpt)
 {
 	return copy_valid(gpt, gpt->primary + gpt->sector_size, gpt->primary + 2 * gpt->sector_size, 1,
 		gpt->disk_size / gpt->sector_size - 1, 2);
 }
 
-gboolean proa_gpt_backup_valid(const ProaGpt *gpt)
+gboolean proa_gpt_copies_backup_valid(const ProaGptCopies *gpt)
 {
 	guint64 last = gpt->disk_size / gpt->sector_size - 1;
 
@@ -123,21 +124,21 @@ static gboolean write_copy(int fd, const guint8 *data, gsize size, goffset offse
 	return TRUE;
 }
 
-static gboolean write_primary(int fd, const ProaGpt *gpt, GError **error)
+static gboolean write_primary(int fd, const ProaGptCopies *gpt, GError **error)
 {
 	return write_copy(fd, gpt->primary + gpt->sector_size, primary_size(gpt) - gpt->sector_size,
 		(goffset)gpt->sector_size, error);
 }
 
-static gboolean write_backup(int fd, const ProaGpt *gpt, GError **error)
+static gboolean write_backup(int fd, const ProaGptCopies *gpt, GError **error)
 {
 	return write_copy(
 		fd, gpt->backup, backup_size(gpt), (goffset)(gpt->disk_size - backup_size(gpt)), error);
 }
 
-gboolean proa_gpt_write(int fd, const ProaGpt *gpt, gboolean primary_first, GError **error)
+gboolean proa_gpt_copies_write(int fd, const ProaGptCopies *gpt, gboolean primary_first, GError **error)
 {
-	if (!proa_gpt_primary_valid(gpt) || !proa_gpt_backup_valid(gpt))
+	if (!proa_gpt_copies_primary_valid(gpt) || !proa_gpt_copies_backup_valid(gpt))
 		return proa_fail(error, PROA_REASON_DISK_LAYOUT,
 			"the new partition table does not hold; none was written");
 	if (primary_first)

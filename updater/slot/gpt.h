@@ -15,22 +15,22 @@ typedef struct {
 	guint64 disk_size;   /* bytes */
 	guint8 *primary;     /* from sector 0 on: protective MBR, header, entries */
 	guint8 *backup;      /* up to the last sector: entries, header */
-} ProaGpt;
+} ProaGptCopies;
 
-void proa_gpt_clear(ProaGpt *gpt);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ProaGpt, proa_gpt_clear)
+void proa_gpt_copies_clear(ProaGptCopies *gpt);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ProaGptCopies, proa_gpt_copies_clear)
 
 /* Reads both areas of the disk open at @fd. */
-gboolean proa_gpt_read(int fd, guint32 sector_size, guint64 disk_size, ProaGpt *ret_gpt,
+gboolean proa_gpt_copies_read(int fd, guint32 sector_size, guint64 disk_size, ProaGptCopies *ret_gpt,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Whether the copy has its signature, its place and both checksums right. */
-gboolean proa_gpt_primary_valid(const ProaGpt *gpt);
-gboolean proa_gpt_backup_valid(const ProaGpt *gpt);
+gboolean proa_gpt_copies_primary_valid(const ProaGptCopies *gpt);
+gboolean proa_gpt_copies_backup_valid(const ProaGptCopies *gpt);
 
 /*
  * Writes @gpt, both of whose copies must be valid (DISK_LAYOUT otherwise), to @fd, durably. If @primary_first
  * is FALSE the backup is written and flushed first. The protective MBR is not written.
  */
-gboolean proa_gpt_write(
-	int fd, const ProaGpt *gpt, gboolean primary_first, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean proa_gpt_copies_write(
+	int fd, const ProaGptCopies *gpt, gboolean primary_first, GError **error) G_GNUC_WARN_UNUSED_RESULT;

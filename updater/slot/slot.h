@@ -9,8 +9,8 @@
 #include "updater/slot/disk.h"
 
 typedef struct {
-	const char *name;                 /* "root-a" or "root-b" */
-	const ProaPartition *data, *hash; /* owned by the disk */
+	const char *name;                     /* "root-a" or "root-b" */
+	const ProaDiskPartition *data, *hash; /* owned by the disk */
 } ProaSlot;
 
 typedef struct {

@@ -19,7 +19,7 @@ static void lists_partitions(void)
 	g_autoptr(ProaDisk) disk = proa_disk_open(path, "/parts", &error);
 
 	g_assert_no_error(error);
-	const ProaPartition *partition = proa_disk_find(disk, "root-b", &error);
+	const ProaDiskPartition *partition = proa_disk_find(disk, "root-b", &error);
 	g_assert_no_error(error);
 	g_assert_cmpstr(partition->uuid, ==, UUID_B);
 	g_assert_cmpuint(partition->number, ==, 3);
@@ -115,12 +115,12 @@ static void sets_uuids_and_nothing_else(void)
 	g_assert_cmpstr(after, ==, expected);
 }
 
-static void read_gpt(const char *path, ProaGpt *gpt)
+static void read_gpt(const char *path, ProaGptCopies *gpt)
 {
 	g_autoptr(GError) error = NULL;
 	int fd = open(path, O_RDONLY);
 
-	g_assert_true(proa_gpt_read(fd, 512, DISK_SIZE, gpt, &error));
+	g_assert_true(proa_gpt_copies_read(fd, 512, DISK_SIZE, gpt, &error));
 	close(fd);
 }
 
@@ -128,15 +128,15 @@ static void both_copies_hold(void)
 {
 	g_auto(Scratch) scratch = scratch_new();
 	g_autofree char *path = image_new(&scratch, node_table);
-	g_auto(ProaGpt) before = { 0 }, after = { 0 };
+	g_auto(ProaGptCopies) before = { 0 }, after = { 0 };
 
 	read_gpt(path, &before);
-	g_assert_true(proa_gpt_primary_valid(&before));
-	g_assert_true(proa_gpt_backup_valid(&before));
+	g_assert_true(proa_gpt_copies_primary_valid(&before));
+	g_assert_true(proa_gpt_copies_backup_valid(&before));
 	set_uuid(path);
 	read_gpt(path, &after);
-	g_assert_true(proa_gpt_primary_valid(&after));
-	g_assert_true(proa_gpt_backup_valid(&after));
+	g_assert_true(proa_gpt_copies_primary_valid(&after));
+	g_assert_true(proa_gpt_copies_backup_valid(&after));
 	/* The protective MBR is not touched, and both copies hold the same entries. */
 	g_assert_cmpmem(before.primary, 512, after.primary, 512);
 	g_assert_cmpmem(after.primary + 1024, PROA_GPT_ENTRIES_SIZE, after.backup, PROA_GPT_ENTRIES_SIZE);
@@ -146,26 +146,26 @@ static void mends_broken_primary(void)
 {
 	g_auto(Scratch) scratch = scratch_new();
 	g_autofree char *path = image_new(&scratch, node_table);
-	g_auto(ProaGpt) gpt = { 0 };
+	g_auto(ProaGptCopies) gpt = { 0 };
 
 	image_flip(path, 512 + 20);
 	set_uuid(path);
 	read_gpt(path, &gpt);
-	g_assert_true(proa_gpt_primary_valid(&gpt));
-	g_assert_true(proa_gpt_backup_valid(&gpt));
+	g_assert_true(proa_gpt_copies_primary_valid(&gpt));
+	g_assert_true(proa_gpt_copies_backup_valid(&gpt));
 }
 
 static void mends_broken_backup(void)
 {
 	g_auto(Scratch) scratch = scratch_new();
 	g_autofree char *path = image_new(&scratch, node_table);
-	g_auto(ProaGpt) gpt = { 0 };
+	g_auto(ProaGptCopies) gpt = { 0 };
 
 	image_flip(path, DISK_SIZE - 512 + 20);
 	set_uuid(path);
 	read_gpt(path, &gpt);
-	g_assert_true(proa_gpt_primary_valid(&gpt));
-	g_assert_true(proa_gpt_backup_valid(&gpt));
+	g_assert_true(proa_gpt_copies_primary_valid(&gpt));
+	g_assert_true(proa_gpt_copies_backup_valid(&gpt));
 }
 
 static void refuses_both_broken(void)
@@ -184,12 +184,12 @@ static void finds_flipped_entries(void)
 {
 	g_auto(Scratch) scratch = scratch_new();
 	g_autofree char *path = image_new(&scratch, node_table);
-	g_auto(ProaGpt) gpt = { 0 };
+	g_auto(ProaGptCopies) gpt = { 0 };
 
 	image_flip(path, 1024 + 100);
 	read_gpt(path, &gpt);
-	g_assert_false(proa_gpt_primary_valid(&gpt));
-	g_assert_true(proa_gpt_backup_valid(&gpt));
+	g_assert_false(proa_gpt_copies_primary_valid(&gpt));
+	g_assert_true(proa_gpt_copies_backup_valid(&gpt));
 }
 
 /* A cut after any one of the writes of a table, down to sectors: one copy always holds. */

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/install/arm.h"
+
+#include "base/digest.h"
+#include "base/file.h"
+#include "updater/install/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHUNK_SIZE (128 * 1024)
+
+static gboolean write_failed(GError **error, const char *doing)
+{
+	return proa_fail_errno(error, errno == ENOSPC ? PROA_REASON_ESP_FULL : PROA_REASON_IO, errno,
+		"%s the boot image", doing);
+}
+
+/* Writes the whole of @in to @fd; the sum of what was written is compared by the caller. */
+static gboolean write_image(int fd, const ProaManifestFile *uki, ProaStream *in, GError **error)
+{
+	g_autofree guint8 *chunk = g_malloc(CHUNK_SIZE);
+	guint64 done = 0;
+	gssize n = 0;
+
+	while ((n = proa_stream_read(in, chunk, CHUNK_SIZE, error)) > 0) {
+		if ((guint64)n > uki->size - done)
+			return proa_fail(error, PROA_REASON_BAD_UKI,
+				"the boot image is longer than the manifest says");
+		for (gssize at = 0, w; at < n; at += w) {
+			w = write(fd, chunk + at, (gsize)(n - at));
+			if (w < 0 && errno == EINTR)
+				w = 0;
+			else if (w < 0)
+				return write_failed(error, "writing");
+		}
+		done += (guint64)n;
+		proa_report_progress("arm", done, uki->size);
+	}
+	if (n < 0)
+		return FALSE;
+	if (done != uki->size)
+		return proa_fail(error, PROA_REASON_PAYLOAD_TRUNCATED,
+			"the boot image ended after %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " bytes",
+			done, uki->size);
+	if (fsync(fd) < 0)
+		return write_failed(error, "flushing");
+	return TRUE;
+}
+
+/* From the device, not from the cache: what the firmware will read. */
+static gboolean read_back(int fd, const ProaManifestFile *uki, GError **error)
+{
+	g_autofree guint8 *chunk = g_malloc(CHUNK_SIZE);
+	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	for (guint64 at = 0; at < uki->size; at += CHUNK_SIZE) {
+		gsize n = (gsize)MIN((guint64)CHUNK_SIZE, uki->size - at);
+		if (!proa_pread_all(fd, chunk, n, (goffset)at, error)) {
+			g_prefix_error(error, "reading the boot image back: ");
+			return FALSE;
+		}
+		g_checksum_update(sum, chunk, (gssize)n);
+	}
+	if (strcmp(g_checksum_get_string(sum), uki->sha256) != 0)
+		return proa_fail(error, PROA_REASON_PAYLOAD_DIGEST,
+			"the boot image has another digest than the manifest names");
+	return TRUE;
+}
+
+static gboolean bring(const ProaSite *site, const ProaManifest *manifest, ProaStream *in, GError **error)
+{
+	PROA_AUTO_FD int fd = openat(proa_esp_entries_fd(site->esp), PROA_ARM_TEMPORARY,
+		O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return write_failed(error, "creating");
+	return write_image(fd, &manifest->uki, in, error) && read_back(fd, &manifest->uki, error);
+}
+
+gboolean proa_arm(const ProaSite *site, const ProaManifest *manifest, ProaStream *in, GError **error)
+{
+	PROA_AUTO_FD int lock = -1;
+
+	if (bring(site, manifest, in, error))
+		lock = proa_site_lock_entries(site, error);
+	/* It checks once more that the image boots this root hash and no other. */
+	if (lock >= 0 &&
+		proa_entry_arm(site->esp, PROA_ARM_TEMPORARY, manifest->version, manifest->root_hash, error))
+		return TRUE;
+	/* One that stays is removed by the next transaction. */
+	g_autoptr(GError) inner = NULL;
+	if (!proa_esp_remove_file(site->esp, proa_esp_entries_fd(site->esp), PROA_ARM_TEMPORARY, &inner))
+		proa_report_warning("%s", inner->message);
+	return FALSE;
+}

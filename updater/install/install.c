@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/install/install.h"
+
+#include "base/file.h"
+#include "base/update-config.h"
+#include "updater/fetch/fetch.h"
+#include "updater/install/arm.h"
+#include "updater/install/memory.h"
+#include "updater/install/offer.h"
+#include "updater/install/report.h"
+#include "updater/payload/apply.h"
+#include "updater/slot/writer.h"
+#include "verity/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+typedef struct {
+	const ProaInstallOptions *options;
+	char *state_dir;
+	int lock;
+	ProaConfig *config;
+	ProaFetch fetch;
+	ProaSite *site;
+	ProaManifest *release;   /* what is being installed */
+	ProaStateRelease target; /* the same, and the slot it goes to */
+	gboolean begun;          /* from step 2 on: something was changed */
+} Install;
+
+static void install_clear(Install *install)
+{
+	g_free(install->state_dir);
+	if (install->config)
+		proa_config_free(install->config);
+	proa_site_free(install->site);
+	proa_manifest_free(install->release);
+	proa_state_set_release(&install->target, NULL, NULL, NULL);
+	proa_close_fd(&install->lock);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Install, install_clear)
+
+static gboolean go_on(const Install *install, GError **error)
+{
+	if (g_cancellable_is_cancelled(install->options->cancellable))
+		return proa_fail(error, PROA_REASON_CANCELLED, "cancelled; nothing was armed");
+	return TRUE;
+}
+
+/* What the other slot is armed with already, or NULL. A check believes the state, a transaction looks. */
+static const char *armed_root_hash(const Install *install, const ProaState *state)
+{
+	const char *root_hash = state->kind == PROA_STATE_STAGED ? state->staged.root_hash : NULL;
+
+	return install->options->check || proa_site_armed(install->site, root_hash) ? root_hash : NULL;
+}
+
+static gboolean find_offer(Install *install, GError **error)
+{
+	g_autoptr(ProaState) state = proa_memory_load(install->state_dir);
+	g_autoptr(GError) inner = NULL;
+	g_autofree char *offered = NULL;
+	ProaOfferAsk ask = { .root = install->options->site.root,
+		.state_dir = install->state_dir,
+		.feed_url = proa_config_string(install->config, "feed", "url"),
+		.channel = proa_config_string(install->config, "feed", "channel"),
+		.wanted = install->options->wanted,
+		.booted_version = install->site->version,
+		.booted_root_hash = install->site->root_hash,
+		.staged_root_hash = armed_root_hash(install, state),
+		.fetch = &install->fetch };
+
+	install->release = proa_offer_find(&ask, &offered, &inner);
+	if (!g_error_matches(inner, PROA_ERROR, PROA_REASON_CANCELLED))
+		proa_memory_checked(install->state_dir, offered, inner);
+	if (!install->release) {
+		g_propagate_error(error, g_steal_pointer(&inner));
+		return FALSE;
+	}
+	proa_report_offer(install->release->version, install->release->root_hash,
+		install->release->full.size + install->release->uki.size);
+	return TRUE;
+}
+
+/* 1. Refuse before anything is written: what this node knows by itself first, then what the feed says. */
+static gboolean refuse_early(Install *install, GError **error)
+{
+	const ProaSiteOptions *options = &install->options->site;
+
+	install->site = proa_site_new(options, error);
+	if (!install->site)
+		return FALSE;
+	if (install->options->check)
+		return find_offer(install, error);
+	if (!proa_site_open(install->site, options, error) || !proa_site_settled(install->site, error) ||
+		!find_offer(install, error))
+		return FALSE;
+	const ProaManifest *release = install->release;
+	proa_state_set_release(
+		&install->target, release->version, release->root_hash, install->site->slots.other.name);
+	return proa_site_fits(install->site, release->root_size, proa_verity_tree_size(release->root_size),
+		release->uki.size, error);
+}
+
+/* 2. From here on the running slot is the only one that boots. */
+static gboolean remove_boot_entry(Install *install, GError **error)
+{
+	proa_report_phase("prepare");
+	PROA_AUTO_FD int lock = go_on(install, error) ? proa_site_lock_entries(install->site, error) : -1;
+	if (lock < 0)
+		return FALSE;
+	install->begun = TRUE;
+	proa_memory_begin(install->state_dir, &install->target);
+	return proa_entry_remove_others(install->site->esp, install->site->root_hash, error);
+}
+
+typedef struct {
+	ProaWriter *writer;
+	guint64 total;
+} Sink;
+
+static gboolean write_image(const guint8 *data, gsize size, gpointer sink, GError **error)
+{
+	return proa_writer_write(((Sink *)sink)->writer, data, size, error);
+}
+
+static void show_progress(guint64 done, gpointer sink)
+{
+	proa_report_progress("fetch", done, ((Sink *)sink)->total);
+}
+
+/* 3. Stream the payload into the slot: no temporary copy, memory that does not grow. */
+static gboolean write_slot(Install *install, GError **error)
+{
+	const ProaManifest *release = install->release;
+	const ProaPayloadExpect expect = { .size = release->full.size,
+		.sha256 = release->full.sha256,
+		.header_sha256 = release->full_header_sha256,
+		.image_size = release->root_size,
+		.root_hash = release->root_hash };
+	g_autofree char *url =
+		proa_fetch_url(proa_config_string(install->config, "feed", "url"), release->full.path);
+
+	proa_report_phase("fetch");
+	g_autoptr(ProaWriter) writer =
+		proa_writer_open(install->site->slots.other.data->path, release->root_size, error);
+	g_autoptr(ProaStream) in =
+		writer ? proa_fetch_open(&install->fetch, url, 0, 0, release->full.size, error) : NULL;
+	if (!in)
+		return FALSE;
+	Sink sink = { writer, release->full.size };
+	return proa_payload_apply(in, &expect, write_image, show_progress, &sink, error) &&
+	       proa_writer_finish(writer, error);
+}
+
+/* 4. What the device gives back has the last word, whatever path the bytes took. */
+static gboolean verify_slot(Install *install, GError **error)
+{
+	const ProaManifest *release = install->release;
+	const ProaSlot *slot = &install->site->slots.other;
+	ProaVerityParams params = { .data_size = release->root_size };
+	g_autofree char *root_hash = NULL;
+
+	proa_report_phase("verify");
+	if (!proa_hex_decode(release->root_salt, params.salt, sizeof params.salt))
+		return proa_fail(error, PROA_REASON_BAD_MANIFEST, "the manifest's salt is malformed");
+	g_strlcpy(params.uuid, release->root_uuid, sizeof params.uuid);
+	if (!go_on(install, error) ||
+		!proa_verity_build(slot->data->path, slot->hash->path, &params, &root_hash, error))
+		return FALSE;
+	if (strcmp(root_hash, release->root_hash) != 0)
+		return proa_fail(error, PROA_REASON_ROOT_HASH_MISMATCH,
+			"%s reads as %s, the manifest says %s", slot->name, root_hash, release->root_hash);
+	return TRUE;
+}
+
+/* 5. `roothash=` finds the slot by these. */
+static gboolean set_partition_uuids(Install *install, GError **error)
+{
+	return go_on(install, error) &&
+	       proa_slot_set_root_hash(
+		       install->site->disk, &install->site->slots.other, install->release->root_hash, error);
+}
+
+/* 6. The rename in here is the commit point. */
+static gboolean arm(Install *install, GError **error)
+{
+	g_autofree char *url = proa_fetch_url(
+		proa_config_string(install->config, "feed", "url"), install->release->uki.path);
+
+	proa_report_phase("arm");
+	g_autoptr(ProaStream) in = go_on(install, error) ? proa_fetch_open(&install->fetch, url, 0, 0,
+								   install->release->uki.size, error)
+							 : NULL;
+	return in && proa_arm(install->site, install->release, in, error);
+}
+
+/* 7. The node boots the new release whether or not this succeeds. */
+static void record(Install *install)
+{
+	proa_memory_staged(install->state_dir, &install->target);
+	if (install->release->security_floor)
+		proa_memory_raise_floor(install->state_dir, install->release->security_floor);
+	proa_report_done(install->target.version, install->target.root_hash, install->target.slot);
+}
+
+static gboolean transaction(Install *install, GError **error)
+{
+	if (!refuse_early(install, error))
+		return FALSE;
+	if (install->options->check)
+		return TRUE;
+	if (!remove_boot_entry(install, error) || !write_slot(install, error) ||
+		!verify_slot(install, error) || !set_partition_uuids(install, error) || !arm(install, error))
+		return FALSE;
+	record(install);
+	return TRUE;
+}
+
+static gboolean take_lock(Install *install, GError **error)
+{
+	g_autofree char *dir = g_strconcat(install->options->site.root, PROA_ESP_RUN_DIR, NULL);
+	g_autofree char *path = g_build_filename(dir, "install.lock", NULL);
+
+	if (!proa_file_make_dirs(dir, error))
+		return FALSE;
+	install->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (install->lock < 0)
+		return proa_fail_errno(error, errno == EACCES ? PROA_REASON_PERMISSION : PROA_REASON_IO,
+			errno, "opening %s", path);
+	if (flock(install->lock, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK
+			       ? proa_fail(error, PROA_REASON_BUSY, "another transaction is under way")
+			       : proa_fail_errno(error, PROA_REASON_IO, errno, "locking %s", path);
+	return TRUE;
+}
+
+static void load_config(Install *install)
+{
+	install->config = proa_update_config_load(install->options->site.root);
+	for (const char *const *problem = proa_config_problems(install->config); *problem; problem++)
+		proa_report_warning("%s", *problem);
+	install->fetch.helper = install->options->fetch_helper;
+	install->fetch.cancellable = install->options->cancellable;
+}
+
+gboolean proa_install(const ProaInstallOptions *options, GError **error)
+{
+	g_auto(Install) install = { .options = options, .lock = -1 };
+	g_autoptr(GError) inner = NULL;
+
+	install.state_dir = g_strconcat(options->site.root, PROA_STATE_DIR, NULL);
+	if (!take_lock(&install, error))
+		return FALSE;
+	load_config(&install);
+	proa_memory_recover(install.state_dir);
+	if (transaction(&install, &inner))
+		return TRUE;
+	if (install.begun) {
+		proa_memory_failed(install.state_dir, &install.target, inner);
+	}
+	g_propagate_error(error, g_steal_pointer(&inner));
+	return FALSE;
+}

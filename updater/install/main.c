@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proa-install: brings a release into the other slot. See proa-install(8) and docs/architecture.md
+ * ("Programs"). */
+#include "base/version.h"
+#include "updater/install/install.h"
+#include "updater/install/report.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct {
+	char *root, *wanted;
+	gboolean check, version;
+	/* For tests; only with --root. */
+	char *disk, *parts, *esp, *fetch_helper;
+} Options;
+
+static void options_clear(Options *options)
+{
+	g_free(options->root);
+	g_free(options->wanted);
+	g_free(options->disk);
+	g_free(options->parts);
+	g_free(options->esp);
+	g_free(options->fetch_helper);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
+static gboolean check_options(const Options *options, int argc, GError **error)
+{
+	if (argc > 1)
+		return proa_fail(error, PROA_REASON_USAGE, "no argument is expected");
+	if (options->wanted && !proa_version_valid(options->wanted))
+		return proa_fail(error, PROA_REASON_USAGE, "\"%s\" is not a version", options->wanted);
+	if (!options->root && (options->disk || options->parts || options->esp || options->fetch_helper))
+		return proa_fail(
+			error, PROA_REASON_USAGE, "--disk, --parts, --esp and --fetch-helper need --root");
+	/* A test must never reach the disk of the machine that it runs on. */
+	if (options->root && !options->check && (!options->disk || !options->parts || !options->esp))
+		return proa_fail(error, PROA_REASON_USAGE, "--root needs --disk, --parts and --esp");
+	return TRUE;
+}
+
+static gboolean parse_options(int argc, char **argv, Options *options, GError **error)
+{
+	const GOptionEntry entries[] = {
+		{ "check", 0, 0, G_OPTION_ARG_NONE, &options->check, "Say what the feed offers, and stop",
+			NULL },
+		{ "to", 0, 0, G_OPTION_ARG_STRING, &options->wanted,
+			"Install that version (default: the newest)", "VERSION" },
+		{ "root", 0, 0, G_OPTION_ARG_FILENAME, &options->root,
+			"Configuration and state below DIR (tests)", "DIR" },
+		{ "disk", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->disk, NULL, "IMAGE" },
+		{ "parts", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->parts, NULL, "DIR" },
+		{ "esp", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->esp, NULL, "DIR" },
+		{ "fetch-helper", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->fetch_helper,
+			NULL, "FILE" },
+		{ "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL },
+		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new("- bring a release into the other slot");
+
+	g_option_context_add_main_entries(context, entries, NULL);
+	return g_option_context_parse(context, &argc, &argv, error) &&
+	       (options->version || check_options(options, argc, error));
+}
+
+/* Waits for the first signal that asks to stop. */
+static gpointer wait_for_signal(gpointer cancellable)
+{
+	sigset_t set;
+	int number = 0;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigwait(&set, &number);
+	g_cancellable_cancel(cancellable);
+	return NULL;
+}
+
+/* Signals become a cancellable, so that a transaction ends where nothing is half-done. */
+static GCancellable *catch_signals(void)
+{
+	GCancellable *cancellable = g_cancellable_new();
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	g_thread_unref(g_thread_new("signals", wait_for_signal, cancellable));
+	return cancellable;
+}
+
+int main(int argc, char **argv)
+{
+	g_autoptr(GError) error = NULL;
+	g_auto(Options) options = { 0 };
+
+	g_set_prgname("proa-install");
+	if (!parse_options(argc, argv, &options, &error)) {
+		g_autoptr(GError) usage = g_error_new_literal(PROA_ERROR, PROA_REASON_USAGE, error->message);
+		proa_report_error(usage);
+		return PROA_EXIT_USAGE;
+	}
+	if (options.version) {
+		puts("proa-install " PROA_VERSION);
+		return PROA_EXIT_OK;
+	}
+	const ProaInstallOptions install = { .site = { .root = options.root ? options.root : "",
+						     .disk = options.disk,
+						     .parts = options.parts,
+						     .esp = options.esp },
+		.wanted = options.wanted,
+		.check = options.check,
+		.fetch_helper = options.fetch_helper,
+		.cancellable = catch_signals() };
+	if (proa_install(&install, &error))
+		return PROA_EXIT_OK;
+	proa_report_error(error);
+	return (int)proa_reason_exit(proa_reason_of(error));
+}

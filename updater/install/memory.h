@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * memory: what a transaction reads of and writes into the node's state (base/state.h), and the floor. Nothing
+ * of it is needed to boot: what cannot be read counts as empty, what cannot be written is warned of and goes
+ * on.
+ */
+#pragma once
+
+#include "base/state.h"
+
+/* The state; an empty one, with a warning, if the file is broken. */
+ProaState *proa_memory_load(const char *state_dir);
+
+/* Root hashes that failed here (ProaRejected); an empty array, with a warning, if the file is broken. */
+GPtrArray *proa_memory_rejected(const char *state_dir);
+
+/* floor.json: the lowest version that may be installed, or NULL; free with g_free(). */
+char *proa_memory_floor(const char *state_dir);
+
+/* Raises the floor to @version; a lower one changes nothing. */
+void proa_memory_raise_floor(const char *state_dir, const char *version);
+
+/* A transaction begins to write @release to the other slot. */
+void proa_memory_begin(const char *state_dir, const ProaStateRelease *release);
+
+/* It ended: staged, or failed (the state goes back to what runs) and why. Told to the history. */
+void proa_memory_staged(const char *state_dir, const ProaStateRelease *release);
+void proa_memory_failed(const char *state_dir, const ProaStateRelease *release, const GError *error);
+
+/*
+ * How asking the feed ended: @error NULL for well, with the version @offered (NULL: none). A refusal is told
+ * to the history, but not again at each check as long as the reason stays the same.
+ */
+void proa_memory_checked(const char *state_dir, const char *offered, const GError *error);
+
+/* Mends what an interrupted transaction left: state staging, though the caller holds the lock of
+ * transactions. */
+void proa_memory_recover(const char *state_dir);

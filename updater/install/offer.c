@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/install/offer.h"
+
+#include "base/version.h"
+#include "updater/install/memory.h"
+#include "updater/install/report.h"
+#include "updater/release/choose.h"
+#include "updater/trust/trust.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#define SHIPPED_ROOT "/usr/lib/proa/trust/root.json"
+#define OS_RELEASE "/usr/lib/os-release"
+/* So many releases that were rejected are stepped over in the search for an older one. */
+#define MAX_CANDIDATES 16
+
+#if defined(__x86_64__)
+#define ARCHITECTURE "x86-64"
+#else
+#error "no name for this architecture in the manifest (docs/formats.md)"
+#endif
+
+/* For ProaTrust: a file of the feed's metadata/, whose path is percent-encoded already. */
+static gboolean fetch_metadata(
+	const char *path, gsize max_size, GBytes **ret_bytes, gpointer data, GError **error)
+{
+	const ProaOfferAsk *ask = data;
+	g_autofree char *folder = proa_fetch_url(ask->feed_url, "metadata");
+	g_autofree char *url = g_strconcat(folder, "/", path, NULL);
+	GBytes *bytes = proa_fetch_bytes(ask->fetch, url, max_size, error);
+
+	if (!bytes)
+		return FALSE;
+	*ret_bytes = bytes;
+	return TRUE;
+}
+
+/* All files of an image carry its build time. */
+static gint64 build_time(const char *root)
+{
+	g_autofree char *path = g_strconcat(root, OS_RELEASE, NULL);
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_mtime : 0;
+}
+
+static ProaManifest *fetch_manifest(const ProaOfferAsk *ask, const ProaCandidate *candidate, GError **error)
+{
+	g_autofree char *path = proa_trust_target_url_path(candidate->target);
+	g_autofree char *url = proa_fetch_url(ask->feed_url, path);
+	gsize size = 0;
+
+	if (candidate->target->length > PROA_MANIFEST_MAX_SIZE) {
+		proa_fail(error, PROA_REASON_TOO_LARGE, "%s is over %d bytes", path, PROA_MANIFEST_MAX_SIZE);
+		return NULL;
+	}
+	g_autoptr(GBytes) bytes = proa_fetch_bytes(ask->fetch, url, (gsize)candidate->target->length, error);
+	if (!bytes || !proa_trust_check_target(candidate->target, bytes, error))
+		return NULL;
+	const char *text = g_bytes_get_data(bytes, &size);
+	g_autoptr(ProaManifest) manifest = proa_manifest_parse(text ? text : "", size, error);
+	if (!manifest)
+		return NULL;
+	if (strcmp(manifest->version, candidate->version) != 0 ||
+		strcmp(manifest->architecture, ARCHITECTURE) != 0) {
+		proa_fail(error, PROA_REASON_BAD_MANIFEST, "the manifest of %s is one of %s for %s",
+			candidate->version, manifest->version, manifest->architecture);
+		return NULL;
+	}
+	return g_steal_pointer(&manifest);
+}
+
+/* The newest candidate whose root hash did not fail here. */
+static ProaManifest *first_not_rejected(
+	const ProaOfferAsk *ask, const GPtrArray *candidates, char **ret_offered, GError **error)
+{
+	g_autoptr(GPtrArray) rejected = proa_memory_rejected(ask->state_dir);
+	g_autoptr(GError) first = NULL;
+
+	for (guint i = 0; i < candidates->len && i < MAX_CANDIDATES; i++) {
+		const ProaCandidate *candidate = candidates->pdata[i];
+		if (i == 0)
+			*ret_offered = g_strdup(candidate->version);
+		g_autoptr(ProaManifest) manifest = fetch_manifest(ask, candidate, error);
+		if (!manifest)
+			return NULL;
+		const ProaRejected *failed = proa_rejected_find(rejected, manifest->root_hash);
+		if (!failed) {
+			g_set_str(ret_offered, candidate->version);
+			return g_steal_pointer(&manifest);
+		}
+		if (!first)
+			proa_fail(&first, PROA_REASON_REJECTED_BEFORE,
+				"%s failed on this node before: %s%s%s", candidate->version, failed->reason,
+				failed->detail ? ": " : "", failed->detail ? failed->detail : "");
+	}
+	g_propagate_error(error, g_steal_pointer(&first));
+	return NULL;
+}
+
+static GPtrArray *choose(const ProaOfferAsk *ask, ProaTrust *trust, GError **error)
+{
+	g_autofree char *prefix = g_strconcat(ask->channel, "/", NULL);
+	g_autoptr(GPtrArray) targets = proa_trust_list_targets(trust, prefix, error);
+	g_autofree char *floor = proa_memory_floor(ask->state_dir);
+
+	if (!targets)
+		return NULL;
+	const ProaChooseRules rules = { .channel = ask->channel,
+		.architecture = ARCHITECTURE,
+		.booted = ask->booted_version,
+		.floor = floor,
+		.wanted = ask->wanted };
+	return proa_choose(targets, &rules, error);
+}
+
+static gboolean is_news(const ProaOfferAsk *ask, const ProaManifest *manifest, GError **error)
+{
+	if (strcmp(manifest->root_hash, ask->booted_root_hash) == 0)
+		return proa_fail(error, PROA_REASON_NO_UPDATE, "%s is what runs", manifest->version);
+	if (g_strcmp0(manifest->root_hash, ask->staged_root_hash) == 0)
+		return proa_fail(error, PROA_REASON_NO_UPDATE, "%s is staged already: the next boot tries it",
+			manifest->version);
+	return TRUE;
+}
+
+ProaManifest *proa_offer_find(ProaOfferAsk *ask, char **ret_offered, GError **error)
+{
+	g_autofree char *store = g_build_filename(ask->state_dir, "trust", NULL);
+	g_autofree char *shipped = g_strconcat(ask->root, SHIPPED_ROOT, NULL);
+
+	proa_report_phase("trust");
+	if (!*ask->feed_url) {
+		proa_fail(error, PROA_REASON_BAD_CONFIG, "update.conf names no feed: [feed] url is empty");
+		return NULL;
+	}
+	g_autoptr(ProaTrust) trust = proa_trust_open(store, shipped, build_time(ask->root), error);
+	if (!trust || !proa_trust_refresh(trust, fetch_metadata, ask, error))
+		return NULL;
+
+	proa_report_phase("choose");
+	g_autoptr(GPtrArray) candidates = choose(ask, trust, error);
+	if (!candidates)
+		return NULL;
+	g_autoptr(ProaManifest) manifest = first_not_rejected(ask, candidates, ret_offered, error);
+	return manifest && is_news(ask, manifest, error) ? g_steal_pointer(&manifest) : NULL;
+}

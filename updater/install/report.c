@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/install/report.h"
+
+#include "base/json.h"
+
+#include <stdio.h>
+
+static void say(JsonObject *object)
+{
+	g_autofree char *line = proa_json_to_line(object);
+
+	fputs(line, stdout);
+	fputc('\n', stdout);
+	fflush(stdout);
+}
+
+static JsonObject *event(const char *name)
+{
+	JsonObject *object = json_object_new();
+
+	json_object_set_string_member(object, "event", name);
+	return object;
+}
+
+void proa_report_phase(const char *phase)
+{
+	g_autoptr(JsonObject) object = event("phase");
+
+	json_object_set_string_member(object, "phase", phase);
+	say(object);
+}
+
+void proa_report_offer(const char *version, const char *root_hash, guint64 bytes)
+{
+	g_autoptr(JsonObject) object = event("offer");
+
+	json_object_set_string_member(object, "version", version);
+	json_object_set_string_member(object, "root_hash", root_hash);
+	json_object_set_int_member(object, "bytes", (gint64)bytes);
+	say(object);
+}
+
+void proa_report_progress(const char *phase, guint64 done, guint64 total)
+{
+	static gint64 last;
+	gint64 now = g_get_monotonic_time();
+
+	if (done < total && now - last < PROA_REPORT_INTERVAL)
+		return;
+	last = now;
+	g_autoptr(JsonObject) object = event("progress");
+	json_object_set_string_member(object, "phase", phase);
+	json_object_set_int_member(object, "done", (gint64)done);
+	json_object_set_int_member(object, "total", (gint64)total);
+	say(object);
+}
+
+void proa_report_done(const char *version, const char *root_hash, const char *slot)
+{
+	g_autoptr(JsonObject) object = event("done");
+
+	json_object_set_string_member(object, "result", "staged");
+	json_object_set_string_member(object, "version", version);
+	json_object_set_string_member(object, "root_hash", root_hash);
+	json_object_set_string_member(object, "slot", slot);
+	say(object);
+}
+
+void proa_report_error(const GError *error)
+{
+	ProaReason reason = proa_reason_of(error);
+	/* What a server sent may be in the message. */
+	g_autofree char *message = g_utf8_make_valid(error->message, -1);
+	g_autoptr(JsonObject) object = event("error");
+
+	json_object_set_string_member(object, "reason", proa_reason_to_string(reason));
+	json_object_set_string_member(object, "message", message);
+	json_object_set_string_member(object, "hint", proa_reason_hint(reason));
+	say(object);
+}
+
+void proa_report_warning(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	g_autofree char *text = g_strdup_vprintf(format, args);
+	va_end(args);
+	fprintf(stderr, "proa-install: %s\n", text);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * report: how a transaction goes, as JSON Lines on standard output (docs/architecture.md, "Programs"). A
+ * reader that went away stops nothing: the transaction goes on without one.
+ */
+#pragma once
+
+#include "base/reason.h"
+
+/* Lines of progress come at most so often; microseconds. */
+#define PROA_REPORT_INTERVAL (G_USEC_PER_SEC / 4)
+
+void proa_report_phase(const char *phase);
+void proa_report_offer(const char *version, const char *root_hash, guint64 bytes);
+
+/* Bytes done of @total; left out when the last line was less than PROA_REPORT_INTERVAL ago, unless all is
+ * done. */
+void proa_report_progress(const char *phase, guint64 done, guint64 total);
+
+void proa_report_done(const char *version, const char *root_hash, const char *slot);
+void proa_report_error(const GError *error);
+
+/* One sentence on standard error (the journal) about what is wrong but stops nothing. */
+void proa_report_warning(const char *format, ...) G_GNUC_PRINTF(1, 2);
