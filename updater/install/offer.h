@@ -25,4 +25,4 @@ typedef struct {
  * too): the version found, free with g_free().
  */
 ProaManifest *proa_offer_find(
-	const ProaOfferAsk *ask, char **ret_offered, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+	ProaOfferAsk *ask, char **ret_offered, GError **error) G_GNUC_WARN_UNUSED_RESULT;
