@@ -17,7 +17,8 @@ struct ProaConfig {
 	GPtrArray *problems;
 };
 
-static gboolean parse_scaled(const char *text, const char *const *units, const gint64 *factors, gint64 *ret_number)
+static gboolean parse_scaled(
+	const char *text, const char *const *units, const gint64 *factors, gint64 *ret_number)
 {
 	char *end = NULL;
 
@@ -74,9 +75,10 @@ static char *check_number(const ProaConfigKey *key, const char *text, gint64 *re
 	gint64 number = 0;
 
 	if (!parse_number(key, text, &number))
-		return g_strdup(key->type == PROA_CONFIG_DURATION ? "is not a time span such as 90s, 5min or 6h"
-				: key->type == PROA_CONFIG_BYTES  ? "is not a size such as 512, 64K or 10M"
-								  : "is not a whole number");
+		return g_strdup(key->type == PROA_CONFIG_DURATION
+					? "is not a time span such as 90s, 5min or 6h"
+				: key->type == PROA_CONFIG_BYTES ? "is not a size such as 512, 64K or 10M"
+								 : "is not a whole number");
 	if (number < key->min || number > key->max)
 		return g_strdup_printf(
 			"is not from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, key->min, key->max);
@@ -125,7 +127,8 @@ static gssize find_key(const ProaConfigKey *keys, const char *group, const char 
 	return -1;
 }
 
-static void problem(ProaConfig *config, const char *path, guint line, const char *format, ...) G_GNUC_PRINTF(4, 5);
+static void problem(ProaConfig *config, const char *path, guint line, const char *format, ...)
+	G_GNUC_PRINTF(4, 5);
 static void problem(ProaConfig *config, const char *path, guint line, const char *format, ...)
 {
 	va_list args;
@@ -141,7 +144,8 @@ static void read_assignment(ProaConfig *config, const char *path, guint line, co
 	char *equals = strchr(text, '=');
 
 	if (!equals || !group) {
-		problem(config, path, line, equals ? "a key stands before the first [group]" : "neither [group] nor key=value");
+		problem(config, path, line,
+			equals ? "a key stands before the first [group]" : "neither [group] nor key=value");
 		return;
 	}
 	*equals = '\0';
@@ -225,7 +229,8 @@ ProaConfig *proa_config_load(const char *root, const char *name, const ProaConfi
 		config->count++;
 	config->values = g_new0(Value, config->count + 1);
 	for (gsize i = 0; i < config->count; i++) {
-		g_autofree char *wrong = take_value(&keys[i], keys[i].fallback ? keys[i].fallback : "", &config->values[i]);
+		g_autofree char *wrong =
+			take_value(&keys[i], keys[i].fallback ? keys[i].fallback : "", &config->values[i]);
 		if (wrong)
 			g_error("the default of %s= in [%s] %s", keys[i].key, keys[i].group, wrong);
 	}

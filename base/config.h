@@ -3,8 +3,9 @@
  * config: the node's configuration, in the syntax of systemd's own files.
  *
  * For a name such as "update", read in this order, later values winning:
- * /usr/lib/proa/update.conf, /etc/proa/update.conf, /etc/proa/update.conf.d/NAME.conf in the order of their names.
- * An unknown key or a bad value is told with file and line, and the default holds: configuration never stops a node.
+ * /usr/lib/proa/update.conf, /etc/proa/update.conf, /etc/proa/update.conf.d/NAME.conf in the order of their
+ * names. An unknown key or a bad value is told with file and line, and the default holds: configuration never
+ * stops a node.
  */
 #pragma once
 
@@ -34,8 +35,8 @@ typedef struct {
 typedef struct ProaConfig ProaConfig;
 
 /*
- * Reads the configuration @name below the root directory @root ("" on a node). @keys ends with a key whose group is NULL
- * and must outlive the configuration. Never fails: what is wrong is in proa_config_problems().
+ * Reads the configuration @name below the root directory @root ("" on a node). @keys ends with a key whose
+ * group is NULL and must outlive the configuration. Never fails: what is wrong is in proa_config_problems().
  */
 ProaConfig *proa_config_load(const char *root, const char *name, const ProaConfigKey *keys);
 void proa_config_free(ProaConfig *config);
@@ -44,7 +45,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaConfig, proa_config_free)
 /* The problems met, each one sentence with file and line; a NULL-terminated array owned by @config. */
 const char *const *proa_config_problems(const ProaConfig *config);
 
-/* Values; asking for a key that is not in the table is a mistake of the program (g_error). Owned by @config. */
+/* Values; asking for a key that is not in the table is a mistake of the program (g_error). Owned by @config.
+ */
 const char *proa_config_string(const ProaConfig *config, const char *group, const char *key);
 gboolean proa_config_boolean(const ProaConfig *config, const char *group, const char *key);
 gint64 proa_config_integer(const ProaConfig *config, const char *group, const char *key);

@@ -36,7 +36,8 @@ gboolean proa_hex_decode(const char *text, guint8 *out, gsize size)
 		if (!g_ascii_isxdigit(text[i]))
 			return FALSE;
 	for (gsize i = 0; i < size; i++)
-		out[i] = (guint8)(g_ascii_xdigit_value(text[i * 2]) << 4 | g_ascii_xdigit_value(text[i * 2 + 1]));
+		out[i] = (guint8)(g_ascii_xdigit_value(text[i * 2]) << 4 |
+				  g_ascii_xdigit_value(text[i * 2 + 1]));
 	return TRUE;
 }
 

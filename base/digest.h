@@ -16,7 +16,8 @@ gboolean proa_sha256_hex_valid(const char *text);
 /* @size bytes as lower-case hexadecimal; free with g_free(). */
 char *proa_hex_encode(const guint8 *data, gsize size);
 
-/* Decodes exactly 2 * @size hexadecimal digits (either case) into @out; FALSE, @out untouched, on anything else. */
+/* Decodes exactly 2 * @size hexadecimal digits (either case) into @out; FALSE, @out untouched, on anything
+ * else. */
 gboolean proa_hex_decode(const char *text, guint8 *out, gsize size);
 
 /* The SHA-256 of @size bytes as lower-case hexadecimal; free with g_free(). */

@@ -60,7 +60,8 @@ char *proa_file_read_at(int dir_fd, const char *name, gsize max, gsize *ret_size
 		if (n == 0)
 			break;
 		if ((gsize)n > max - bytes->len) {
-			proa_fail(error, PROA_REASON_TOO_LARGE, "%s is over %" G_GSIZE_FORMAT " bytes", name, max);
+			proa_fail(error, PROA_REASON_TOO_LARGE, "%s is over %" G_GSIZE_FORMAT " bytes", name,
+				max);
 			return NULL;
 		}
 		g_byte_array_append(bytes, chunk, (guint)n);
@@ -215,8 +216,8 @@ gboolean proa_pread_all(int fd, void *data, gsize size, goffset offset, GError *
 			return proa_fail_errno(
 				error, PROA_REASON_IO, errno, "reading at byte %" G_GOFFSET_FORMAT, offset);
 		if (n == 0)
-			return proa_fail(
-				error, PROA_REASON_IO, "reading at byte %" G_GOFFSET_FORMAT ": the end came early", offset);
+			return proa_fail(error, PROA_REASON_IO,
+				"reading at byte %" G_GOFFSET_FORMAT ": the end came early", offset);
 		p += n;
 		offset += n;
 		size -= (gsize)n;

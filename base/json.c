@@ -123,8 +123,9 @@ gboolean proa_json_int(JsonObject *object, const char *member, gint64 min, gint6
 	gint64 value = json_node_get_int(node);
 	if (value < min || value > max)
 		return proa_fail(error, reason,
-			"member \"%s\" is %" G_GINT64_FORMAT ", not from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, member,
-			value, min, max);
+			"member \"%s\" is %" G_GINT64_FORMAT ", not from %" G_GINT64_FORMAT
+			" to %" G_GINT64_FORMAT,
+			member, value, min, max);
 	*ret_value = value;
 	return TRUE;
 }

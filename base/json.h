@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * json: small helpers over json-glib that read with types checked and name the member that is wrong.
- * All readers leave their output untouched on failure and set an error of the reason given to proa_json_parse() or
- * BAD_STATE.
+ * All readers leave their output untouched on failure and set an error of the reason given to
+ * proa_json_parse() or BAD_STATE.
  */
 #pragma once
 
@@ -14,11 +14,12 @@
 #define PROA_JSON_MAX_DEPTH 32
 
 /*
- * Parses @size bytes of UTF-8 JSON whose top level is an object. @what names the document in errors, @reason is their
- * code. Refuses nesting over PROA_JSON_MAX_DEPTH, NUL bytes and invalid UTF-8. The object is unref'd with json_object_unref().
+ * Parses @size bytes of UTF-8 JSON whose top level is an object. @what names the document in errors, @reason
+ * is their code. Refuses nesting over PROA_JSON_MAX_DEPTH, NUL bytes and invalid UTF-8. The object is unref'd
+ * with json_object_unref().
  */
-JsonObject *proa_json_parse(const char *text, gsize size, const char *what, ProaReason reason, GError **error)
-	G_GNUC_WARN_UNUSED_RESULT;
+JsonObject *proa_json_parse(const char *text, gsize size, const char *what, ProaReason reason,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A string member; NULL with an error if it is missing or not a string. Owned by @object. */
 const char *proa_json_string(JsonObject *object, const char *member, ProaReason reason, GError **error);

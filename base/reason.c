@@ -19,14 +19,16 @@ static const Entry table[PROA_REASON_MAX] = {
 	[PROA_REASON_IO] = { "io-error", PROA_EXIT_FAILED,
 		"Look at the kernel's messages (journalctl -k) for the device named." },
 	[PROA_REASON_PERMISSION] = { "permission", PROA_EXIT_REFUSED, "Run it as root." },
-	[PROA_REASON_BUSY] = { "busy", PROA_EXIT_REFUSED, "Wait for the other one to end; `proa status` shows it." },
+	[PROA_REASON_BUSY] = { "busy", PROA_EXIT_REFUSED,
+		"Wait for the other one to end; `proa status` shows it." },
 	[PROA_REASON_NOT_FOUND] = { "not-found", PROA_EXIT_FAILED, "Check the name." },
 	[PROA_REASON_TOO_LARGE] = { "too-large", PROA_EXIT_FAILED, SEE_FEED },
 	[PROA_REASON_BAD_CONFIG] = { "bad-config", PROA_EXIT_FAILED,
 		"Mend the line named; until then the default holds." },
 	[PROA_REASON_BAD_STATE] = { "bad-state", PROA_EXIT_FAILED,
 		"Move the file named away; the node makes it anew from what it boots." },
-	[PROA_REASON_CANCELLED] = { "cancelled", PROA_EXIT_FAILED, "Nothing was armed; start it again when it suits." },
+	[PROA_REASON_CANCELLED] = { "cancelled", PROA_EXIT_FAILED,
+		"Nothing was armed; start it again when it suits." },
 	[PROA_REASON_NO_AGENT] = { "no-agent", PROA_EXIT_FAILED, "Look at `systemctl status proad`." },
 
 	[PROA_REASON_NO_TRUST] = { "no-trust", PROA_EXIT_REFUSED,
@@ -50,11 +52,14 @@ static const Entry table[PROA_REASON_MAX] = {
 
 	[PROA_REASON_BAD_MANIFEST] = { "bad-manifest", PROA_EXIT_REFUSED, SEE_FEED },
 	[PROA_REASON_NO_UPDATE] = { "no-update", PROA_EXIT_NOTHING, "Nothing to do." },
-	[PROA_REASON_NO_SUCH_RELEASE] = { "no-such-release", PROA_EXIT_REFUSED, "`proa check` lists what the channel offers." },
+	[PROA_REASON_NO_SUCH_RELEASE] = { "no-such-release", PROA_EXIT_REFUSED,
+		"`proa check` lists what the channel offers." },
 	[PROA_REASON_REJECTED_BEFORE] = { "rejected-before", PROA_EXIT_REFUSED,
 		"It failed on this node; `proa history` says why. A newer release is not hindered." },
-	[PROA_REASON_BELOW_FLOOR] = { "below-floor", PROA_EXIT_REFUSED, "Choose a release at or above the floor." },
-	[PROA_REASON_WRONG_ARCHITECTURE] = { "wrong-architecture", PROA_EXIT_REFUSED, "Point the node at its own feed." },
+	[PROA_REASON_BELOW_FLOOR] = { "below-floor", PROA_EXIT_REFUSED,
+		"Choose a release at or above the floor." },
+	[PROA_REASON_WRONG_ARCHITECTURE] = { "wrong-architecture", PROA_EXIT_REFUSED,
+		"Point the node at its own feed." },
 
 	[PROA_REASON_BAD_PAYLOAD] = { "bad-payload", PROA_EXIT_FAILED, SEE_FEED },
 	[PROA_REASON_PAYLOAD_DIGEST] = { "payload-digest", PROA_EXIT_FAILED,
@@ -74,7 +79,8 @@ static const Entry table[PROA_REASON_MAX] = {
 	[PROA_REASON_ESP_FULL] = { "esp-full", PROA_EXIT_REFUSED,
 		"Remove what is not Proa's from the EFI system partition." },
 	[PROA_REASON_BAD_UKI] = { "bad-uki", PROA_EXIT_FAILED, SEE_FEED },
-	[PROA_REASON_NO_BOOT_ENTRY] = { "no-boot-entry", PROA_EXIT_REFUSED, "`proa status` shows what the slots hold." },
+	[PROA_REASON_NO_BOOT_ENTRY] = { "no-boot-entry", PROA_EXIT_REFUSED,
+		"`proa status` shows what the slots hold." },
 	[PROA_REASON_TRIAL_BOOT] = { "trial-boot", PROA_EXIT_REFUSED,
 		"Wait until the running release is blessed, or `proa rollback`." },
 	[PROA_REASON_NOTHING_TO_ROLL_BACK] = { "nothing-to-roll-back", PROA_EXIT_REFUSED,
@@ -84,7 +90,8 @@ static const Entry table[PROA_REASON_MAX] = {
 
 	[PROA_REASON_UNIT_FAILED] = { "unit-failed", PROA_EXIT_FAILED, "See `systemctl --failed`." },
 	[PROA_REASON_NOT_RUNNING] = { "not-running", PROA_EXIT_FAILED, "See `systemctl list-jobs`." },
-	[PROA_REASON_CONTAINERD_DOWN] = { "containerd-down", PROA_EXIT_FAILED, "See `systemctl status containerd`." },
+	[PROA_REASON_CONTAINERD_DOWN] = { "containerd-down", PROA_EXIT_FAILED,
+		"See `systemctl status containerd`." },
 	[PROA_REASON_HEALTH_CHECK] = { "health-check", PROA_EXIT_FAILED, "See the journal of proa-bootd." },
 	[PROA_REASON_BOOT_FAILED] = { "boot-failed", PROA_EXIT_FAILED,
 		"It left no report: look at the machine's console while it boots." },
@@ -96,7 +103,7 @@ static const Entry table[PROA_REASON_MAX] = {
 		"An operator left it; `proa rollback` goes forward to it again." },
 };
 
-G_DEFINE_QUARK(proa-error-quark, proa_error)
+G_DEFINE_QUARK(proa - error - quark, proa_error)
 
 static const Entry *entry_of(ProaReason reason)
 {

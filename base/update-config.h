@@ -2,8 +2,8 @@
 /*
  * update-config: the one table of keys of update.conf (man page update.conf(5)).
  *
- * proa-install reads [feed], proad reads [update], and proa shows both; one table, so that a key that one of them knows is
- * not an unknown key to the other.
+ * proa-install reads [feed], proad reads [update], and proa shows both; one table, so that a key that one of
+ * them knows is not an unknown key to the other.
  */
 #pragma once
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* version: release versions and their order (UAPI Group, Version Format Specification, "Version Comparison"). */
+/* version: release versions and their order (UAPI Group, Version Format Specification, "Version Comparison").
+ */
 #pragma once
 
 #include <glib.h>
@@ -7,9 +8,10 @@
 #define PROA_VERSION_MAX_LENGTH 64
 
 /*
- * Whether @text is a release version: 1 to 64 characters out of [A-Za-z0-9.~^-], the first one alphanumeric. No '+' and no
- * '_': a boot entry's file name gives them a meaning of their own (UAPI Group, Boot Loader Specification, "Boot
- * counting").
+ * Whether @text is a release version: 1 to 64 characters out of [A-Za-z0-9.~^-], the first one alphanumeric.
+ * No '+' and no
+ * '_': a boot entry's file name gives them a meaning of their own (UAPI Group, Boot Loader Specification,
+ * "Boot counting").
  */
 gboolean proa_version_valid(const char *text);
 
