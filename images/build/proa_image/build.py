@@ -5,7 +5,7 @@ import json
 import pathlib
 import shutil
 
-from . import (commit, digest, disk, initrd, packages, payload, programs, release as papers, root, sbom, suites, tree,
+from . import (command, commit, digest, disk, initrd, packages, payload, programs, release as papers, root, sbom, suites, tree,
                uki)
 from .cache import Cache, lock, remove
 from .failure import Failure
@@ -18,8 +18,9 @@ PAYLOADS_KEPT = 12
 class Builder:
     """What the stages share: the definition, the places, and the programs of this build."""
 
-    def __init__(self, definition, top, meson_dir):
+    def __init__(self, definition, top, meson_dir, with_payload=True):
         self.definition = definition
+        self.with_payload = with_payload
         self.meson_dir = pathlib.Path(meson_dir)
         self.output = top / "build/images"
         self.cache_dir = top / "build/cache"
@@ -30,9 +31,21 @@ class Builder:
         self.programs = self.cache_dir / "programs"
         self.programs_digest = programs.stage(self.meson_dir, self.programs)
         programs.check_required(self.programs, definition.required_programs)
+        self._feed_root()
         self.code_digest = digest.of_value(sorted(
             [path.name, digest.of_file(path)] for path in pathlib.Path(__file__).parent.glob("*.py")))
         self._offered = {}
+
+    def _feed_root(self):
+        """Makes the keys and the root of the development feed on first use, so that its nodes trust it from the start."""
+        feed, tool = self.definition.feed, self.meson_dir / "images/feed/proa-feed"
+        if feed.root.exists() or feed.development_keys is None:
+            return
+        if not tool.exists():
+            step(f"{tool} is not built and {feed.root} does not exist: these images will trust no feed")
+            return
+        step(f"making the development feed's keys and root: {feed.root}")
+        command.run([tool, "init", "--feed", feed.root.parents[1], "--keys", feed.development_keys])
 
     def build(self, release):
         """Makes a release, unless it is there already, and returns what --json prints of it."""
@@ -69,8 +82,11 @@ class Builder:
         papers.write_lock(known["packages"], work / "packages.lock")
         manifest = papers.write_manifest(work, self.definition, release, built, commit_id, on_node, root_hash)
         level = release.payload_level or self.definition.payload_level
-        full = payload.make(self.meson_dir / "images/payload/proa-payload", work / "root.img", root_hash, level,
-                            work / "root.full", self.payloads, release.name)
+        full = None
+        if self.with_payload:
+            full = payload.make(self.meson_dir / "images/payload/proa-payload", work / "root.img", root_hash, level,
+                                work / "root.full", self.payloads, release.name)
+            self.payloads.forget(PAYLOADS_KEPT)
         for name in ("tree", "initrd", "repart"):
             shutil.rmtree(work / name)
         (work / "initrd.cpio.zst").unlink()
@@ -154,7 +170,7 @@ class Builder:
                   definition.feed.url, definition.feed.channel, definition.payload_level, lineage]),
             [digest.of_tree(path) for path in folders],
             digest.of_file(feed_root) if feed_root.exists() else "",
-            digest.of_file(maker) if maker.exists() else "",
+            digest.of_file(maker) if maker.exists() else "", self.with_payload,
         ])
 
     def _replace(self, folder, work):

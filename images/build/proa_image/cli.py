@@ -45,6 +45,7 @@ def parser():
     build.add_argument("--meson-dir", metavar="DIR", help="where our programs were compiled (default: build/meson)")
     build.add_argument("--check-reproducible", action="store_true",
                        help="make each release twice from nothing and compare; keep neither")
+    build.add_argument("--no-payload", action="store_true", help="leave the full payload out: quicker, but nothing to publish")
     build.set_defaults(run=run_build)
 
     listing = verbs.add_parser("list", parents=[shared], help="list the definition's releases and which are made")
@@ -65,7 +66,7 @@ def run_build(options, top):
     """proa-image build"""
     definition = load(options, top)
     releases = [definition.release(name) for name in options.releases or definition.own_releases]
-    builder = Builder(definition, top, options.meson_dir or top / "build/meson")
+    builder = Builder(definition, top, options.meson_dir or top / "build/meson", not options.no_payload)
     if options.check_reproducible:
         results = {release.name: builder.check_reproducible(release) for release in releases}
         if not options.json:

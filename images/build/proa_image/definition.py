@@ -57,6 +57,7 @@ class Feed:
     url: str
     channel: str
     root: pathlib.Path
+    development_keys: pathlib.Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,9 +213,14 @@ def _feed(table, top):
         url=table.string("url"),
         channel=table.string("channel"),
         root=pathlib.Path(top, table.string("root")),
+        development_keys=_path(top, table.string("development_keys", None)),
     )
     table.finish()
     return made
+
+
+def _path(top, name):
+    return None if name is None else pathlib.Path(top, name)
 
 
 def _match(table, key, pattern, words):

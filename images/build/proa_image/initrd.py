@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import stat
 
-from . import command, elf, kernel
+from . import command, elf, kernel, tree as tree_module
 from .failure import Failure
 
 UNITS = "usr/lib/systemd/system"
@@ -38,8 +38,7 @@ def make(tree, folder, archive, definition, version, lineage):
     _take_libraries(tree, folder)
     _take_modules(tree, folder, version, initrd)
     for step in lineage:
-        for path in step.initrd_remove:
-            _remove(folder / path.lstrip("/"), f"[releases.{step.name}] initrd_remove: the initrd has no {path}")
+        tree_module.remove_paths(folder, step.initrd_remove, f"[releases.{step.name}] initrd_remove")
     plain = archive.with_suffix("")
     write_cpio(folder, plain)
     command.run(["zstd", "--quiet", "--force", "--single-thread", f"-{initrd.compression_level}", "--ultra", plain,
@@ -108,15 +107,6 @@ def _take_modules(tree, folder, version, initrd):
     load = folder / "usr/lib/modules-load.d/proa.conf"
     load.parent.mkdir(parents=True, exist_ok=True)
     load.write_text("".join(f"{name}\n" for name in initrd.load))
-
-
-def _remove(path, message):
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    elif path.exists() or path.is_symlink():
-        path.unlink()
-    else:
-        raise Failure(message)
 
 
 def write_cpio(folder, archive):

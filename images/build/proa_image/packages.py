@@ -5,14 +5,12 @@ This is the slow part of a build, so it is kept: a tree is used again as long as
 [packages] and this file are the same.
 """
 
-import fnmatch
 import json
 import os
 import pathlib
 import re
-import shutil
 
-from . import command, digest, kernel, suites
+from . import command, digest, files, kernel, suites
 from .failure import Failure
 from .progress import step
 
@@ -35,7 +33,7 @@ def key(definition, release, offered):
     here = pathlib.Path(__file__).parent
     return digest.of_value([
         "packages", offered, release.suites, vars(definition.packages),
-        [digest.of_file(here / name) for name in ("packages.py", "kernel.py")],
+        [digest.of_file(here / name) for name in ("packages.py", "kernel.py", "files.py")],
     ])
 
 
@@ -170,20 +168,8 @@ def _remove_packages(root, names, entries):
 
 def _prune(root, patterns):
     for pattern in patterns:
-        for path in _matching(root, pattern.strip("/")):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-
-
-def _matching(root, pattern):
-    """As glob, but names that begin with a dot match too and nothing follows a symbolic link."""
-    found = [root]
-    for part in pattern.split("/"):
-        found = [pathlib.Path(folder, name) for folder in found if folder.is_dir() and not folder.is_symlink()
-                 for name in sorted(os.listdir(folder)) if fnmatch.fnmatchcase(name, part)]
-    return found
+        for path in files.matching(root, pattern):
+            files.remove(path)
 
 
 def _normalise_accounts(root):

@@ -7,7 +7,7 @@ import pathlib
 import shutil
 import stat
 
-from . import canary, command, programs
+from . import canary, command, files
 from .failure import Failure
 
 PRESET = "usr/lib/systemd/system-preset/00-proa.preset"
@@ -34,8 +34,7 @@ def make(tree, packages, programs_folder, definition, release, lineage):
     _links_into_var(tree)
     _empty_var(tree)
     command.run(["ldconfig", "-r", tree])
-    remove_paths(tree, [path for path in ("var/cache", "etc/.pwd.lock") if (tree / path).exists()], "leftovers")
-    _epoch(tree)
+    _last(tree)
 
 
 def _overlay(source, tree):
@@ -60,16 +59,14 @@ def _overlay(source, tree):
                 os.chmod(target, 0o755 if path.stat().st_mode & 0o100 else 0o644)
 
 
-def remove_paths(tree, paths, where):
-    """Removes files or directories; one that is not there is a Failure, since the definition means something else then."""
-    for name in paths:
-        path = tree / name.lstrip("/")
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.exists() or path.is_symlink():
-            path.unlink()
-        else:
-            raise Failure(f"{where}: the tree has no {name}")
+def remove_paths(tree, patterns, where):
+    """Removes what matches; a pattern that nothing matches is a Failure: the definition means something else then."""
+    for pattern in patterns:
+        found = files.matching(tree, pattern)
+        if not found:
+            raise Failure(f"{where}: there is no {pattern}")
+        for path in found:
+            files.remove(path)
 
 
 def _identity(tree, definition, release, packages):
@@ -235,9 +232,9 @@ def _empty_var(tree):
     os.chmod(tree / "var", 0o755)
 
 
-def _epoch(tree):
-    """/etc is up to date with /usr: no "update" service has anything to do after a release came."""
+def _last(tree):
+    """What the tools of this build left behind; and the mark that /etc is as new as /usr."""
+    for pattern in ("var/*", "etc/.pwd.lock", "dev/*", "run/*", "proc/*", "sys/*", "tmp/*"):
+        for path in files.matching(tree, pattern):
+            files.remove(path)
     (tree / "etc/.updated").write_text("")
-    for name in ("dev", "run", "proc", "sys", "tmp"):
-        for path in sorted((tree / name).iterdir()):
-            remove_paths(tree, [str(path.relative_to(tree))], "leftovers")
