@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "images/feed/publish.h"
+
+#include "tests/unit/images/feed/fixture.h"
+
+#define HOUR ((gint64)60 * 60)
+
+static void check_versions(const Fixture *fixture, gint64 targets, gint64 snapshot, gint64 timestamp)
+{
+	g_autoptr(ProaFeed) feed = fixture_open(fixture);
+
+	g_assert_cmpint(feed->targets->head.version, ==, targets);
+	g_assert_cmpint(feed->snapshot->head.version, ==, snapshot);
+	g_assert_cmpint(feed->timestamp->head.version, ==, timestamp);
+}
+
+static void test_versions(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	check_versions(&fixture, 1, 1, 1);
+	fixture_publish(&fixture, PROA_PUBLISH_ALL);
+	check_versions(&fixture, 2, 2, 2);
+	fixture_publish(&fixture, PROA_PUBLISH_REFRESH);
+	check_versions(&fixture, 2, 2, 3);
+}
+
+static void test_near_expiry(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	/* An hour left of seven days is little; of one hour it is all. */
+	fixture.lifetimes.of[PROA_ROLE_SNAPSHOT] = HOUR;
+	fixture_publish(&fixture, PROA_PUBLISH_ALL);
+	fixture_publish(&fixture, PROA_PUBLISH_REFRESH);
+	check_versions(&fixture, 2, 2, 3);
+	proa_lifetimes_defaults(&fixture.lifetimes);
+	fixture_publish(&fixture, PROA_PUBLISH_REFRESH);
+	check_versions(&fixture, 2, 3, 4);
+}
+
+static void test_refresh_does_not_publish(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	fixture_release(&fixture, "1.0.0", NULL);
+	g_autoptr(ProaFeed) feed = fixture_open(&fixture);
+	g_autoptr(ProaReleaseAdded) added = proa_release_add(feed, fixture.release, "stable", NULL);
+
+	g_assert_true(proa_feed_save_pending(feed, NULL));
+	g_clear_pointer(&feed, proa_feed_free);
+	/* Even when it has to sign targets anew. */
+	fixture.lifetimes.of[PROA_ROLE_TARGETS] *= 10;
+	fixture_publish(&fixture, PROA_PUBLISH_REFRESH);
+	feed = fixture_open(&fixture);
+	g_assert_cmpint(feed->targets->head.version, ==, 2);
+	g_assert_cmpuint(g_hash_table_size(feed->targets->targets), ==, 0);
+	g_assert_cmpuint(json_object_get_size(feed->pending), ==, 1);
+	g_clear_pointer(&feed, proa_feed_free);
+	fixture_publish(&fixture, PROA_PUBLISH_ALL);
+	feed = fixture_open(&fixture);
+	g_assert_cmpuint(g_hash_table_size(feed->targets->targets), ==, 1);
+	g_assert_cmpuint(json_object_get_size(feed->pending), ==, 0);
+}
+
+/* The timestamp tells when it was signed, for nodes whose clock is behind. */
+static void test_time(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autoptr(ProaFeed) feed = fixture_open(&fixture);
+	gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+
+	g_assert_cmpint(feed->timestamp->time, <=, now);
+	g_assert_cmpint(feed->timestamp->time, >, now - 60);
+	g_assert_cmpuint(g_bytes_get_size(feed->timestamp->file->bytes), <, 1024);
+}
+
+static void test_missing_keys(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *targets = g_build_filename(fixture.keys, "targets.pem", NULL),
+			*timestamp = g_build_filename(fixture.keys, "timestamp.pem", NULL);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_cmpint(g_unlink(targets), ==, 0);
+	fixture_publish(&fixture, PROA_PUBLISH_REFRESH);
+	check_versions(&fixture, 1, 1, 2);
+	g_autoptr(ProaFeed) feed = fixture_open(&fixture);
+	g_autoptr(GPtrArray) signers = proa_signers_load(fixture.keys, NULL);
+	g_assert_false(proa_publish(feed, signers, &fixture.lifetimes, PROA_PUBLISH_ALL, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
+	g_clear_error(&error);
+	g_assert_cmpint(g_unlink(timestamp), ==, 0);
+	g_autoptr(GPtrArray) fewer = proa_signers_load(fixture.keys, NULL);
+	g_assert_false(proa_publish(feed, fewer, &fixture.lifetimes, PROA_PUBLISH_REFRESH, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
+	g_clear_pointer(&feed, proa_feed_free);
+	check_versions(&fixture, 1, 1, 2);
+}
+
+static gboolean fetch_file(
+	const char *path, gsize max_size, GBytes **ret_bytes, gpointer data, GError **error)
+{
+	g_autofree char *file = g_build_filename(data, "metadata", path, NULL);
+	gsize size;
+	char *text = proa_file_read(file, max_size, &size, error);
+
+	if (text)
+		*ret_bytes = g_bytes_new_take(text, size);
+	return text != NULL;
+}
+
+static int publishing; /* atomic */
+
+static gpointer publish_often(gpointer data)
+{
+	for (int i = 0; i < 60; i++)
+		fixture_publish(data, i % 3 ? PROA_PUBLISH_ALL : PROA_PUBLISH_REFRESH);
+	g_atomic_int_set(&publishing, 0);
+	return NULL;
+}
+
+/* A node that refreshes again and again while the publisher publishes never meets half a feed. */
+static void test_readers_never_see_half(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *store = scratch_file(&fixture.scratch, "store"),
+			*root = g_build_filename(fixture.feed, "metadata/1.root.json", NULL);
+	guint refreshes = 0;
+
+	publishing = 1;
+	GThread *publisher = g_thread_new("publisher", publish_often, &fixture);
+	while (g_atomic_int_get(&publishing)) {
+		g_autoptr(GError) error = NULL;
+		g_autoptr(ProaTrust) trust = proa_trust_open(store, root, 0, NULL);
+		gboolean ok = proa_trust_refresh(trust, fetch_file, fixture.feed, &error);
+		g_assert_no_error(error);
+		g_assert_true(ok);
+		refreshes++;
+	}
+	g_thread_join(publisher);
+	g_test_message("%u refreshes", refreshes);
+	g_assert_cmpuint(refreshes, >, 2);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/feed/publish/counts-versions-up", test_versions);
+	g_test_add_func("/feed/publish/refresh-renews-what-nears-expiry", test_near_expiry);
+	g_test_add_func("/feed/publish/refresh-publishes-nothing", test_refresh_does_not_publish);
+	g_test_add_func("/feed/publish/timestamp-tells-the-time", test_time);
+	g_test_add_func("/feed/publish/missing-keys", test_missing_keys);
+	g_test_add_func("/feed/publish/readers-never-see-half-a-feed", test_readers_never_see_half);
+	return g_test_run();
+}
