@@ -30,6 +30,7 @@ struct ProaAgent {
 	ProaSettings *settings;
 	char *told_problems;      /* of the configuration, as last logged */
 	ProaState *state;         /* as last read */
+	gboolean told_bad_state;  /* that it could not be read */
 	JsonObject *bootd;        /* the last answer of proa-bootd status; NULL: none */
 	GError *bootd_error;      /* why there is none */
 	ProaTransaction *running; /* NULL: none */
@@ -42,7 +43,7 @@ struct ProaAgent {
 	gint64 last_try;                /* when a transaction ended last, even one that counts as no check */
 };
 
-static void plan(ProaAgent *agent);
+static void plan(ProaAgent *agent, gint64 least);
 
 static gint64 now_seconds(void)
 {
@@ -91,11 +92,13 @@ static gboolean load_state(ProaAgent *agent)
 		g_clear_error(&error);
 	}
 	g_autoptr(ProaState) state = proa_state_load(agent->paths->state_dir, &error);
-	if (!state) {
+	if (!state && !agent->told_bad_state) {
 		ProaMessage message = { .priority = LOG_WARNING, .reason = "bad-state" };
 		proa_journal(&message, "%s; going on as if it were empty", error->message);
-		state = proa_state_new();
 	}
+	agent->told_bad_state = state == NULL;
+	if (!state)
+		state = proa_state_new();
 	gboolean differs = !agent->state || !same_state(agent->state, state);
 	g_clear_pointer(&agent->state, proa_state_free);
 	agent->state = g_steal_pointer(&state);
@@ -138,6 +141,9 @@ static void on_bootd_answer(JsonObject *status, const GError *error, gpointer da
 	ProaAgent *agent = data;
 	g_autoptr(GArray) waiters = g_steal_pointer(&agent->waiters);
 
+	/* A transaction of someone else's may have died since: whoever looks sees it mended. */
+	if (load_state(agent))
+		plan(agent, PROA_SCHEDULE_LEAST);
 	agent->waiters = g_array_new(FALSE, FALSE, sizeof(Waiter));
 	g_clear_pointer(&agent->bootd, json_object_unref);
 	g_clear_error(&agent->bootd_error);
@@ -255,7 +261,7 @@ static void on_ended(ProaTransaction *transaction, gpointer data)
 	}
 	tell(agent, operation, outcome);
 	load_state(agent);
-	plan(agent);
+	plan(agent, PROA_SCHEDULE_LEAST);
 	agent->watcher->finished(operation, outcome, detail, agent->data);
 	agent->watcher->changed(agent->data);
 	ask_bootd(agent);
@@ -374,7 +380,7 @@ static int on_check_timer(sd_event_source *source, uint64_t usec, void *data)
 		proa_journal(&message, "the check due now cannot be started: %s", error->message);
 		agent->last_try = now_seconds();
 	}
-	plan(agent);
+	plan(agent, PROA_SCHEDULE_LEAST);
 	return 0;
 }
 
@@ -445,8 +451,8 @@ static void plan_reboot(ProaAgent *agent)
 	set_timer(agent, &agent->reboot_timer, wait, on_reboot_timer);
 }
 
-/* Sets the timers anew from what is known now. */
-static void plan(ProaAgent *agent)
+/* Sets the timers anew from what is known now; a check that is overdue comes after @least seconds. */
+static void plan(ProaAgent *agent, gint64 least)
 {
 	plan_reboot(agent);
 	if (agent->settings->automatic == PROA_AUTOMATIC_NO) {
@@ -456,7 +462,7 @@ static void plan(ProaAgent *agent)
 	}
 	gint64 now = now_seconds();
 	gint64 wait = proa_schedule_check(now, MAX(agent->state->last_check, agent->last_try),
-		agent->settings->check_interval, agent->settings->jitter, g_random_int());
+		agent->settings->check_interval, agent->settings->jitter, least, g_random_int());
 	agent->next_check = now + wait;
 	set_timer(agent, &agent->check_timer, wait, on_check_timer);
 }
@@ -465,7 +471,7 @@ void proa_agent_reload(ProaAgent *agent)
 {
 	load_settings(agent);
 	agent->next_reboot = 0;
-	plan(agent);
+	plan(agent, PROA_SCHEDULE_LEAST);
 	agent->watcher->changed(agent->data);
 }
 
@@ -477,7 +483,7 @@ static int on_state_replaced(sd_event_source *source, const struct inotify_event
 
 	if (event->len == 0 || strcmp(event->name, "state.json") != 0 || !load_state(agent))
 		return 0;
-	plan(agent);
+	plan(agent, PROA_SCHEDULE_LEAST);
 	agent->watcher->changed(agent->data);
 	ask_bootd(agent);
 	return 0;
@@ -516,7 +522,7 @@ void proa_agent_start(ProaAgent *agent)
 		proa_journal(&message, "%s cannot be watched: %s", agent->paths->state_dir,
 			inner ? inner->message : g_strerror(-r));
 	}
-	plan(agent);
+	plan(agent, agent->settings->startup_delay);
 	ask_bootd(agent);
 }
 

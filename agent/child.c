@@ -101,7 +101,7 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
 	return 0;
 }
 
-/* Takes what is in a pipe now and no more: a grandchild may hold it open, and write to it, for ever. */
+/* Takes what is in a pipe now and no more: whoever else holds it open may write to it for ever. */
 static void drain(ProaChild *child, int fd, gboolean is_output)
 {
 	for (int i = 0; i < MAX_DRAIN / PIECE; i++)
@@ -114,6 +114,9 @@ static int on_exit_of_child(sd_event_source *source, const siginfo_t *info, void
 	ProaChild *child = data;
 	int code = info->si_code, status = info->si_status;
 
+	/* What it left running would hold its lock and its pipes. Not reaped yet, so the number is still its
+	 * own. */
+	kill(-child->pid, SIGKILL);
 	child->pid = 0;
 	drain(child, child->output_fd, TRUE);
 	drain(child, child->error_fd, FALSE);

@@ -5,13 +5,14 @@
 
 #define DAY_SECONDS 86400
 
-gint64 proa_schedule_check(gint64 now, gint64 last_check, gint64 interval, gint64 jitter, guint32 random)
+gint64 proa_schedule_check(
+	gint64 now, gint64 last_check, gint64 interval, gint64 jitter, gint64 least, guint32 random)
 {
 	gint64 wait = 0;
 
 	if (last_check > 0 && last_check <= now)
 		wait = interval - (now - last_check);
-	return MAX(wait, PROA_SCHEDULE_SETTLE) + (jitter > 0 ? (gint64)random % (jitter + 1) : 0);
+	return MAX(wait, least) + (jitter > 0 ? (gint64)random % (jitter + 1) : 0);
 }
 
 /* "HH:MM" at @text; -1 if it is not. */

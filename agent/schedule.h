@@ -5,17 +5,17 @@
 
 #include <glib.h>
 
-/* After its start the agent waits at least this long with a check that is overdue: the network comes up.
- * Seconds. */
-#define PROA_SCHEDULE_SETTLE 30
+/* Least wait of a running agent: what is overdue and cannot be done now is not tried in a loop. Seconds. */
+#define PROA_SCHEDULE_LEAST 30
 
 /*
  * Seconds from @now until the next check. @last_check is when the last one was (0: never; one in the future
  * means that the clock went back, and counts as overdue), @interval is [update] check_interval. An overdue
- * check comes after PROA_SCHEDULE_SETTLE. To that comes a delay of 0 to @jitter seconds, drawn by @random
- * (any 32 bits, new ones at each call), so that the nodes of a fleet that start together do not ask together.
+ * check comes after @least seconds. To that comes a delay of 0 to @jitter seconds, drawn by @random (any 32
+ * bits, new ones at each call), so that the nodes of a fleet that start together do not ask together.
  */
-gint64 proa_schedule_check(gint64 now, gint64 last_check, gint64 interval, gint64 jitter, guint32 random);
+gint64 proa_schedule_check(
+	gint64 now, gint64 last_check, gint64 interval, gint64 jitter, gint64 least, guint32 random);
 
 /* A daily window, in minutes after local midnight. It may go over midnight. */
 typedef struct {

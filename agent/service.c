@@ -67,11 +67,6 @@ static int method_status(sd_bus_message *call, void *data, sd_bus_error *bus_err
 	return 1;
 }
 
-static int reply(sd_bus_message *call, gboolean done, const GError *error, sd_bus_error *bus_error)
-{
-	return done ? sd_bus_reply_method_return(call, NULL) : proa_bus_error_set(bus_error, error);
-}
-
 static int method_check(sd_bus_message *call, void *data, sd_bus_error *bus_error)
 {
 	ProaService *service = data;
@@ -79,7 +74,11 @@ static int method_check(sd_bus_message *call, void *data, sd_bus_error *bus_erro
 	uid_t uid;
 	int r = check_caller(call, &uid, bus_error);
 
-	return r < 0 ? r : reply(call, proa_agent_check(service->agent, &error), error, bus_error);
+	if (r < 0)
+		return r;
+	if (!proa_agent_check(service->agent, &error))
+		return proa_bus_error_set(bus_error, error);
+	return sd_bus_reply_method_return(call, NULL);
 }
 
 static int method_update(sd_bus_message *call, void *data, sd_bus_error *bus_error)
@@ -92,7 +91,11 @@ static int method_update(sd_bus_message *call, void *data, sd_bus_error *bus_err
 
 	if (r >= 0)
 		r = sd_bus_message_read(call, "s", &version);
-	return r < 0 ? r : reply(call, proa_agent_update(service->agent, version, &error), error, bus_error);
+	if (r < 0)
+		return r;
+	if (!proa_agent_update(service->agent, version, &error))
+		return proa_bus_error_set(bus_error, error);
+	return sd_bus_reply_method_return(call, NULL);
 }
 
 /* Answered when the entries are renamed, not before: whoever gets the reply may pull the plug. */
@@ -124,7 +127,9 @@ static int method_reboot(sd_bus_message *call, void *data, sd_bus_error *bus_err
 	if (r < 0)
 		return r;
 	g_autofree char *who = g_strdup_printf("asked for by uid %u", uid);
-	return reply(call, proa_agent_reboot(service->agent, who, &error), error, bus_error);
+	if (!proa_agent_reboot(service->agent, who, &error))
+		return proa_bus_error_set(bus_error, error);
+	return sd_bus_reply_method_return(call, NULL);
 }
 
 static int method_cancel(sd_bus_message *call, void *data, sd_bus_error *bus_error)
@@ -134,7 +139,11 @@ static int method_cancel(sd_bus_message *call, void *data, sd_bus_error *bus_err
 	uid_t uid;
 	int r = check_caller(call, &uid, bus_error);
 
-	return r < 0 ? r : reply(call, proa_agent_cancel(service->agent, &error), error, bus_error);
+	if (r < 0)
+		return r;
+	if (!proa_agent_cancel(service->agent, &error))
+		return proa_bus_error_set(bus_error, error);
+	return sd_bus_reply_method_return(call, NULL);
 }
 
 /* --- properties

@@ -30,6 +30,7 @@ ProaSettings *proa_settings_load(const char *root)
 	settings->automatic = proa_automatic_from_string(proa_config_string(config, "update", "automatic"));
 	settings->check_interval = proa_config_integer(config, "update", "check_interval");
 	settings->jitter = proa_config_integer(config, "update", "jitter");
+	settings->startup_delay = proa_config_integer(config, "update", "startup_delay");
 	settings->reboot_delay = proa_config_integer(config, "update", "reboot_delay");
 	settings->reboot_automatic = strcmp(proa_config_string(config, "update", "reboot"), "automatic") == 0;
 	read_window(settings);

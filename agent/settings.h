@@ -9,7 +9,7 @@
 typedef struct {
 	ProaConfig *config;
 	ProaAutomatic automatic;
-	gint64 check_interval, jitter, reboot_delay; /* seconds */
+	gint64 check_interval, jitter, startup_delay, reboot_delay; /* seconds */
 	gboolean reboot_automatic;
 	gboolean has_window;
 	ProaWindow window;

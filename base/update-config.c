@@ -10,6 +10,7 @@ const ProaConfigKey proa_update_config_keys[] = {
 	{ "update", "automatic", PROA_CONFIG_CHOICE, "yes", 0, 0, "yes|no|check-only" },
 	{ "update", "check_interval", PROA_CONFIG_DURATION, "1h", 60, 4 * 604800, NULL },
 	{ "update", "jitter", PROA_CONFIG_DURATION, "10min", 0, 7 * 86400, NULL },
+	{ "update", "startup_delay", PROA_CONFIG_DURATION, "30s", 0, 86400, NULL },
 	{ "update", "reboot", PROA_CONFIG_CHOICE, "manual", 0, 0, "manual|automatic" },
 	{ "update", "reboot_delay", PROA_CONFIG_DURATION, "1min", 0, 86400, NULL },
 	{ "update", "reboot_window", PROA_CONFIG_STRING, NULL, 0, 0, NULL },
