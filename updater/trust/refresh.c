@@ -38,11 +38,16 @@ static gsize size_limit(const ProaFileInfo *info, gsize cap)
 	return info->length >= 0 && (guint64)info->length < cap ? (gsize)info->length : cap;
 }
 
+/* The freeze attack's check. An operator may have decided to accept what is stale, for a while. */
 static gboolean check_not_expired(
-	const ProaTrust *trust, const ProaRoleHead *head, const char *what, GError **error)
+	ProaTrust *trust, const ProaRoleHead *head, const char *what, GError **error)
 {
 	if (head->expires > trust->now)
 		return TRUE;
+	if (trust->now < trust->accept_stale) {
+		trust->was_stale = TRUE;
+		return TRUE;
+	}
 	g_autofree char *expired = proa_role_time_format(head->expires);
 	g_autofree char *now = proa_role_time_format(trust->now);
 	return proa_fail(error, PROA_REASON_STALE_FEED, "%s expired at %s, and it is %s", what, expired, now);
@@ -207,6 +212,14 @@ static gboolean note_time(ProaTrust *trust, gint64 proven, const char *by, GErro
 		proof);
 }
 
+/* What we know of the time without asking anybody. */
+static gboolean note_known_times(ProaTrust *trust, GError **error)
+{
+	return note_time(trust, trust->build_time, "the running release", error) &&
+	       (!trust->timestamp ||
+		       note_time(trust, trust->timestamp->time, "the newest timestamp of the feed", error));
+}
+
 static gboolean update_root(ProaTrust *trust, GError **error)
 {
 	gboolean last = FALSE;
@@ -221,9 +234,7 @@ static gboolean update_root(ProaTrust *trust, GError **error)
 	 * revoked: a thief of that key could otherwise set every clock into the far future for good.
 	 */
 	load_trusted(trust);
-	if (!note_time(trust, trust->build_time, "the running release", error) ||
-		(trust->timestamp &&
-			!note_time(trust, trust->timestamp->time, "the newest timestamp of the feed", error)))
+	if (!note_known_times(trust, error))
 		return FALSE;
 	/* 5.3.10. 5.3.12 is versioned_path(). */
 	return check_not_expired(trust, &trust->root->head, "the feed's root", error);
@@ -285,12 +296,12 @@ static gboolean update_timestamp(ProaTrust *trust, GError **error)
  * ---------------------------------------------------------------------------------------------- */
 
 /* Whether the trusted snapshot is the one that the timestamp names, so that nothing need be fetched. */
-static gboolean snapshot_is_current(const ProaTrust *trust)
+static gboolean snapshot_is_current(ProaTrust *trust)
 {
 	const ProaFileInfo *info = trust->timestamp->snapshot;
 
 	return trust->snapshot && trust->snapshot->head.version == info->version &&
-	       trust->snapshot->head.expires > trust->now &&
+	       check_not_expired(trust, &trust->snapshot->head, "stored snapshot", NULL) &&
 	       proa_file_info_check(info, trust->snapshot->file->bytes, "stored snapshot", NULL);
 }
 
@@ -342,6 +353,14 @@ static ProaTargets *verify_targets(ProaTrust *trust, GBytes *bytes, const ProaFi
 	return g_steal_pointer(&targets);
 }
 
+static ProaTargets *stored_targets(
+	ProaTrust *trust, const char *role, const ProaFileInfo *info, const ProaRoleKeys *keys)
+{
+	g_autoptr(GBytes) bytes = proa_store_read(trust->store, role, PROA_TARGETS_MAX_SIZE, NULL);
+
+	return bytes ? verify_targets(trust, bytes, info, keys, role, NULL) : NULL;
+}
+
 static ProaTargets *fetch_targets(ProaTrust *trust, const char *role, const ProaFileInfo *info,
 	const ProaRoleKeys *keys, GError **error)
 {
@@ -371,8 +390,7 @@ ProaTargets *proa_refresh_targets(
 		proa_fail(error, PROA_REASON_BAD_METADATA, "the snapshot does not list the role %s", role);
 		return NULL;
 	}
-	g_autoptr(GBytes) stored = proa_store_read(trust->store, role, PROA_TARGETS_MAX_SIZE, NULL);
-	targets = stored ? verify_targets(trust, stored, info, keys, role, NULL) : NULL;
+	targets = stored_targets(trust, role, info, keys);
 	if (!targets)
 		targets = fetch_targets(trust, role, info, keys, error);
 	if (!targets)
@@ -397,16 +415,53 @@ void proa_refresh_forget_targets(ProaTrust *trust)
 	g_ptr_array_set_size(trust->retired, 0);
 }
 
-gboolean proa_refresh_run(ProaTrust *trust, GError **error)
+/* 5.1 */
+static void begin(ProaTrust *trust)
 {
-	/* 5.1 */
 	trust->clock = g_get_real_time() / G_USEC_PER_SEC;
 	trust->now = trust->clock;
 	trust->fresh = FALSE;
+	trust->was_stale = FALSE;
 	proa_refresh_forget_targets(trust);
+}
 
+gboolean proa_refresh_run(ProaTrust *trust, GError **error)
+{
+	begin(trust);
 	trust->fresh = update_root(trust, error) && update_timestamp(trust, error) &&
 		       update_snapshot(trust, error) &&
 		       proa_refresh_targets(trust, "targets", trust->root->roles[PROA_ROLE_TARGETS], error);
 	return trust->fresh;
+}
+
+/* Whether the metadata that is stored could be used as it is. */
+static gboolean stored_is_good(ProaTrust *trust)
+{
+	if (!trust->timestamp || !check_not_expired(trust, &trust->root->head, "root", NULL) ||
+		!check_not_expired(trust, &trust->timestamp->head, "timestamp", NULL) ||
+		!snapshot_is_current(trust))
+		return FALSE;
+	const ProaRoleKeys *keys = trust->root->roles[PROA_ROLE_TARGETS];
+	const ProaFileInfo *info = g_hash_table_lookup(trust->snapshot->meta, "targets.json");
+	ProaTargets *targets = info ? stored_targets(trust, "targets", info, keys) : NULL;
+	if (!targets)
+		return FALSE;
+	targets->verified_by = keys;
+	g_hash_table_replace(trust->targets, g_strdup("targets"), targets);
+	return TRUE;
+}
+
+gboolean proa_refresh_poll(ProaTrust *trust, gboolean *ret_news, GError **error)
+{
+	begin(trust);
+	g_autoptr(GBytes) bytes = fetch(trust, "timestamp.json", PROA_TIMESTAMP_MAX_SIZE, error);
+	if (!bytes)
+		return FALSE;
+	load_trusted(trust);
+	if (!note_known_times(trust, error))
+		return FALSE;
+	trust->fresh = trust->timestamp && g_bytes_equal(bytes, trust->timestamp->file->bytes) &&
+		       stored_is_good(trust);
+	*ret_news = !trust->fresh;
+	return TRUE;
 }

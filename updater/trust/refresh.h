@@ -30,7 +30,9 @@ struct ProaTrust {
 	gboolean fresh;     /* the last refresh succeeded */
 
 	gint64 clock; /* the fixed update start time (TUF 5.1) by the system clock, seconds since 1970 */
-	gint64 now;   /* what expiry is judged against: the latest time that is known to have been */
+	gint64 accept_stale; /* until then an operator accepts expired metadata; 0: never */
+	gboolean was_stale;  /* and that was made use of */
+	gint64 now;          /* what expiry is judged against: the latest time that is known to have been */
 };
 
 /* TUF 5.2: the shipped root, then what the store's history adds to it. Sets root. */
@@ -39,6 +41,10 @@ gboolean proa_refresh_load_root(
 
 /* TUF 5.1 and 5.3 to 5.6.6. */
 gboolean proa_refresh_run(ProaTrust *trust, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The short way of an idle poll: *@ret_news FALSE if the timestamp is the trusted one and all that is stored
+ * holds. */
+gboolean proa_refresh_poll(ProaTrust *trust, gboolean *ret_news, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * The targets metadata of @role, which @keys must have signed: from memory, from the store, or fetched

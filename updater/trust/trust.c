@@ -75,6 +75,24 @@ gboolean proa_trust_refresh(ProaTrust *trust, ProaTrustFetch fetch, gpointer dat
 	return proa_refresh_run(trust, error);
 }
 
+gboolean proa_trust_poll(
+	ProaTrust *trust, ProaTrustFetch fetch, gpointer data, gboolean *ret_news, GError **error)
+{
+	trust->fetch = fetch;
+	trust->fetch_data = data;
+	return proa_refresh_poll(trust, ret_news, error);
+}
+
+void proa_trust_accept_stale(ProaTrust *trust, gint64 until)
+{
+	trust->accept_stale = until;
+}
+
+gboolean proa_trust_was_stale(const ProaTrust *trust)
+{
+	return trust->was_stale;
+}
+
 /*
  * Puts the delegates on the stack (the end of the array is its top) so that the first is visited first. A
  * terminating one ends the search after it and its own delegates: whatever waited on the stack is never

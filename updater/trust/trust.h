@@ -64,6 +64,26 @@ gboolean proa_trust_refresh(
 	ProaTrust *trust, ProaTrustFetch fetch, gpointer data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
+ * Asks for timestamp.json alone, so that an idle poll costs one small request. *@ret_news is FALSE if the
+ * feed still has the timestamp that is trusted, to the byte, and everything stored still holds; then look-ups
+ * may be made as after a refresh. Otherwise it is TRUE, nothing was changed, and proa_trust_refresh() is due.
+ * A publisher who changes root signs a new timestamp after it, so a poll misses no revocation. Fails as
+ * proa_trust_refresh() does.
+ */
+gboolean proa_trust_poll(ProaTrust *trust, ProaTrustFetch fetch, gpointer data, gboolean *ret_news,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * An operator's decision for a site without a fresh mirror: until @until (seconds since 1970) expired
+ * metadata is accepted. Signatures, rollback and digests are judged as ever. Whoever calls this logs it; 0
+ * takes it back.
+ */
+void proa_trust_accept_stale(ProaTrust *trust, gint64 until);
+
+/* Whether the last refresh or look-up accepted something expired because of proa_trust_accept_stale(). */
+gboolean proa_trust_was_stale(const ProaTrust *trust);
+
+/*
  * All targets whose path begins with @prefix ("stable/"; "" for all), sorted by path. To be called after a
  * successful refresh. Returns an array of const ProaTrustTarget *; release it with g_ptr_array_unref(). The
  * targets themselves belong to @trust and live until the next refresh. NULL with an error as of
