@@ -25,7 +25,8 @@ void proa_site_free(ProaSite *site)
 	g_free(site->run_dir);
 	g_free(site->root_hash);
 	g_free(site->version);
-	proa_esp_free(site->esp);
+	if (site->esp)
+		proa_esp_free(site->esp);
 	if (site->entries)
 		g_ptr_array_unref(site->entries);
 	proa_disk_free(site->disk);

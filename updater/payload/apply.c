@@ -81,16 +81,20 @@ static gboolean take_header(Apply *apply, GError **error)
 	return TRUE;
 }
 
+/* As much as the largest frame needs, and no more: most of a transaction's memory is this. */
 static gboolean allocate(Apply *apply, GError **error)
 {
 	gsize largest = MIN(apply->header->frame_size, apply->header->image_size);
+	guint32 largest_compressed = 0;
 	void *image = NULL;
 
+	for (guint32 i = 0; i < apply->header->n_frames; i++)
+		largest_compressed = MAX(largest_compressed, apply->header->frames[i].compressed_size);
 	apply->zstd = ZSTD_createDCtx();
 	if (!apply->zstd || posix_memalign(&image, PROA_PAYLOAD_BLOCK_SIZE, largest) != 0)
 		return proa_fail(error, PROA_REASON_INTERNAL, "out of memory");
 	apply->image = image;
-	apply->compressed = g_malloc(ZSTD_COMPRESSBOUND(largest));
+	apply->compressed = g_malloc(largest_compressed);
 	return TRUE;
 }
 

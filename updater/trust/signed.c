@@ -96,31 +96,40 @@ static GBytes *signature_bytes(const char *hex)
 	return g_bytes_new_take(g_steal_pointer(&bytes), size);
 }
 
+static gboolean parse_signature(ProaSigned *file, JsonNode *node, GHashTable *seen, GError **error)
+{
+	if (!JSON_NODE_HOLDS_OBJECT(node))
+		return proa_fail(error, PROA_REASON_BAD_METADATA, "a signature is not an object");
+	JsonObject *object = json_node_get_object(node);
+	const char *keyid = proa_json_string(object, "keyid", PROA_REASON_BAD_METADATA, error);
+	const char *hex = keyid ? proa_json_string(object, "sig", PROA_REASON_BAD_METADATA, error) : NULL;
+	if (!hex)
+		return FALSE;
+	/* TUF 4.2: "multiple signatures with the same keyid are not allowed", whether or not they would
+	 * count. */
+	if (!g_hash_table_add(seen, (gpointer)(guintptr)keyid))
+		return proa_fail(error, PROA_REASON_BAD_METADATA, "two signatures of the key id %s", keyid);
+	GBytes *bytes = signature_bytes(hex);
+	if (!bytes)
+		return TRUE;
+	Signature *signature = g_new0(Signature, 1);
+	signature->keyid = g_strdup(keyid);
+	signature->bytes = bytes;
+	g_ptr_array_add(file->signatures, signature);
+	return TRUE;
+}
+
 static gboolean parse_signatures(ProaSigned *file, JsonArray *list, GError **error)
 {
 	guint count = json_array_get_length(list);
+	g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal); /* key ids */
 
 	if (count > PROA_SIGNED_MAX_SIGNATURES)
 		return proa_fail(error, PROA_REASON_BAD_METADATA, "more than %d signatures",
 			PROA_SIGNED_MAX_SIGNATURES);
-	for (guint i = 0; i < count; i++) {
-		JsonNode *node = json_array_get_element(list, i);
-		if (!JSON_NODE_HOLDS_OBJECT(node))
-			return proa_fail(error, PROA_REASON_BAD_METADATA, "a signature is not an object");
-		JsonObject *object = json_node_get_object(node);
-		const char *keyid = proa_json_string(object, "keyid", PROA_REASON_BAD_METADATA, error);
-		const char *hex =
-			keyid ? proa_json_string(object, "sig", PROA_REASON_BAD_METADATA, error) : NULL;
-		if (!hex)
+	for (guint i = 0; i < count; i++)
+		if (!parse_signature(file, json_array_get_element(list, i), seen, error))
 			return FALSE;
-		GBytes *bytes = signature_bytes(hex);
-		if (!bytes)
-			continue;
-		Signature *signature = g_new0(Signature, 1);
-		signature->keyid = g_strdup(keyid);
-		signature->bytes = bytes;
-		g_ptr_array_add(file->signatures, signature);
-	}
 	return TRUE;
 }
 

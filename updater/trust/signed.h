@@ -39,9 +39,9 @@ typedef struct {
 } ProaSigned;
 
 /*
- * Takes the envelope apart; nothing is verified. @what names the file in errors. BAD_METADATA, or TOO_LARGE
- * if there are more than @max bytes. A signature that is empty or no hexadecimal text is left out, as it does
- * no harm.
+ * Takes the envelope apart; nothing is verified. @what names the file in errors. BAD_METADATA, also for two
+ * signatures of one key id, or TOO_LARGE if there are more than @max bytes. A signature that is empty or no
+ * hexadecimal text is left out: it does no harm.
  */
 ProaSigned *proa_signed_parse(
 	GBytes *bytes, gsize max, const char *what, GError **error) G_GNUC_WARN_UNUSED_RESULT;

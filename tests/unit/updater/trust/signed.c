@@ -107,24 +107,25 @@ static void test_same_key_counts_once(void)
 	draft_list(&draft, "1", one);
 	draft_list(&draft, "also-1", one);
 	draft_sign(&draft, "1", one);
-	draft_sign(&draft, "1", one);
 	draft_sign(&draft, "also-1", one);
 	g_assert_false(draft_passes(&draft));
 }
 
 static void test_bad_extras_do_no_harm(void)
 {
-	g_autoptr(TestKey) one = test_key_new(1), two = test_key_new(2);
+	static const char *const broken[] = { "", "no hexadecimal", "abc", "00" };
+	g_autoptr(TestKey) one = test_key_new(1), two = test_key_new(2), three = test_key_new(3);
 	g_auto(Draft) draft = draft_new(1);
 
+	for (guint i = 0; i < G_N_ELEMENTS(broken); i++) {
+		g_autofree char *id = g_strdup_printf("broken-%u", i);
+		draft_list(&draft, id, three);
+		draft_add(&draft, id, broken[i]);
+	}
 	draft_list(&draft, "1", one);
 	draft_list(&draft, "2", two);
-	draft_add(&draft, "1", "");
-	draft_add(&draft, "1", "no hexadecimal");
-	draft_add(&draft, "1", "abc");
-	draft_add(&draft, "1", "00");
 	draft_add(&draft, "unknown", "00ff");
-	draft_sign(&draft, "1", two); /* the wrong key under a good id */
+	draft_sign(&draft, "2", one); /* the wrong key under a good id */
 	g_assert_false(draft_passes(&draft));
 	draft_sign(&draft, "1", one);
 	g_assert_true(draft_passes(&draft));
@@ -201,6 +202,9 @@ static void test_envelope_refused(void)
 	check_envelope("{\"signed\":{},\"signatures\":[{\"keyid\":\"a\"}]}", 100, PROA_REASON_BAD_METADATA);
 	check_envelope(
 		"{\"signed\":{},\"signatures\":[{\"keyid\":1,\"sig\":\"\"}]}", 100, PROA_REASON_BAD_METADATA);
+	check_envelope("{\"signed\":{},\"signatures\":[{\"keyid\":\"a\",\"sig\":\"00\"},"
+		       "{\"keyid\":\"a\",\"sig\":\"\"}]}",
+		100, PROA_REASON_BAD_METADATA);
 	check_envelope("{\"signed\":{},\"signed\":{},\"signatures\":[]}", 100, PROA_REASON_BAD_METADATA);
 	check_envelope("{\"signed\":{},\"signatures\":[]}", 10, PROA_REASON_TOO_LARGE);
 }
