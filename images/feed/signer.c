@@ -237,6 +237,7 @@ GBytes *proa_signers_sign(const GPtrArray *signers, const ProaRoleKeys *role, Js
 {
 	g_autoptr(GBytes) canonical = proa_canonical_encode(content, error);
 	g_autoptr(JsonObject) envelope = json_object_new();
+	g_autoptr(GHashTable) used = g_hash_table_new(NULL, NULL); /* two files may hold one key */
 	JsonArray *signatures = json_array_new();
 
 	json_object_set_array_member(envelope, "signatures", signatures);
@@ -245,7 +246,7 @@ GBytes *proa_signers_sign(const GPtrArray *signers, const ProaRoleKeys *role, Js
 	for (guint i = 0; i < signers->len; i++) {
 		const ProaSigner *signer = g_ptr_array_index(signers, i);
 		const ProaKey *key = key_of(signer, role);
-		if (!key)
+		if (!key || !g_hash_table_add(used, (gpointer)(guintptr)key))
 			continue;
 		g_autofree char *hex = sign_one(signer, canonical, error);
 		if (!hex)

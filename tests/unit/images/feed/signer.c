@@ -68,6 +68,13 @@ static void test_sign(void)
 
 	g_assert_cmpuint(signers->len, ==, 2);
 	g_assert_true(sign_and_check(signers, role, NULL));
+	/* A copy of a key signs no second time. */
+	g_autofree char *key = NULL;
+	g_assert_true(g_file_get_contents(a, &key, NULL, NULL));
+	g_free(scratch_write(&scratch, "copy.pem", key, -1));
+	g_autoptr(GPtrArray) three = proa_signers_load(scratch.path, NULL);
+	g_assert_cmpuint(three->len, ==, 3);
+	g_assert_true(sign_and_check(three, role, NULL));
 	g_ptr_array_set_size(signers, 1);
 	g_assert_false(sign_and_check(signers, role, &error));
 	g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
