@@ -15,9 +15,21 @@ static char *text_of(JsonObject *object, const char *member, const char *fallbac
 	return text ? proa_text_safe(text) : NULL;
 }
 
+/* The year 9999: arithmetic with times below stays far from overflow. Seconds. */
+#define MAX_TIME G_GINT64_CONSTANT(253402300799)
+
+/* A time in seconds since 1970; 0 if it is missing or cannot be one. */
 static gint64 time_of(JsonObject *object, const char *member)
 {
-	return object ? proa_json_int_or(object, member, 0) : 0;
+	gint64 time = object ? proa_json_int_or(object, member, 0) : 0;
+
+	return time > 0 && time <= MAX_TIME ? time : 0;
+}
+
+/* A number of bytes; 0 if it is missing or cannot be one. */
+static guint64 bytes_of(JsonObject *object, const char *member)
+{
+	return (guint64)MAX(proa_json_int_or(object, member, 0), 0);
 }
 
 /* The object at @index, or NULL if something else stands there. */
@@ -205,10 +217,10 @@ static void print_operation(GString *out, JsonObject *status, gint64 now)
 		return;
 	g_autofree char *name = text_of(operation, "name", "?");
 	g_autofree char *phase = text_of(operation, "phase", "starting");
-	gint64 done = MAX(time_of(operation, "done"), 0), total = time_of(operation, "total");
+	guint64 done = bytes_of(operation, "done"), total = bytes_of(operation, "total");
 	g_autofree char *span = proa_text_span(now - time_of(operation, "started"));
-	g_autofree char *have = proa_text_bytes((guint64)done);
-	g_autofree char *all = proa_text_bytes((guint64)MAX(total, 0));
+	g_autofree char *have = proa_text_bytes(done);
+	g_autofree char *all = proa_text_bytes(total);
 
 	if (total > 0)
 		line(out, "under way", "%s: %s, %s of %s, for %s", name, phase, have, all, span);
@@ -302,7 +314,7 @@ char *proa_print_done(JsonObject *outcome)
 	g_autofree char *result = text_of(outcome, "result", "");
 	g_autofree char *version = text_of(outcome, "version", "?");
 	g_autofree char *slot = text_of(outcome, "slot", "the other slot");
-	g_autofree char *bytes = proa_text_bytes((guint64)MAX(time_of(outcome, "bytes"), 0));
+	g_autofree char *bytes = proa_text_bytes(bytes_of(outcome, "bytes"));
 
 	if (strcmp(result, "started") == 0)
 		return g_strdup("started: `proa status` shows how far it is\n");
