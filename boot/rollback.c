@@ -144,7 +144,9 @@ gboolean proa_rollback(ProaNode *node, const char *version, const ProaStateRelea
 	if (!remember(node, &plan, &inner))
 		g_warning("remembering the release left: %s", inner->message);
 	g_clear_error(&inner);
-	if (!switch_entries(node, plan.to->root_hash, error))
+	/* A copy: reading the entries again renews what the plan points to. */
+	g_autofree char *to_hash = g_strdup(plan.to->root_hash);
+	if (!switch_entries(node, to_hash, error))
 		return FALSE;
 	g_autofree char *detail = g_strdup_printf("to %s", plan.to->version);
 	if (!proa_state_update(node->state_dir, record_switch, &plan, &inner) ||

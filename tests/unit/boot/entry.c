@@ -75,7 +75,7 @@ static void composes_what_it_reads(void)
 }
 
 #define ORDER                                                                                                \
-	"proa_1.0.10+3.efi", "proa_1.0.10-1.efi", "proa_1.0.9.efi", "proa_1.0.2+0-3.efi", "proa_0.9+0-1.efi"
+	"proa_1.0.10-1.efi", "proa_1.0.10+3.efi", "proa_1.0.9.efi", "proa_1.0.2+0-3.efi", "proa_0.9+0-1.efi"
 
 static void fill(const char *esp)
 {

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The check against a real containerd, started here on a socket of its own. */
+#include "boot/health/check.h"
+#include "boot/health/grpc.h"
+#include "boot/health/health.h"
+
+#include "tests/unit/scratch.h"
+
+#include <gio/gio.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define START_SECONDS 60
+
+typedef struct {
+	Scratch scratch;
+	char *socket;
+	GSubprocess *process;
+} Daemon;
+
+static void daemon_clear(Daemon *daemon)
+{
+	if (daemon->process) {
+		g_subprocess_send_signal(daemon->process, SIGCONT);
+		g_subprocess_force_exit(daemon->process);
+		g_subprocess_wait(daemon->process, NULL, NULL);
+	}
+	g_clear_object(&daemon->process);
+	g_free(daemon->socket);
+	scratch_clear(&daemon->scratch);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Daemon, daemon_clear)
+
+static ProaConfig *config_of(const Scratch *scratch, const char *socket_path, const char *more)
+{
+	g_autofree char *text =
+		g_strdup_printf("[containerd]\nsocket=%s\ntimeout=2s\n%s\n", socket_path, more ? more : "");
+	g_autofree char *path = scratch_write(scratch, "etc/proa/health.conf", text, -1);
+
+	return proa_config_load(scratch->path, PROA_HEALTH_CONFIG_NAME, proa_health_config_keys);
+}
+
+static ProaHealthResult check(const Scratch *scratch, const char *socket_path, const char *more)
+{
+	g_autoptr(ProaConfig) config = config_of(scratch, socket_path, more);
+	ProaHealthContext context = { config, NULL };
+	ProaHealthResult result = { 0 };
+
+	g_assert_null(proa_config_problems(config)[0]);
+	proa_health_containerd.run(&context, &result);
+	return result;
+}
+
+static void expect_down(const Scratch *scratch, const char *socket_path, const char *more, const char *word)
+{
+	ProaHealthResult result = check(scratch, socket_path, more);
+
+	g_assert_cmpint(result.verdict, ==, PROA_HEALTH_WAIT);
+	g_assert_cmpint(result.reason, ==, PROA_REASON_CONTAINERD_DOWN);
+	if (!strstr(result.detail, word))
+		g_test_message("said: %s", result.detail);
+	g_assert_nonnull(strstr(result.detail, word));
+	proa_health_result_clear(&result);
+}
+
+static gboolean start(Daemon *daemon)
+{
+	g_autoptr(GError) error = NULL;
+
+	*daemon = (Daemon){ .scratch = scratch_new() };
+	daemon->socket = scratch_file(&daemon->scratch, "c.sock");
+	g_autofree char *root = scratch_file(&daemon->scratch, "root"),
+			*state = scratch_file(&daemon->scratch, "state");
+	g_autofree char *config =
+		g_strdup_printf("version = 2\nroot = \"%s\"\nstate = \"%s\"\n[grpc]\naddress = \"%s\"\n"
+				"[plugins.\"io.containerd.grpc.v1.cri\".cni]\nconf_dir = \"%s/none\"\n",
+			root, state, daemon->socket, daemon->scratch.path);
+	g_autofree char *path = scratch_write(&daemon->scratch, "config.toml", config, -1);
+	if (geteuid() != 0 || !g_find_program_in_path("containerd")) {
+		g_test_skip("needs root and containerd");
+		return FALSE;
+	}
+	daemon->process =
+		g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE,
+			&error, "containerd", "--config", path, NULL);
+	g_assert_no_error(error);
+	for (int i = 0; i < START_SECONDS * 5; i++) {
+		ProaHealthResult result = check(&daemon->scratch, daemon->socket, NULL);
+		ProaHealthVerdict verdict = result.verdict;
+		if (verdict != PROA_HEALTH_OK && i == START_SECONDS * 5 - 1)
+			g_test_message("still: %s", result.detail);
+		proa_health_result_clear(&result);
+		if (verdict == PROA_HEALTH_OK)
+			return TRUE;
+		g_usleep(G_USEC_PER_SEC / 5);
+	}
+	g_assert_not_reached();
+}
+
+static void real_one_is_healthy_until_it_stops(void)
+{
+	g_auto(Daemon) daemon = { 0 };
+
+	if (!start(&daemon))
+		return;
+	/* Without a CNI configuration its network is not ready: only who asks for it is told. */
+	expect_down(&daemon.scratch, daemon.socket, "network=yes", "NetworkReady");
+
+	/* It exists, its socket takes connections, and it does nothing. */
+	g_subprocess_send_signal(daemon.process, SIGSTOP);
+	expect_down(&daemon.scratch, daemon.socket, NULL, "imeout");
+	g_subprocess_send_signal(daemon.process, SIGCONT);
+	ProaHealthResult result = check(&daemon.scratch, daemon.socket, NULL);
+	g_assert_cmpint(result.verdict, ==, PROA_HEALTH_OK);
+	proa_health_result_clear(&result);
+}
+
+static void unknown_method_is_an_answer(void)
+{
+	g_auto(Daemon) daemon = { 0 };
+	ProaGrpcAnswer answer = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	if (!start(&daemon))
+		return;
+	g_assert_true(proa_grpc_call(daemon.socket, "/no.such.Service/Method", "", 0, 5, &answer, &error));
+	g_assert_no_error(error);
+	g_assert_cmpint(answer.status, ==, PROA_GRPC_UNIMPLEMENTED);
+	g_assert_nonnull(answer.message);
+	proa_grpc_answer_clear(&answer);
+}
+
+static void nobody_listens(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *path = scratch_file(&scratch, "none.sock");
+
+	expect_down(&scratch, path, NULL, "none.sock");
+}
+
+static void not_asked_for_is_not_checked(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	ProaHealthResult result = check(&scratch, "/nonexistent", "enabled=no");
+
+	g_assert_cmpint(result.verdict, ==, PROA_HEALTH_OK);
+}
+
+/* A server that takes the connection, says @answer and closes. */
+static void expect_down_from(const char *answer, gsize size)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *path = scratch_file(&scratch, "s.sock");
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	g_strlcpy(address.sun_path, path, sizeof address.sun_path);
+	g_assert_cmpint(bind(fd, (const struct sockaddr *)(const void *)&address, sizeof address), ==, 0);
+	g_assert_cmpint(listen(fd, 4), ==, 0);
+	pid_t child = fork();
+	if (child == 0) {
+		for (;;) {
+			char buffer[4096];
+			int peer = accept(fd, NULL, NULL);
+			if (read(peer, buffer, sizeof buffer) < 0 || write(peer, answer, size) < 0)
+				_exit(1);
+			close(peer);
+		}
+	}
+	expect_down(&scratch, path, NULL, "containerd");
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close(fd);
+}
+
+static void nonsense_is_not_health(void)
+{
+	static const char http1[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+	static const char frames[] = "\0\0\0\4\0\0\0\0\0\0\xff\xff\0\0\0\0\0\1\0";
+
+	expect_down_from("", 0);
+	expect_down_from(http1, sizeof http1 - 1);
+	expect_down_from(frames, sizeof frames - 1);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/containerd/real-one-is-healthy-until-it-stops", real_one_is_healthy_until_it_stops);
+	g_test_add_func("/containerd/unknown-method-is-an-answer", unknown_method_is_an_answer);
+	g_test_add_func("/containerd/nobody-listens", nobody_listens);
+	g_test_add_func("/containerd/not-asked-for-is-not-checked", not_asked_for_is_not_checked);
+	g_test_add_func("/containerd/nonsense-is-not-health", nonsense_is_not_health);
+	return g_test_run();
+}

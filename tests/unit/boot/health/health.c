@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "boot/health/health.h"
+
+#include "tests/unit/scratch.h"
+
+static void expect(const char *verdicts, gint64 seconds, ProaHealthDecision decision)
+{
+	/* One letter a second: o ok, w wait, f fail. deadline 20, settle 3, failing 5. */
+	ProaHealthTrial trial = {
+		.deadline = 20, .settle = 3, .failing = 5, .began = 100, .ok_since = -1, .fail_since = -1
+	};
+	gsize length = strlen(verdicts);
+
+	for (gint64 now = 0;; now++) {
+		char letter = verdicts[MIN((gsize)now, length - 1)];
+		ProaHealthVerdict verdict = letter == 'o'   ? PROA_HEALTH_OK
+					    : letter == 'w' ? PROA_HEALTH_WAIT
+							    : PROA_HEALTH_FAIL;
+		ProaHealthDecision seen = proa_health_trial_add(&trial, verdict, 100 + now);
+		if (seen == PROA_HEALTH_UNDECIDED && now < 60)
+			continue;
+		g_assert_cmpint(seen, ==, decision);
+		g_assert_cmpint(now, ==, seconds);
+		return;
+	}
+}
+
+static void healthy_once_it_settled(void)
+{
+	expect("o", 3, PROA_HEALTHY);
+	expect("wwwo", 6, PROA_HEALTHY);
+}
+
+/* "Booted" is not healthy: what falls over at once never settles. */
+static void one_good_moment_is_not_enough(void)
+{
+	expect("wowoowoowooo", 12, PROA_HEALTHY);
+	expect("owowowowowowowowowowowow", 21, PROA_UNHEALTHY);
+}
+
+static void failing_ends_it_early(void)
+{
+	expect("wwf", 7, PROA_UNHEALTHY);
+	expect("ffffo", 7, PROA_HEALTHY);
+}
+
+static void deadline_ends_it(void)
+{
+	expect("w", 20, PROA_UNHEALTHY);
+}
+
+static void right_at_the_deadline_may_still_settle(void)
+{
+	expect("wwwwwwwwwwwwwwwwwwwo", 22, PROA_HEALTHY);
+}
+
+static void defaults_are_those_of_the_shipped_file(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *shipped = g_build_filename(g_getenv("PROA_SOURCE"), "boot/units/health.conf", NULL);
+	g_autofree char *text = NULL;
+
+	g_assert_true(g_file_get_contents(shipped, &text, NULL, NULL));
+	g_autofree char *path = scratch_write(&scratch, "usr/lib/proa/health.conf", text, -1);
+	g_autoptr(ProaConfig) config =
+		proa_config_load(scratch.path, PROA_HEALTH_CONFIG_NAME, proa_health_config_keys);
+	g_autoptr(ProaConfig) none =
+		proa_config_load("/nonexistent", PROA_HEALTH_CONFIG_NAME, proa_health_config_keys);
+	g_assert_null(proa_config_problems(config)[0]);
+	for (const ProaConfigKey *key = proa_health_config_keys; key->group; key++) {
+		g_assert_nonnull(strstr(text, key->key));
+		if (key->type == PROA_CONFIG_STRING)
+			g_assert_cmpstr(proa_config_string(config, key->group, key->key), ==,
+				proa_config_string(none, key->group, key->key));
+		else if (key->type == PROA_CONFIG_BOOLEAN)
+			g_assert_cmpint(proa_config_boolean(config, key->group, key->key), ==,
+				proa_config_boolean(none, key->group, key->key));
+		else
+			g_assert_cmpint(proa_config_integer(config, key->group, key->key), ==,
+				proa_config_integer(none, key->group, key->key));
+	}
+}
+
+/* No system manager and no containerd: not yet healthy, and it says why. */
+static void says_what_is_missing(void)
+{
+	g_autoptr(ProaSystemd) systemd = proa_systemd_new("unix:path=/nonexistent/private", 1);
+	g_autoptr(ProaConfig) config =
+		proa_config_load("/nonexistent", PROA_HEALTH_CONFIG_NAME, proa_health_config_keys);
+	ProaHealthContext context = { config, systemd };
+	ProaHealthResult result = { 0 };
+	const char *name = NULL;
+
+	proa_health_run(&context, &result, &name);
+	g_assert_cmpint(result.verdict, ==, PROA_HEALTH_WAIT);
+	g_assert_cmpint(result.reason, ==, PROA_REASON_NOT_RUNNING);
+	g_assert_cmpstr(name, ==, "units");
+	g_assert_nonnull(strstr(result.detail, "system manager"));
+	proa_health_result_clear(&result);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/health/healthy-once-it-settled", healthy_once_it_settled);
+	g_test_add_func("/health/one-good-moment-is-not-enough", one_good_moment_is_not_enough);
+	g_test_add_func("/health/failing-ends-it-early", failing_ends_it_early);
+	g_test_add_func("/health/deadline-ends-it", deadline_ends_it);
+	g_test_add_func(
+		"/health/right-at-the-deadline-may-still-settle", right_at_the_deadline_may_still_settle);
+	g_test_add_func(
+		"/health/defaults-are-those-of-the-shipped-file", defaults_are_those_of_the_shipped_file);
+	g_test_add_func("/health/says-what-is-missing", says_what_is_missing);
+	return g_test_run();
+}
