@@ -6,6 +6,8 @@ import os
 import pathlib
 import shutil
 
+from .progress import step
+
 
 class Cache:
     """A directory of made things. What is being made has another name until it is whole."""
@@ -55,5 +57,9 @@ def lock(path):
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     file = open(path, "w", encoding="utf-8")  # kept open on purpose
-    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        step("waiting for another build to end")
+        fcntl.flock(file, fcntl.LOCK_EX)
     return file
