@@ -113,7 +113,8 @@ static inline void nginx_start(Nginx *nginx, const char *serve, guint slow_rate,
 	g_autofree char *config = nginx_config(nginx, serve, slow_rate);
 	g_autofree char *path = scratch_write(&nginx->scratch, "nginx.conf", config, -1);
 	g_autofree char *log = scratch_file(&nginx->scratch, "error.log");
-	g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDERR_SILENCE);
+	g_autoptr(GSubprocessLauncher) launcher =
+		g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDERR_SILENCE);
 	g_subprocess_launcher_set_child_setup(launcher, nginx_die_with_test, NULL, NULL);
 	nginx->process = g_subprocess_launcher_spawn(launcher, &error, "nginx", "-e", log, "-c", path, NULL);
 	g_assert_no_error(error);

@@ -79,6 +79,10 @@ void world_make(World *world)
 	g_free(scratch_write(&world->scratch, "vmlinuz", "a kernel for nobody", -1));
 	make_root_image(world->root_img);
 	make_tree(world);
+	world->booted_uki = scratch_file(&world->scratch, "booted.efi");
+	world->old_uki = scratch_file(&world->scratch, "old.efi");
+	make_uki(world, "1.0.0", BOOTED_HASH, world->booted_uki);
+	make_uki(world, "0.9.0", SALT, world->old_uki);
 	SPAWN(g_getenv("PROA_FEED"), "init", "--feed", world->feed, "--keys", world->keys);
 }
 
@@ -89,6 +93,8 @@ void world_clear(World *world)
 	g_free(world->root_img);
 	g_free(world->root_verity);
 	g_free(world->root_hash);
+	g_free(world->booted_uki);
+	g_free(world->old_uki);
 	scratch_clear(&world->scratch);
 }
 
@@ -233,6 +239,15 @@ static char *digest_of_booted(const Node *node)
 	return g_strjoin(" ", data, hash, entry, NULL);
 }
 
+static void copy_file(const char *from, const Node *node, const char *name)
+{
+	g_autofree char *bytes = NULL;
+	gsize size = 0;
+
+	g_assert_true(g_file_get_contents(from, &bytes, &size, NULL));
+	g_free(scratch_write(&node->scratch, name, bytes, (gssize)size));
+}
+
 void node_make(Node *node, const World *world, const char *url, const char *channel)
 {
 	g_autofree char *config = g_strdup_printf("[feed]\nurl=%s\nchannel=%s\n", url, channel);
@@ -251,10 +266,8 @@ void node_make(Node *node, const World *world, const char *url, const char *chan
 	g_free(scratch_write(&node->scratch, "proc/cmdline", "roothash=" BOOTED_HASH " panic=10\n", -1));
 	make_disk(node);
 
-	g_autofree char *entry = scratch_write(&node->scratch, "esp/EFI/Linux/proa_1.0.0.efi", "", 0);
-	g_autofree char *old = node_path(node, "esp/EFI/Linux/proa_0.9.0+0-3.efi");
-	make_uki(world, "1.0.0", BOOTED_HASH, entry);
-	make_uki(world, "0.9.0", SALT, old);
+	copy_file(world->booted_uki, node, "esp/EFI/Linux/proa_1.0.0.efi");
+	copy_file(world->old_uki, node, "esp/EFI/Linux/proa_0.9.0+0-3.efi");
 	node->booted_before = digest_of_booted(node);
 }
 

@@ -23,9 +23,10 @@ typedef struct {
 	Scratch scratch;
 	char *feed;
 	char *keys;
-	char *root_img;    /* root image of 1.0.1 */
-	char *root_verity; /* its tree by veritysetup */
-	char *root_hash;   /* of 1.0.1 */
+	char *root_img;             /* root image of 1.0.1 */
+	char *root_verity;          /* its tree by veritysetup */
+	char *root_hash;            /* of 1.0.1 */
+	char *booted_uki, *old_uki; /* of the releases that a node has before */
 } World;
 
 /* What is not as it should be in a release. */
