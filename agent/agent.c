@@ -108,7 +108,7 @@ static gboolean load_state(ProaAgent *agent)
 static gboolean staging(const ProaAgent *agent)
 {
 	return (agent->running && proa_transaction_operation(agent->running) == PROA_OPERATION_UPDATE) ||
-	       proa_paths_install_running(agent->paths);
+	       proa_record_staging(agent->paths, agent->state);
 }
 
 static gint64 boot_time(void)
@@ -254,7 +254,8 @@ static void on_ended(ProaTransaction *transaction, gpointer data)
 
 	if (operation != PROA_OPERATION_ROLLBACK)
 		agent->last_try = now_seconds();
-	if (operation != PROA_OPERATION_ROLLBACK && !proa_record_check(agent->paths, outcome, &error)) {
+	if (operation != PROA_OPERATION_ROLLBACK &&
+		!proa_record_check(agent->paths, outcome, proa_transaction_started(ended), &error)) {
 		ProaMessage message = { .priority = LOG_WARNING,
 			.reason = proa_reason_to_string(proa_reason_of(error)) };
 		proa_journal(&message, "the check cannot be recorded: %s", error->message);

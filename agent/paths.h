@@ -25,5 +25,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaPaths, proa_paths_free)
  */
 char **proa_paths_command(const ProaPaths *paths, const char *program, const char *verb, const char *version);
 
-/* Whether some proa-install holds the lock of the transaction right now. */
+/*
+ * Whether some proa-install holds the lock of the transaction right now. Ask only if there is a sign of one:
+ * asking takes the lock for a moment, and one that begins in that moment would be refused.
+ */
 gboolean proa_paths_install_running(const ProaPaths *paths);

@@ -6,27 +6,40 @@
 typedef struct {
 	const char *result;
 	const char *offered;
+	gint64 started;
 } Check;
 
 static void write_check(ProaState *state, gpointer data)
 {
 	const Check *check = data;
 
+	if (state->last_check >= check->started)
+		return;
 	state->last_check = g_get_real_time() / G_USEC_PER_SEC;
 	g_set_str(&state->last_check_result, check->result);
 	g_set_str(&state->last_check_offered, check->offered);
 }
 
-gboolean proa_record_check(const ProaPaths *paths, const ProaOutcome *outcome, GError **error)
+gboolean proa_record_check(const ProaPaths *paths, const ProaOutcome *outcome, gint64 started, GError **error)
 {
+	g_autoptr(ProaState) state = proa_state_load(paths->state_dir, NULL);
+
 	if (!outcome->ok && (outcome->reason == PROA_REASON_CANCELLED || outcome->reason == PROA_REASON_BUSY))
 		return TRUE;
 
+	/* The common case writes nothing a second time. */
+	if (state && state->last_check >= started)
+		return TRUE;
 	/* A payload that fails after the offer was a good check; the failure is in the history. */
 	gboolean answered = outcome->ok || outcome->has_offer;
 	Check check = { answered ? "ok" : proa_reason_to_string(outcome->reason),
-		answered ? outcome->version : NULL };
+		answered ? outcome->version : NULL, started };
 	return proa_state_update(paths->state_dir, write_check, &check, error);
+}
+
+gboolean proa_record_staging(const ProaPaths *paths, const ProaState *state)
+{
+	return state->kind == PROA_STATE_STAGING && proa_paths_install_running(paths);
 }
 
 typedef struct {

@@ -4,13 +4,19 @@
 
 #include "agent/outcome.h"
 #include "agent/transaction.h"
+#include "base/state.h"
 
 /*
- * Records in state.json when and how a check ended (an update checks too). A check that ended well is "ok",
- * with the version offered. CANCELLED and BUSY are no checks and are not recorded.
+ * Records in state.json when and how a check ended (an update checks too), unless proa-install has done so
+ * itself since
+ * @started. A check that ended well is "ok", with the version offered. CANCELLED and BUSY are no checks and
+ * are not recorded.
  */
-gboolean proa_record_check(
-	const ProaPaths *paths, const ProaOutcome *outcome, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean proa_record_check(const ProaPaths *paths, const ProaOutcome *outcome, gint64 started,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Whether a transaction is writing the other slot: state.json says so, and a proa-install holds the lock. */
+gboolean proa_record_staging(const ProaPaths *paths, const ProaState *state);
 
 /*
  * If state.json says staging though no proa-install holds the lock, the one that wrote so died: puts the

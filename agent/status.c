@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/status.h"
 
+#include "agent/record.h"
 #include "base/json.h"
 #include "base/state.h"
 
@@ -47,7 +48,7 @@ static void set_state(JsonObject *top, const ProaStatusFacts *facts, const ProaS
 {
 	gboolean staging =
 		facts->running && proa_transaction_operation(facts->running) == PROA_OPERATION_UPDATE;
-	ProaStateKind kind = proa_machine_view(state, staging || proa_paths_install_running(facts->paths));
+	ProaStateKind kind = proa_machine_view(state, staging || proa_record_staging(facts->paths, state));
 
 	json_object_set_string_member(top, "state", proa_state_kind_to_string(kind));
 	json_object_set_int_member(top, "since", state->since);

@@ -115,14 +115,16 @@ static int on_interrupt(sd_event_source *source, const struct signalfd_siginfo *
 	return 0;
 }
 
-static void record(
-	const ProaPaths *paths, ProaOperation operation, const ProaOutcome *outcome, ProaProgress *progress)
+static void record(const ProaPaths *paths, const ProaTransaction *transaction, ProaProgress *progress)
 {
+	ProaOperation operation = proa_transaction_operation(transaction);
+	const ProaOutcome *outcome = proa_transaction_outcome(transaction);
 	g_autoptr(GError) error = NULL;
 
 	/* What was done stands, whether or not it can be written down. */
 	if (operation == PROA_OPERATION_ROLLBACK ||
-		(proa_record_check(paths, outcome, &error) && proa_record_interrupted(paths, NULL, &error)))
+		(proa_record_check(paths, outcome, proa_transaction_started(transaction), &error) &&
+			proa_record_interrupted(paths, NULL, &error)))
 		return;
 	g_autofree char *text = g_strdup_printf("proa: the check cannot be recorded: %s", error->message);
 	proa_progress_say(progress, text);
@@ -142,7 +144,7 @@ static JsonObject *run_loop(const ProaPaths *paths, Run *run, ProaOperation oper
 		return NULL;
 	}
 	const ProaOutcome *outcome = proa_transaction_outcome(run->transaction);
-	record(paths, operation, outcome, run->progress);
+	record(paths, run->transaction, run->progress);
 	return proa_outcome_to_json(outcome, proa_operation_to_string(operation));
 }
 

@@ -40,7 +40,7 @@ void harness_install(const Harness *harness, const char *script)
 
 Harness harness_new(void)
 {
-	Harness harness = { .scratch = scratch_new() };
+	Harness harness = { .scratch = scratch_new(), .libexec = g_strdup(FIXTURES) };
 	g_autofree char *one = g_strnfill(64, '1');
 	g_autofree char *state = g_strdup_printf(
 		"{\"state\":\"good\",\"since\":1780000000,\"booted\":{\"version\":\"1.0.0\",\"root_hash\":\"%s\",\"slot\":"
@@ -163,7 +163,7 @@ void harness_start_proad(Harness *harness)
 	g_auto(GStrv) variables = environment(harness);
 	g_autofree char *log = scratch_file(&harness->scratch, "proad.log");
 	char *argv[] = { g_strdup(PROAD), g_strdup("--root"), g_strdup(harness->scratch.path),
-		g_strdup("--libexec"), g_strdup(FIXTURES), NULL };
+		g_strdup("--libexec"), g_strdup(harness->libexec), NULL };
 	g_autoptr(GError) error = NULL;
 	int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
@@ -205,13 +205,15 @@ void harness_clear(Harness *harness)
 	harness_stop_proad(harness, SIGTERM);
 	end(&harness->bus, SIGKILL, NULL);
 	g_clear_pointer(&harness->address, g_free);
+	g_clear_pointer(&harness->libexec, g_free);
 	scratch_clear(&harness->scratch);
 }
 
 /* @prefix: what stands before proa on the command line. */
 static Started start_proa(const Harness *harness, const char *const *prefix, const char *line)
 {
-	const char *const options[] = { "--root", harness->scratch.path, "--libexec", FIXTURES, NULL };
+	const char *const options[] = { "--root", harness->scratch.path, "--libexec", harness->libexec,
+		NULL };
 	g_auto(GStrv) words = g_strsplit(line, " ", -1);
 	g_autoptr(GPtrArray) argv = g_ptr_array_new();
 	Started started = { 0, -1, -1 };

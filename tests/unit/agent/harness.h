@@ -13,6 +13,7 @@ typedef struct {
 	Scratch scratch; /* the root directory of proad and proa */
 	GPid bus, proad; /* 0: not running */
 	char *address;   /* of the bus; NULL: none */
+	char *libexec;   /* where the children are: the fixtures, unless a test says otherwise */
 } Harness;
 
 /* What a run of proa gave. */

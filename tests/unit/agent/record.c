@@ -84,12 +84,32 @@ static void test_check(void)
 		outcome->reason = checks[i].reason;
 		outcome->has_offer = checks[i].offer;
 		g_set_str(&outcome->version, checks[i].offer ? "1.0.1" : NULL);
-		g_assert_true(proa_record_check(paths, outcome, NULL));
+		g_assert_true(proa_record_check(paths, outcome, G_MAXINT64, NULL));
 		g_autoptr(ProaState) state = proa_state_load(paths->state_dir, NULL);
 		g_assert_cmpstr(state->last_check_result, ==, checks[i].result);
 		g_assert_cmpstr(state->last_check_offered, ==, checks[i].offered);
 		g_assert_cmpint(state->last_check, >, 1700000000);
 	}
+}
+
+static void test_recorded_already(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autoptr(ProaPaths) paths = proa_paths_new(scratch.path, NULL);
+	g_autoptr(ProaState) state = proa_state_new();
+	g_autoptr(ProaOutcome) outcome = proa_outcome_new();
+
+	state->last_check = 1780000005;
+	state->last_check_result = g_strdup("ok");
+	g_assert_true(proa_state_save(paths->state_dir, state, NULL));
+	outcome->reason = PROA_REASON_FEED_ERROR;
+	/* proa-install wrote it, after it was started at 1780000000. */
+	g_assert_true(proa_record_check(paths, outcome, 1780000000, NULL));
+	g_autoptr(ProaState) same = proa_state_load(paths->state_dir, NULL);
+	g_assert_cmpstr(same->last_check_result, ==, "ok");
+	g_assert_true(proa_record_check(paths, outcome, 1780000006, NULL));
+	g_autoptr(ProaState) after = proa_state_load(paths->state_dir, NULL);
+	g_assert_cmpstr(after->last_check_result, ==, "feed-error");
 }
 
 static void count(ProaState *state, gpointer data)
@@ -127,6 +147,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/record/interrupted-transaction-is-healed-once", test_interrupted);
 	g_test_add_func("/record/checks-and-what-is-none", test_check);
+	g_test_add_func("/record/what-proa-install-recorded-stands", test_recorded_already);
 	g_test_add_func("/record/no-writer-of-the-state-loses-a-change", test_writers);
 	return g_test_run();
 }
