@@ -80,7 +80,8 @@ static gboolean start(Daemon *daemon)
 				"[plugins.\"io.containerd.grpc.v1.cri\".cni]\nconf_dir = \"%s/none\"\n",
 			root, state, daemon->socket, daemon->scratch.path);
 	g_autofree char *path = scratch_write(&daemon->scratch, "config.toml", config, -1);
-	if (geteuid() != 0 || !g_find_program_in_path("containerd")) {
+	g_autofree char *program = g_find_program_in_path("containerd");
+	if (geteuid() != 0 || !program) {
 		g_test_skip("needs root and containerd");
 		return FALSE;
 	}
