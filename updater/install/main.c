@@ -78,6 +78,7 @@ static gpointer wait_for_signal(gpointer cancellable)
 	sigaddset(&set, SIGHUP);
 	sigwait(&set, &number);
 	g_cancellable_cancel(cancellable);
+	g_object_unref(cancellable);
 	return NULL;
 }
 
@@ -93,7 +94,7 @@ static GCancellable *catch_signals(void)
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	g_thread_unref(g_thread_new("signals", wait_for_signal, cancellable));
+	g_thread_unref(g_thread_new("signals", wait_for_signal, g_object_ref(cancellable)));
 	return cancellable;
 }
 
@@ -112,6 +113,7 @@ int main(int argc, char **argv)
 		puts("proa-install " PROA_VERSION);
 		return PROA_EXIT_OK;
 	}
+	g_autoptr(GCancellable) cancellable = catch_signals();
 	const ProaInstallOptions install = { .site = { .root = options.root ? options.root : "",
 						     .disk = options.disk,
 						     .parts = options.parts,
@@ -119,7 +121,7 @@ int main(int argc, char **argv)
 		.wanted = options.wanted,
 		.check = options.check,
 		.fetch_helper = options.fetch_helper,
-		.cancellable = catch_signals() };
+		.cancellable = cancellable };
 	if (proa_install(&install, &error))
 		return PROA_EXIT_OK;
 	proa_report_error(error);
