@@ -13,6 +13,7 @@ from .progress import step
 
 PACKAGE_TREES_KEPT = 4
 PAYLOADS_KEPT = 12
+INITRDS_KEPT = 6
 
 
 class Builder:
@@ -26,6 +27,7 @@ class Builder:
         self.cache_dir = top / "build/cache"
         self._lock = lock(self.cache_dir / "images.lock")
         self.package_trees = Cache(self.cache_dir / "packages")
+        self.initrds = Cache(self.cache_dir / "initrds")
         self.payloads = Cache(self.cache_dir / "payloads")
         self.debs = self.cache_dir / "debs"
         self.programs = self.cache_dir / "programs"
@@ -72,9 +74,10 @@ class Builder:
         files = work / "tree"
         root_hash, commit_id = self._root(release, lineage, kept, files, work, built)
         step(f"{release.name}: initrd and UKI")
-        initrd.make(files, work / "initrd", work / "initrd.cpio.zst", self.definition, version, lineage)
+        archive = initrd.make(files, work / "initrd", self.definition, version, lineage, self.initrds)
+        self.initrds.forget(INITRDS_KEPT)
         line = uki.command_line(self.definition, lineage, root_hash)
-        uki.make(kept, files, work / "initrd.cpio.zst", work / "uki.efi", line, version)
+        uki.make(kept, files, archive, work / "uki.efi", line, version)
         step(f"{release.name}: disk image")
         disk.make(work, work / "repart", kept, self.definition, release.version, root_hash)
         on_node = sum(entry["on_node"] for entry in known["packages"])
@@ -89,7 +92,6 @@ class Builder:
             self.payloads.forget(PAYLOADS_KEPT)
         for name in ("tree", "initrd", "repart"):
             shutil.rmtree(work / name)
-        (work / "initrd.cpio.zst").unlink()
         return {
             "version": release.version, "root_hash": root_hash, "root_bytes": manifest["root"]["size"],
             "uki_bytes": manifest["uki"]["size"],
@@ -120,9 +122,10 @@ class Builder:
             packages.make(self.definition, lineage[0], kept, self.debs)
             built = json.loads((kept / "packages.json").read_text())["built"]
             root_hash, commit_id = self._root(release, lineage, kept, work / "tree", work, built)
-            initrd.make(work / "tree", work / "initrd", work / "initrd.cpio.zst", self.definition,
-                        json.loads((kept / "packages.json").read_text())["kernel"], lineage)
-            uki.make(kept, work / "tree", work / "initrd.cpio.zst", work / "uki.efi",
+            archive = initrd.make(work / "tree", work / "initrd", self.definition,
+                                  json.loads((kept / "packages.json").read_text())["kernel"], lineage,
+                                  Cache(work / "initrds"))
+            uki.make(kept, work / "tree", archive, work / "uki.efi",
                      uki.command_line(self.definition, lineage, root_hash), "check")
             found.append({"root_hash": root_hash, "tree": commit_id, "uki": digest.of_file(work / "uki.efi")})
         if found[0] != found[1]:

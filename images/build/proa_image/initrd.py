@@ -6,24 +6,26 @@ import pathlib
 import shutil
 import stat
 
-from . import command, elf, kernel, tree as tree_module
+from . import command, digest, elf, kernel, tree as tree_module
 from .failure import Failure
 
 UNITS = "usr/lib/systemd/system"
 FOLDERS = ("dev", "proc", "sys", "run", "tmp", "sysroot", "var", "etc", "usr/bin", "usr/lib", "usr/lib64", "root")
+ARCHIVE = "initrd.cpio.zst"
 LINKS = {"bin": "usr/bin", "sbin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "usr/sbin": "bin",
          "init": "usr/lib/systemd/systemd", "etc/os-release": "../usr/lib/os-release",
          "etc/initrd-release": "../usr/lib/os-release", "var/run": "../run"}
 
 
-def make(tree, folder, archive, definition, version, lineage):
-    """Makes the initrd `archive` (cpio, zstd) of a tree; `folder` is where its content is laid out."""
+def make(tree, folder, definition, version, lineage, cache):
+    """Lays the initrd of a tree out in `folder` and returns its archive (cpio, zstd), kept in the cache by its content."""
     initrd = definition.initrd
     folder.mkdir(mode=0o755)
     for name in FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name, target in LINKS.items():
         (folder / name).symlink_to(target)
+    (folder / "usr/lib/os-release").write_text(_release_file(definition.os_release))
     programs = [path for path in initrd.own_programs if (tree / path).exists()]
     for path in initrd.files + programs:
         _take(tree, folder, path)
@@ -39,11 +41,21 @@ def make(tree, folder, archive, definition, version, lineage):
     _take_modules(tree, folder, version, initrd)
     for step in lineage:
         tree_module.remove_paths(folder, step.initrd_remove, f"[releases.{step.name}] initrd_remove")
-    plain = archive.with_suffix("")
-    write_cpio(folder, plain)
-    command.run(["zstd", "--quiet", "--force", "--single-thread", f"-{initrd.compression_level}", "--ultra", plain,
-                 "-o", archive])
-    plain.unlink()
+    key = digest.of_value(["initrd", digest.of_tree(folder), initrd.compression_level,
+                           digest.of_file(pathlib.Path(__file__))])
+    kept = cache.get(key)
+    if kept is None:
+        made = cache.begin(key)
+        write_cpio(folder, made / "initrd.cpio")
+        command.run(["zstd", "--quiet", "--single-thread", "--ultra", f"-{initrd.compression_level}", "--rm",
+                     made / "initrd.cpio", "-o", made / ARCHIVE])
+        kept = cache.commit(key)
+    return kept / ARCHIVE
+
+
+def _release_file(os_release):
+    """os-release of the initrd: without a version, so that releases whose initrds differ in nothing else share one."""
+    return "".join(f'{key}="{value}"\n' for key, value in sorted({**os_release, "PRETTY_NAME": os_release["NAME"]}.items()))
 
 
 def _take(tree, folder, path):
