@@ -11,6 +11,9 @@
 #include <unistd.h>
 #include <zstd.h>
 
+/* More threads than this are not used. */
+#define MAX_THREADS 256
+
 /* A frame on its way. Slots are used in a ring: the main thread waits for the oldest and writes it. */
 typedef struct {
 	guint8 *plain;
@@ -120,13 +123,13 @@ static gboolean run(Work *work, GError **error)
 {
 	guint threads = work->maker->threads > 0 ? work->maker->threads : g_get_num_processors();
 
-	work->n_jobs = threads * 2;
+	work->n_jobs = CLAMP(threads, 1, MAX_THREADS) * 2;
 	work->jobs = g_new0(Job, work->n_jobs);
 	for (guint i = 0; i < work->n_jobs; i++) {
 		work->jobs[i].plain = g_malloc(work->header->frame_size);
 		work->jobs[i].packed = g_malloc(ZSTD_compressBound(work->header->frame_size));
 	}
-	work->pool = g_thread_pool_new(compress_job, work, (gint)threads, TRUE, error);
+	work->pool = g_thread_pool_new(compress_job, work, (gint)CLAMP(threads, 1, MAX_THREADS), TRUE, error);
 	gboolean ok = work->pool && write_frames(work, error);
 	if (work->pool)
 		g_thread_pool_free(work->pool, TRUE, TRUE);

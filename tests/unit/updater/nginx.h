@@ -29,6 +29,7 @@ static inline guint16 nginx_free_port(void)
 	socklen_t size = sizeof address;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	g_assert_cmpint(fd, >=, 0);
 	g_assert_cmpint(bind(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
 	g_assert_cmpint(getsockname(fd, (struct sockaddr *)&address, &size), ==, 0);
 	close(fd);
@@ -41,6 +42,7 @@ static inline gboolean nginx_answers(guint16 port)
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)
 	};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	g_assert_cmpint(fd, >=, 0);
 	int r = connect(fd, (struct sockaddr *)&address, sizeof address);
 
 	close(fd);
