@@ -60,6 +60,7 @@ static void compress_job(gpointer data, gpointer user_data)
 
 static gboolean begin_frame(Work *work, guint32 index, GError **error)
 {
+	g_assert(work->n_jobs > 0);
 	Job *job = &work->jobs[index % work->n_jobs];
 
 	job->ready = FALSE;
