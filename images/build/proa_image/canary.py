@@ -15,8 +15,6 @@ IMAGE = "usr/share/proa/images/canary.tar"
 def make(tree):
     """Makes the image archive (OCI image layout in a tar) of the program at CANARY, and takes the program out."""
     program = tree / CANARY
-    if not program.exists():
-        return
     layer = _tar({"canary": (program.read_bytes(), 0o755)})
     program.unlink()
     blobs, to = {}, tree / IMAGE

@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 
-from . import command, digest, files, kernel, suites
+from . import command, digest, kernel, paths, suites
 from .failure import Failure
 from .progress import step
 
@@ -33,7 +33,7 @@ def key(definition, release, offered):
     here = pathlib.Path(__file__).parent
     return digest.of_value([
         "packages", offered, release.suites, vars(definition.packages),
-        [digest.of_file(here / name) for name in ("packages.py", "kernel.py", "files.py")],
+        [digest.of_file(here / name) for name in ("packages.py", "kernel.py", "paths.py")],
     ])
 
 
@@ -168,8 +168,8 @@ def _remove_packages(root, names, entries):
 
 def _prune(root, patterns):
     for pattern in patterns:
-        for path in files.matching(root, pattern):
-            files.remove(path)
+        for path in paths.matching(root, pattern):
+            paths.remove(path)
 
 
 def _normalise_accounts(root):

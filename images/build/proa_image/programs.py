@@ -2,12 +2,13 @@
 """programs: our own programs, units and man pages, as meson installs them on a node."""
 
 import pathlib
+import shutil
 
 from . import command, digest
 from .cache import remove
 from .failure import Failure
 
-CANARY = "usr/lib/proa/canary"
+CANARY = "usr/lib/proa/canary"  # on its way into the tree: canary.make() puts it into a container image
 
 
 def stage(build_dir, folder):
@@ -19,6 +20,11 @@ def stage(build_dir, folder):
     folder.mkdir(parents=True)
     command.run(["meson", "install", "-C", build_dir, "--no-rebuild", "--quiet", "--tags", "node",
                  "--destdir", folder.resolve()])
+    canary = build_dir / "images/node/canary"
+    if not canary.exists():
+        raise Failure(f"{canary}: not compiled; ./dev build does it")
+    (folder / CANARY).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(canary, folder / CANARY)
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink() and is_elf(path):
             # The build identifier is made from the place of the sources too; without it every place gives the same root.

@@ -7,7 +7,7 @@ import pathlib
 import shutil
 import stat
 
-from . import canary, command, files
+from . import canary, command, paths
 from .failure import Failure
 
 PRESET = "usr/lib/systemd/system-preset/00-proa.preset"
@@ -62,11 +62,11 @@ def _overlay(source, tree):
 def remove_paths(tree, patterns, where):
     """Removes what matches; a pattern that nothing matches is a Failure: the definition means something else then."""
     for pattern in patterns:
-        found = files.matching(tree, pattern)
+        found = paths.matching(tree, pattern)
         if not found:
             raise Failure(f"{where}: there is no {pattern}")
         for path in found:
-            files.remove(path)
+            paths.remove(path)
 
 
 def _identity(tree, definition, release, packages):
@@ -235,6 +235,6 @@ def _empty_var(tree):
 def _last(tree):
     """What the tools of this build left behind; and the mark that /etc is as new as /usr."""
     for pattern in ("var/*", "etc/.pwd.lock", "dev/*", "run/*", "proc/*", "sys/*", "tmp/*"):
-        for path in files.matching(tree, pattern):
-            files.remove(path)
+        for path in paths.matching(tree, pattern):
+            paths.remove(path)
     (tree / "etc/.updated").write_text("")

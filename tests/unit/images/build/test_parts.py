@@ -13,7 +13,7 @@ import tarfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import support  # noqa: E402
-from proa_image import cache, canary, digest, elf, files, initrd, kernel, packages, sbom, suites, tree  # noqa: E402
+from proa_image import cache, canary, digest, elf, initrd, kernel, packages, paths, sbom, suites, tree  # noqa: E402
 from proa_image.failure import Failure  # noqa: E402
 
 A, B = "a" * 64, "b" * 64
@@ -185,8 +185,8 @@ class Trees(support.Case):
         self.file("outside/x")
         self.file("tree/etc/.hidden")
         (self.folder / "tree/link").symlink_to("../outside")
-        self.assertEqual([path.name for path in files.matching(self.folder / "tree", "etc/*")], [".hidden"])
-        self.assertEqual(files.matching(self.folder / "tree", "*/x"), [])
+        self.assertEqual([path.name for path in paths.matching(self.folder / "tree", "etc/*")], [".hidden"])
+        self.assertEqual(paths.matching(self.folder / "tree", "*/x"), [])
 
     def test_a_path_to_remove_must_be_there(self):
         self.file("tree/a/b")

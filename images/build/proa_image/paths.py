@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""files: paths below a tree, by patterns; never following a symbolic link out of it."""
+"""paths: paths below a tree, by patterns; never following a symbolic link out of it."""
 
 import fnmatch
 import os
