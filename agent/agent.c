@@ -31,6 +31,7 @@ struct ProaAgent {
 	char *told_problems;      /* of the configuration, as last logged */
 	ProaState *state;         /* as last read */
 	gboolean told_bad_state;  /* that it could not be read */
+	char *staged_at_boot;     /* a root hash, or "" */
 	JsonObject *bootd;        /* the last answer of proa-bootd status; NULL: none */
 	GError *bootd_error;      /* why there is none */
 	ProaTransaction *running; /* NULL: none */
@@ -111,14 +112,6 @@ static gboolean staging(const ProaAgent *agent)
 	       proa_record_staging(agent->paths, agent->state);
 }
 
-static gint64 boot_time(void)
-{
-	struct timespec up = { 0 };
-
-	clock_gettime(CLOCK_BOOTTIME, &up);
-	return now_seconds() - up.tv_sec;
-}
-
 static ProaFacts facts_of(const ProaAgent *agent)
 {
 	/*
@@ -129,7 +122,8 @@ static ProaFacts facts_of(const ProaAgent *agent)
 		.state = proa_machine_view(agent->state, staging(agent)),
 		.busy = agent->running != NULL,
 		.automatic = agent->settings->automatic,
-		.reboot_automatic = agent->settings->reboot_automatic && agent->state->since >= boot_time(),
+		.reboot_automatic = agent->settings->reboot_automatic &&
+				    g_strcmp0(agent->state->staged.root_hash, agent->staged_at_boot) != 0,
 	};
 }
 
@@ -506,6 +500,7 @@ ProaAgent *proa_agent_new(
 	agent->waiters = g_array_new(FALSE, FALSE, sizeof(Waiter));
 	load_settings(agent);
 	load_state(agent);
+	agent->staged_at_boot = proa_record_staged_at_boot(paths, agent->state);
 	return agent;
 }
 
@@ -540,6 +535,7 @@ void proa_agent_free(ProaAgent *agent)
 	g_clear_error(&agent->bootd_error);
 	g_array_unref(agent->waiters);
 	g_free(agent->told_problems);
+	g_free(agent->staged_at_boot);
 	sd_event_unref(agent->event);
 	g_free(agent);
 }

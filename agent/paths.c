@@ -17,7 +17,8 @@ ProaPaths *proa_paths_new(const char *root, const char *libexec)
 	paths->libexec =
 		libexec && *libexec ? g_canonicalize_filename(libexec, NULL) : g_strdup(PROA_LIBEXEC_DIR);
 	paths->state_dir = g_strconcat(paths->root, PROA_STATE_DIR, NULL);
-	paths->lock = g_strconcat(paths->root, "/run/proa/install.lock", NULL);
+	paths->run_dir = g_strconcat(paths->root, "/run/proa", NULL);
+	paths->lock = g_build_filename(paths->run_dir, "install.lock", NULL);
 	return paths;
 }
 
@@ -26,6 +27,7 @@ void proa_paths_free(ProaPaths *paths)
 	g_free(paths->root);
 	g_free(paths->libexec);
 	g_free(paths->state_dir);
+	g_free(paths->run_dir);
 	g_free(paths->lock);
 	g_free(paths);
 }

@@ -10,6 +10,7 @@ typedef struct {
 	char *root;      /* prefix of everything below; "" on a node, a directory in tests */
 	char *libexec;   /* folder of proa-install and proa-bootd; not below root */
 	char *state_dir; /* ROOT/var/lib/proa */
+	char *run_dir;   /* ROOT/run/proa: gone with each reboot */
 	char *lock; /* ROOT/run/proa/install.lock: held by proa-install for as long as a transaction lasts */
 } ProaPaths;
 

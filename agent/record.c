@@ -2,6 +2,10 @@
 #include "agent/record.h"
 
 #include "agent/machine.h"
+#include "base/digest.h"
+#include "base/file.h"
+
+#include <string.h>
 
 typedef struct {
 	const char *result;
@@ -9,11 +13,17 @@ typedef struct {
 	gint64 started;
 } Check;
 
+/* Times are in seconds, so that a check in the same second counts only if it ended the same way. */
+static gboolean recorded(const ProaState *state, const Check *check)
+{
+	return state->last_check >= check->started && g_strcmp0(state->last_check_result, check->result) == 0;
+}
+
 static void write_check(ProaState *state, gpointer data)
 {
 	const Check *check = data;
 
-	if (state->last_check >= check->started)
+	if (recorded(state, check))
 		return;
 	state->last_check = g_get_real_time() / G_USEC_PER_SEC;
 	g_set_str(&state->last_check_result, check->result);
@@ -27,13 +37,13 @@ gboolean proa_record_check(const ProaPaths *paths, const ProaOutcome *outcome, g
 	if (!outcome->ok && (outcome->reason == PROA_REASON_CANCELLED || outcome->reason == PROA_REASON_BUSY))
 		return TRUE;
 
-	/* The common case writes nothing a second time. */
-	if (state && state->last_check >= started)
-		return TRUE;
 	/* A payload that fails after the offer was a good check; the failure is in the history. */
 	gboolean answered = outcome->ok || outcome->has_offer;
 	Check check = { answered ? "ok" : proa_reason_to_string(outcome->reason),
 		answered ? outcome->version : NULL, started };
+	/* The common case writes nothing a second time. */
+	if (state && recorded(state, &check))
+		return TRUE;
 	return proa_state_update(paths->state_dir, write_check, &check, error);
 }
 
@@ -79,4 +89,21 @@ gboolean proa_record_interrupted(const ProaPaths *paths, gboolean *ret_healed, G
 	if (written && ret_healed)
 		*ret_healed = interrupted.healed;
 	return written;
+}
+
+char *proa_record_staged_at_boot(const ProaPaths *paths, const ProaState *state)
+{
+	g_autofree char *path = g_build_filename(paths->run_dir, "staged-at-boot", NULL);
+	g_autofree char *known = proa_file_read(path, PROA_SHA256_HEX_LENGTH, NULL, NULL);
+
+	if (known)
+		return g_steal_pointer(&known);
+	const char *hash = state->staged.root_hash ? state->staged.root_hash : "";
+	g_autoptr(GError) error = NULL;
+	/* Not kept, an agent that is started anew in this boot counts what is staged by then as staged
+	 * before. */
+	if (!proa_file_make_dirs(paths->run_dir, &error) ||
+		!proa_file_replace(path, hash, strlen(hash), 0644, &error))
+		g_debug("%s", error->message);
+	return g_strdup(hash);
 }

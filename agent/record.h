@@ -25,3 +25,10 @@ gboolean proa_record_staging(const ProaPaths *paths, const ProaState *state);
  */
 gboolean proa_record_interrupted(
 	const ProaPaths *paths, gboolean *ret_healed, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * The root hash that was staged when the agent first looked in this boot; "" if none was. Kept in the run
+ * directory, which does not outlive the boot: clocks, which may be wrong at boot, have no part in it. Free
+ * with g_free().
+ */
+char *proa_record_staged_at_boot(const ProaPaths *paths, const ProaState *state);

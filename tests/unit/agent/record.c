@@ -102,14 +102,21 @@ static void test_recorded_already(void)
 	state->last_check = 1780000005;
 	state->last_check_result = g_strdup("ok");
 	g_assert_true(proa_state_save(paths->state_dir, state, NULL));
-	outcome->reason = PROA_REASON_FEED_ERROR;
-	/* proa-install wrote it, after it was started at 1780000000. */
+	outcome->has_offer = TRUE;
+	/* proa-install wrote it, after it was started at 1780000000: its time stands. */
 	g_assert_true(proa_record_check(paths, outcome, 1780000000, NULL));
 	g_autoptr(ProaState) same = proa_state_load(paths->state_dir, NULL);
-	g_assert_cmpstr(same->last_check_result, ==, "ok");
+	g_assert_cmpint(same->last_check, ==, 1780000005);
+	/* That was the check before this one. */
 	g_assert_true(proa_record_check(paths, outcome, 1780000006, NULL));
 	g_autoptr(ProaState) after = proa_state_load(paths->state_dir, NULL);
-	g_assert_cmpstr(after->last_check_result, ==, "feed-error");
+	g_assert_cmpint(after->last_check, >, 1780000006);
+	/* Within the same second, but another one. */
+	outcome->has_offer = FALSE;
+	outcome->reason = PROA_REASON_FEED_ERROR;
+	g_assert_true(proa_record_check(paths, outcome, after->last_check, NULL));
+	g_autoptr(ProaState) last = proa_state_load(paths->state_dir, NULL);
+	g_assert_cmpstr(last->last_check_result, ==, "feed-error");
 }
 
 static void count(ProaState *state, gpointer data)

@@ -161,20 +161,28 @@ static void test_staged_before_this_boot(void)
 	g_autofree char *dir = scratch_file(&harness.scratch, "var/lib/proa");
 	g_autofree char *two = g_strnfill(64, '2');
 
-	/* It was staged in 2020, and reboots since then did not lead to it: no reason for one more. */
+	/* It was staged when proad first looked: a reboot did not lead to it, and is no reason for one more.
+	 */
 	proa_state_set_release(&state->staged, "1.0.1", two, "root-b");
 	state->kind = PROA_STATE_STAGED;
 	g_assert_true(proa_state_save(dir, state, NULL));
-	g_autofree char *text = harness_read(&harness, "var/lib/proa/state.json");
-	g_autoptr(GRegex) since = g_regex_new("\"since\" : [0-9]+", 0, 0, NULL);
-	g_autofree char *old = g_regex_replace_literal(since, text, -1, 0, "\"since\" : 1580000000", 0, NULL);
-	harness_write(&harness, "var/lib/proa/state.json", old);
 	configure(&harness, "automatic=no\nreboot=automatic\nreboot_delay=0");
 	harness_start_bus(&harness);
 	harness_start_proad(&harness);
 	g_auto(Answer) status = harness_proa(&harness, "status --json");
 	g_assert_cmpstr(proa_json_string_or(status.json, "state", NULL), ==, "staged");
 	g_assert_cmpint(proa_json_int_or(status.json, "next_reboot", 0), ==, 0);
+	/* Nor when proad is started anew; another release is one. */
+	harness_stop_proad(&harness, SIGTERM);
+	pid_t logind = start_logind(&harness);
+	harness_start_proad(&harness);
+	g_auto(Answer) again = harness_proa(&harness, "status --json");
+	g_assert_cmpint(proa_json_int_or(again.json, "next_reboot", 0), ==, 0);
+	two[0] = '3';
+	proa_state_set_release(&state->staged, "1.0.2", two, "root-b");
+	g_assert_true(proa_state_save(dir, state, NULL));
+	harness_wait_for(&harness, "rebooted", "yes");
+	stop_logind(logind);
 }
 
 static void test_check_only(void)
