@@ -58,10 +58,15 @@ static void compress_job(gpointer data, gpointer user_data)
 	g_mutex_unlock(&work->lock);
 }
 
-static gboolean begin_frame(Work *work, guint32 index, GError **error)
+static Job *job_of(const Work *work, guint32 index)
 {
 	g_assert(work->n_jobs > 0);
-	Job *job = &work->jobs[index % work->n_jobs];
+	return &work->jobs[index % work->n_jobs];
+}
+
+static gboolean begin_frame(Work *work, guint32 index, GError **error)
+{
+	Job *job = job_of(work, index);
 
 	job->ready = FALSE;
 	job->plain_size = proa_payload_frame_length(work->header, index);
@@ -73,7 +78,7 @@ static gboolean begin_frame(Work *work, guint32 index, GError **error)
 
 static gboolean end_frame(Work *work, guint32 index, goffset *offset, GError **error)
 {
-	Job *job = &work->jobs[index % work->n_jobs];
+	Job *job = job_of(work, index);
 	ProaPayloadFrame *frame = &work->header->frames[index];
 	gsize digest_size = PROA_SHA256_SIZE;
 
