@@ -3,7 +3,6 @@
 
 import json
 import pathlib
-import shutil
 
 from . import (command, commit, digest, disk, initrd, packages, payload, programs, release as papers, root, sbom, suites, tree,
                uki)
@@ -41,11 +40,12 @@ class Builder:
     def _feed_root(self):
         """Makes the keys and the root of the development feed on first use, so that its nodes trust it from the start."""
         feed, tool = self.definition.feed, self.meson_dir / "images/feed/proa-feed"
-        if feed.root.exists() or feed.development_keys is None:
+        if feed.root.exists():
             return
+        if feed.development_keys is None:
+            raise Failure(f"[feed] root: {feed.root} does not exist: the nodes of these images would trust no feed")
         if not tool.exists():
-            step(f"{tool} is not built and {feed.root} does not exist: these images will trust no feed")
-            return
+            raise Failure(f"{tool}: not compiled (./dev build), and the feed's root {feed.root} does not exist")
         step(f"making the development feed's keys and root: {feed.root}")
         command.run([tool, "init", "--feed", feed.root.parents[1], "--keys", feed.development_keys])
 
@@ -78,8 +78,9 @@ class Builder:
         self.initrds.forget(INITRDS_KEPT)
         line = uki.command_line(self.definition, lineage, root_hash)
         uki.make(kept, files, archive, work / "uki.efi", line, version)
-        step(f"{release.name}: disk image")
-        disk.make(work, work / "repart", kept, self.definition, release.version, root_hash)
+        if release.disk:
+            step(f"{release.name}: disk image")
+            disk.make(work, work / "repart", kept, self.definition, release.version, root_hash)
         on_node = sum(entry["on_node"] for entry in known["packages"])
         sbom.write(known["packages"], release, self.definition.os_release["ID"], root_hash, built, work / "sbom.spdx.json")
         papers.write_lock(known["packages"], work / "packages.lock")
@@ -91,7 +92,7 @@ class Builder:
                                 work / "root.full", self.payloads, release.name)
             self.payloads.forget(PAYLOADS_KEPT)
         for name in ("tree", "initrd", "repart"):
-            shutil.rmtree(work / name)
+            remove(work / name)
         return {
             "version": release.version, "root_hash": root_hash, "root_bytes": manifest["root"]["size"],
             "uki_bytes": manifest["uki"]["size"],

@@ -34,8 +34,6 @@ class Initrd:
     modules: list
     load: list
     units: list
-    own_units: list
-    own_programs: list
     compression_level: int
 
 
@@ -75,6 +73,7 @@ class Release:
     command_line_append: list
     mask: list
     payload_level: int
+    disk: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,8 +185,6 @@ def _initrd(table):
         modules=table.strings("modules"),
         load=table.strings("load", []),
         units=table.strings("units"),
-        own_units=table.strings("own_units", []),
-        own_programs=table.strings("own_programs", []),
         compression_level=table.integer("compression_level", 1, 22),
     )
     table.finish()
@@ -265,6 +262,7 @@ def _release(table, name):
         command_line_append=table.strings("kernel_command_line_append", []),
         mask=table.strings("mask", []),
         payload_level=table.integer("payload_level", 1, 22, None),
+        disk=table.boolean("disk", parent is None),
     )
     if parent is None and not made.suites:
         table.fail("suites", "must not be empty")

@@ -26,13 +26,11 @@ def make(tree, folder, definition, version, lineage, cache):
     for name, target in LINKS.items():
         (folder / name).symlink_to(target)
     (folder / "usr/lib/os-release").write_text(_release_file(definition.os_release))
-    programs = [path for path in initrd.own_programs if (tree / path).exists()]
-    for path in initrd.files + programs:
+    for path in initrd.files:
         _take(tree, folder, path)
     for name in initrd.libraries:
         _take(tree, folder, elf.library(tree, name))
-    _take_units(tree, folder, initrd.units, required=True)
-    _take_units(tree, folder, initrd.own_units, required=False)
+    _take_units(tree, folder, initrd.units)
     shutil.copytree(definition.folder / "initrd", folder, symlinks=True, dirs_exist_ok=True)
     for step in lineage:
         if step.initrd_overlay:
@@ -83,12 +81,11 @@ def _take(tree, folder, path):
             shutil.copy(source, target)
 
 
-def _take_units(tree, folder, names, required):
+def _take_units(tree, folder, names):
     """Copies units with their drop-ins, and each want among them that the tree declares statically."""
-    present = [name for name in names if (tree / UNITS / name).exists() or (tree / UNITS / name).is_symlink()]
-    if required and len(present) != len(names):
-        raise Failure(f"[initrd] units: the tree has no {sorted(set(names) - set(present))[0]}")
-    for name in present:
+    for name in names:
+        if not (tree / UNITS / name).exists() and not (tree / UNITS / name).is_symlink():
+            raise Failure(f"[initrd] units: the tree has no {name}")
         _take(tree, folder, f"{UNITS}/{name}")
         if (tree / UNITS / f"{name}.d").is_dir():
             _take(tree, folder, f"{UNITS}/{name}.d")

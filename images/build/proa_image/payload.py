@@ -5,14 +5,14 @@ import os
 import shutil
 
 from . import command, digest
+from .failure import Failure
 from .progress import step
 
 
 def make(program, image, root_hash, level, to, cache, name):
-    """Makes the payload at `to` and returns its size; None if proa-payload has not been built."""
+    """Makes the payload at `to` and returns its size."""
     if not program.exists():
-        step(f"{name}: {program} is not built: no full payload")
-        return None
+        raise Failure(f"{program}: not compiled (./dev build)")
     key = digest.of_value(["payload", root_hash, level, digest.of_file(program)])
     kept = cache.get(key)
     if kept is None:
