@@ -26,6 +26,9 @@ def main(arguments):
     except Failure as failure:
         print(f"proa-image: {failure}", file=sys.stderr)
         return EXIT_FAILED
+    except OSError as error:  # a full disk, a file that may not be read
+        print(f"proa-image: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
+        return EXIT_FAILED
     except KeyboardInterrupt:
         print("proa-image: interrupted; what was made so far is not used", file=sys.stderr)
         return EXIT_FAILED
