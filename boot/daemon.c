@@ -158,6 +158,10 @@ static void wait_on(Daemon *daemon)
 	}
 }
 
+/*
+ * A trial that cannot be blessed must not look like one that ended well: the unit starts this program again,
+ * a few times, then reboots. A blessed release has nothing to lose.
+ */
 static int bless(Daemon *daemon)
 {
 	g_autoptr(GError) error = NULL;
@@ -165,7 +169,7 @@ static int bless(Daemon *daemon)
 	if (!proa_node_bless(daemon->node, &error)) {
 		g_warning("release %s is healthy but cannot be blessed: %s", daemon->node->booted.version,
 			error->message);
-		return PROA_EXIT_FAILED;
+		return proa_node_on_trial(daemon->node) ? PROA_EXIT_FAILED : PROA_EXIT_OK;
 	}
 	g_message("release %s is healthy: blessed", daemon->node->booted.version);
 	return PROA_EXIT_OK;
@@ -197,15 +201,28 @@ static int run(Daemon *daemon)
 	return bless(daemon);
 }
 
+/* Without its ESP a node can't be blessed, left or rolled back, but it may work well: no reason to stop it.
+ */
+static ProaNode *wait_for_node(const ProaNodeOptions *options)
+{
+	g_autofree char *before = NULL;
+
+	for (;;) {
+		g_autoptr(GError) error = NULL;
+		ProaNode *node = proa_node_open(options, &error);
+		if (node)
+			return node;
+		if (g_strcmp0(before, error->message) != 0)
+			g_warning("%s; trying again every %d seconds", error->message, SLOW_SECONDS);
+		g_free(before);
+		before = g_strdup(error->message);
+		g_usleep((gulong)SLOW_SECONDS * G_USEC_PER_SEC);
+	}
+}
+
 int proa_daemon_run(const ProaDaemonOptions *options)
 {
-	g_autoptr(GError) error = NULL;
-	g_autoptr(ProaNode) node = proa_node_open(&options->node, &error);
-
-	if (!node) {
-		g_warning("%s", error->message);
-		return PROA_EXIT_FAILED;
-	}
+	g_autoptr(ProaNode) node = wait_for_node(&options->node);
 	g_autoptr(ProaConfig) config =
 		proa_config_load(options->node.root, PROA_HEALTH_CONFIG_NAME, proa_health_config_keys);
 	for (const char *const *problem = proa_config_problems(config); *problem; problem++)

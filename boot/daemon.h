@@ -13,6 +13,6 @@ typedef struct {
 	gboolean no_reboot;
 } ProaDaemonOptions;
 
-/* Returns the exit status: OK when the node is healthy (or was left to reboot), FAILED when it cannot even
- * look. */
+/* Returns the exit status: OK when the node is healthy or reboots, FAILED when a healthy trial cannot be
+ * blessed. */
 int proa_daemon_run(const ProaDaemonOptions *options);

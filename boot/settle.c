@@ -20,6 +20,7 @@ typedef struct {
 	ProaSettled *settled;
 	gboolean trial;        /* this boot is one of a trial */
 	gboolean interrupted;  /* a transaction ended with the power */
+	gboolean unrecorded;   /* /var did not take what must not be lost */
 	ProaStateRelease lost; /* the release of that transaction */
 } Settling;
 
@@ -155,6 +156,13 @@ static void warn(const char *doing, GError **error)
 	g_clear_error(error);
 }
 
+/* The evidence stays on the ESP then, for a boot that has a /var. */
+static void forgot(Settling *s, const char *doing, GError **error)
+{
+	s->unrecorded = TRUE;
+	warn(doing, error);
+}
+
 /* These fail only where /var does; the node goes on, and says so. */
 static void record(const Settling *s, const char *event, const ProaStateRelease *release, const char *reason,
 	const char *detail)
@@ -177,7 +185,7 @@ static void record_evidence(const Settling *s)
 	record(s, corrupt ? "root-corrupt" : "gave-up", &release, evidence->reason, detail);
 }
 
-static void record_failure(const Settling *s)
+static void record_failure(Settling *s)
 {
 	const ProaSettled *settled = s->settled;
 	const char *dir = s->node->state_dir;
@@ -186,7 +194,7 @@ static void record_failure(const Settling *s)
 	record(s, "fell-back", &settled->failed, settled->reason, settled->detail);
 	if (!proa_rejected_add(dir, settled->failed.root_hash, settled->failed.version, settled->reason,
 		    settled->detail, &error))
-		warn("remembering the rejected release", &error);
+		forgot(s, "remembering the rejected release", &error);
 	if (!proa_blackbox_write(dir, &settled->failed, settled->reason, settled->detail, NULL, &error))
 		warn("writing the black box", &error);
 }
@@ -245,7 +253,7 @@ static void settle_now(Settling *s)
 
 	load(s);
 	if (!proa_state_update(s->node->state_dir, settle_state, s, &error))
-		warn("recording the outcome of the last boot", &error);
+		forgot(s, "recording the outcome of the last boot", &error);
 	if (s->evidence)
 		record_evidence(s);
 	if (s->settled->fell_back)
@@ -256,7 +264,7 @@ static void settle_now(Settling *s)
 	if (s->trial)
 		record_trial(s);
 	mark_settled(s->node);
-	if (!proa_evidence_remove(s->node->esp, &error))
+	if (!s->unrecorded && !proa_evidence_remove(s->node->esp, &error))
 		warn("removing the evidence from the ESP", &error);
 	g_clear_pointer(&s->evidence, proa_evidence_free);
 	g_clear_pointer(&s->rejected, g_ptr_array_unref);

@@ -9,7 +9,7 @@
 #define MANAGER "/org/freedesktop/systemd1"
 #define MANAGER_INTERFACE "org.freedesktop.systemd1.Manager"
 /* More names than this tell an operator no more. */
-#define MAX_NAMES 8
+#define MAX_NAMES 5
 
 struct ProaSystemd {
 	char *address;

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "boot/entry.h"
 #include "boot/node.h"
+#include "boot/settle.h"
 #include "tests/unit/scratch.h"
 
 #include <gio/gio.h>
@@ -203,4 +204,36 @@ static inline char *fixture_rejected(const Fixture *fixture, const char *root_ha
 	const ProaRejected *found = list ? proa_rejected_find(list, root_hash) : NULL;
 
 	return found ? g_strdup(found->reason) : NULL;
+}
+
+static inline void fixture_expect_entries(const Fixture *fixture, const char *expected)
+{
+	g_autoptr(ProaEsp) esp = proa_esp_open(fixture->esp, NULL);
+	g_autofree char *names = fixture_entries(esp);
+
+	g_assert_cmpstr(names, ==, expected);
+}
+
+static inline void fixture_settle(const Fixture *fixture)
+{
+	g_autoptr(ProaNode) node = fixture_open(fixture);
+	g_autoptr(ProaSettled) settled = proa_settle(node, NULL);
+
+	g_assert_nonnull(settled);
+}
+
+static inline void fixture_bless(const Fixture *fixture)
+{
+	g_autoptr(ProaNode) node = fixture_open(fixture);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(proa_node_bless(node, &error));
+	g_assert_no_error(error);
+}
+
+static inline ProaStateKind fixture_kind(const Fixture *fixture)
+{
+	g_autoptr(ProaState) state = proa_state_load(fixture->state_dir, NULL);
+
+	return state->kind;
 }

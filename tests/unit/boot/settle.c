@@ -207,6 +207,29 @@ static void broken_evidence_is_removed(void)
 	g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
 }
 
+/* What cannot be recorded is not forgotten: a later boot, with a /var, takes it in. */
+static void evidence_stays_where_var_does_not_work(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *evidence =
+		g_build_filename(fixture.esp, PROA_ESP_PROA_DIR, PROA_EVIDENCE_NAME, NULL);
+	g_autofree char *blocked = scratch_write(&fixture.scratch, "root/var/lib", "no folder", -1);
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+0-1.efi", "2.0.0", HASH_2);
+	leave_evidence(&fixture, HASH_2, "root-corrupt");
+	g_log_set_always_fatal(G_LOG_LEVEL_ERROR);
+	g_autoptr(ProaNode) node = fixture_open(&fixture);
+	g_autoptr(ProaSettled) settled = proa_settle(node, NULL);
+	g_assert_nonnull(settled);
+	g_assert_true(g_file_test(evidence, G_FILE_TEST_EXISTS));
+
+	g_assert_cmpint(g_unlink(blocked), ==, 0);
+	fixture_reboot(&fixture, HASH_1);
+	expect(&fixture, PROA_STATE_FALLEN_BACK, HASH_2, "root-corrupt");
+	g_assert_false(g_file_test(evidence, G_FILE_TEST_EXISTS));
+}
+
 /* /var was lost, and with it the memory; the entry still says it. */
 static void set_aside_and_forgotten_is_rejected(void)
 {
@@ -277,6 +300,8 @@ int main(int argc, char **argv)
 		evidence_against_the_running_root_only_tells);
 	g_test_add_func("/settle/evidence-and-a-trial-at-once", evidence_and_a_trial_at_once);
 	g_test_add_func("/settle/broken-evidence-is-removed", broken_evidence_is_removed);
+	g_test_add_func(
+		"/settle/evidence-stays-where-var-does-not-work", evidence_stays_where_var_does_not_work);
 	g_test_add_func("/settle/set-aside-and-forgotten-is-rejected", set_aside_and_forgotten_is_rejected);
 	g_test_add_func("/settle/left-by-an-operator-is-no-failure", left_by_an_operator_is_no_failure);
 	g_test_add_func("/settle/settles-once-a-boot", settles_once_a_boot);
