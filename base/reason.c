@@ -148,7 +148,8 @@ ProaReason proa_reason_of(const GError *error)
 			return PROA_REASON_PERMISSION;
 		return PROA_REASON_IO;
 	}
-	if (error->domain == G_IO_ERROR)
+	/* Not G_IO_ERROR: for that one quark every program would load all of GIO, three MiB of it. */
+	if (error->domain == g_quark_try_string("g-io-error-quark"))
 		return error->code == G_IO_ERROR_CANCELLED ? PROA_REASON_CANCELLED : PROA_REASON_IO;
 	if (error->domain == G_OPTION_ERROR)
 		return PROA_REASON_USAGE;

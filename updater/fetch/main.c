@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* proa-fetch: URL and range in, bytes out. See proa-fetch(8) and docs/architecture.md ("Programs"). */
 #include "base/file.h"
-#include "base/json.h"
 #include "updater/fetch/sandbox.h"
 
 #include <curl/curl.h>
@@ -139,6 +138,23 @@ static ProaReason judge(const Transfer *transfer, CURLcode code, long status)
 	}
 }
 
+/* By hand, since json-glib and what it needs would be a fifth of this program's memory. @text is UTF-8. */
+static char *json_string(const char *text)
+{
+	if (!text)
+		return g_strdup("null");
+	GString *quoted = g_string_new("\"");
+	for (const char *c = text; *c; c++)
+		if ((guchar)*c < 0x20 || *c == 0x7f)
+			g_string_append_printf(quoted, "\\u%04x", (guint)(guchar)*c);
+		else if (*c == '"' || *c == '\\')
+			g_string_append_printf(quoted, "\\%c", *c);
+		else
+			g_string_append_c(quoted, *c);
+	g_string_append_c(quoted, '"');
+	return g_string_free(quoted, FALSE);
+}
+
 /* The one line on standard error; returns the exit status. */
 static int report(const Transfer *transfer, CURLcode code)
 {
@@ -158,16 +174,14 @@ static int report(const Transfer *transfer, CURLcode code)
 		message =
 			g_utf8_make_valid(transfer->said[0] ? transfer->said : curl_easy_strerror(code), -1);
 
-	g_autoptr(JsonObject) object = json_object_new();
-	json_object_set_int_member(object, "status", status);
-	json_object_set_int_member(object, "bytes", (gint64)transfer->bytes);
-	proa_json_set_string(object, "etag", transfer->etag);
-	proa_json_set_string(
-		object, "reason", reason == PROA_REASON_MAX ? NULL : proa_reason_to_string(reason));
-	proa_json_set_string(object, "message", reason == PROA_REASON_MAX ? NULL : message);
-	g_autofree char *line = proa_json_to_line(object);
-	fprintf(stderr, "%s\n", line);
-	return reason == PROA_REASON_MAX ? PROA_EXIT_OK : PROA_EXIT_FAILED;
+	gboolean ok = reason == PROA_REASON_MAX;
+	g_autofree char *etag = json_string(transfer->etag);
+	g_autofree char *word = json_string(ok ? NULL : proa_reason_to_string(reason));
+	g_autofree char *text = json_string(ok ? NULL : message);
+	fprintf(stderr,
+		"{\"status\":%ld,\"bytes\":%" G_GUINT64_FORMAT ",\"etag\":%s,\"reason\":%s,\"message\":%s}\n",
+		status, transfer->bytes, etag, word, text);
+	return ok ? PROA_EXIT_OK : PROA_EXIT_FAILED;
 }
 
 static void set_transfer_options(CURL *curl, Transfer *transfer, struct curl_slist **headers)
