@@ -177,6 +177,7 @@ gboolean proa_copy_tree(int from, int to, guint max_depth, GError **error)
 
 	if (!dir)
 		return fail_on(error, "reading", "a directory");
+	/* cppcheck-suppress readdirCalled ; each stream is this function's own */
 	for (struct dirent *found; ok && (found = readdir(dir));)
 		ok = is_dot(found->d_name) || copy_entry(from, to, found->d_name, max_depth, error);
 	closedir(dir);
@@ -192,6 +193,7 @@ static gboolean remove_contents(int fd, guint max_depth, GError **error)
 
 	if (!dir)
 		return fail_on(error, "reading", "a directory");
+	/* cppcheck-suppress readdirCalled ; each stream is this function's own */
 	for (struct dirent *found; ok && (found = readdir(dir));)
 		ok = is_dot(found->d_name) || proa_remove_tree(fd, found->d_name, max_depth, error);
 	closedir(dir);

@@ -61,12 +61,12 @@ static void next_starts_from_the_last(void)
 static void going_back_keeps_its_own(void)
 {
 	g_auto(Scratch) scratch = scratch_new();
-	g_autofree char *one = NULL, *two = NULL;
 
 	prepare(scratch.path, NAME_1);
-	one = scratch_write(&scratch, NAME_1 "/upper/setting", "one", -1);
+	g_autofree char *one = scratch_write(&scratch, NAME_1 "/upper/setting", "one", -1);
 	prepare(scratch.path, NAME_2);
-	two = scratch_write(&scratch, NAME_2 "/upper/setting", "two", -1);
+	g_autofree char *two = scratch_write(&scratch, NAME_2 "/upper/setting", "two", -1);
+	g_assert_nonnull(two);
 	prepare(scratch.path, NAME_1);
 	g_autofree char *setting = proa_file_read(one, 100, NULL, NULL);
 	g_autofree char *last = last_of(scratch.path);

@@ -176,7 +176,7 @@ static void never_without_an_entry_that_boots(void)
 					if (!proa_rollback(node, NULL, &next, NULL))
 						_exit(1);
 			}
-			g_usleep((gulong)(5000 + n * 300));
+			g_usleep(5000 + 300 * (gulong)n);
 			kill(child, SIGKILL);
 			waitpid(child, NULL, 0);
 			g_autoptr(ProaEsp) esp = proa_esp_open(fixture.esp, NULL);

@@ -159,6 +159,7 @@ static void expect_down_from(const char *answer, gsize size)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	g_assert_cmpint(fd, >=, 0);
 	g_strlcpy(address.sun_path, path, sizeof address.sun_path);
 	g_assert_cmpint(bind(fd, (const struct sockaddr *)(const void *)&address, sizeof address), ==, 0);
 	g_assert_cmpint(listen(fd, 4), ==, 0);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way of an unhealthy boot; a healthy one needs a system manager, and is shown in tests/e2e. */
+#include "boot/daemon.h"
+
+#include "boot/blackbox.h"
+#include "tests/unit/boot/fixture.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The shortest deadline that the configuration takes. */
+#define CONFIGURATION "[health]\ndeadline=10s\ninterval=1s\nnonsense=1\n[containerd]\nenabled=no\n"
+
+static int run(const Fixture *fixture)
+{
+	g_autofree char *root = fixture_root(fixture);
+	g_autofree char *path =
+		scratch_write(&fixture->scratch, "root/etc/proa/health.conf", CONFIGURATION, -1);
+	ProaDaemonOptions options = { .node = { root, fixture->esp, fixture->disk },
+		.systemd = "unix:path=/nonexistent/private",
+		.no_reboot = TRUE };
+
+	g_assert_nonnull(path);
+	g_log_set_always_fatal(G_LOG_LEVEL_ERROR);
+	return proa_daemon_run(&options);
+}
+
+static void unhealthy_trial_says_why_and_ends(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+2-1.efi", "2.0.0", HASH_2);
+	fixture_state(&fixture, PROA_STATE_STAGED, HASH_2, HASH_1);
+	fixture_run_root(&fixture, HASH_2);
+	g_assert_cmpint(run(&fixture), ==, PROA_EXIT_OK);
+	fixture_expect_entries(&fixture, "proa_2.0.0+2-1.efi proa_1.0.0.efi");
+	g_assert_cmpint(fixture_kind(&fixture), ==, PROA_STATE_TRIAL);
+	g_assert_true(fixture_history_has(&fixture, "unhealthy", HASH_2, "not-running"));
+	g_autoptr(ProaRejected) verdict = proa_blackbox_verdict(fixture.state_dir, HASH_2);
+	g_assert_cmpstr(verdict->reason, ==, "not-running");
+	g_assert_null(fixture_rejected(&fixture, HASH_2));
+}
+
+/* A blessed release is not left for being unhealthy once, nor is one that has nowhere to go to. */
+static void others_go_on(void)
+{
+	static const char *const entries[] = { "proa_1.0.0.efi", "proa_1.0.0+0-3.efi" };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(entries); i++) {
+		g_auto(Fixture) fixture = fixture_new();
+		fixture_entry(fixture.esp, entries[i], "1.0.0", HASH_1);
+		pid_t child = fork();
+		if (child == 0)
+			_exit(run(&fixture));
+		for (int tenths = 0;
+			tenths < 300 && !fixture_history_has(&fixture, "unhealthy", HASH_1, NULL); tenths++)
+			g_usleep(G_USEC_PER_SEC / 10);
+		g_assert_true(fixture_history_has(&fixture, "unhealthy", HASH_1, "not-running"));
+		g_usleep(G_USEC_PER_SEC);
+		g_assert_cmpint(waitpid(child, NULL, WNOHANG), ==, 0);
+		g_assert_cmpint(kill(child, SIGTERM), ==, 0);
+		g_assert_cmpint(waitpid(child, NULL, 0), ==, child);
+		fixture_expect_entries(&fixture, entries[i]);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/daemon/unhealthy-trial-says-why-and-ends", unhealthy_trial_says_why_and_ends);
+	g_test_add_func("/daemon/others-go-on", others_go_on);
+	return g_test_run();
+}
