@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the tests: all groups, or the named ones, in the order below.
 
-usage: tests/run.py [GROUP...]          inside the builder root; `./dev test` and `./dev check` call it
+usage: tests/run.py [GROUP...] [e2e/PATTERN]     inside the builder root; `./dev test` and `./dev check` call it
 
   lint   linters (tests/lint.py)
   unit   C unit tests with the address and undefined-behaviour sanitizers, Python unit tests
@@ -11,7 +11,8 @@ usage: tests/run.py [GROUP...]          inside the builder root; `./dev test` an
   feed   feeds against other implementations (tests/conformance)
   e2e    real images in QEMU (tests/e2e)
 
-One line a test, with its time; where one fails, its log. PROA_TEST_FILTER is a regular expression on e2e test names.
+One line a test, with its time; where one fails, its log. e2e/PATTERN runs the end-to-end tests up to the last whose
+"module/function" matches the regular expression.
 Ends with "N passed, N failed" and, if there are any, ", N skipped". Exit status 1 if one failed or none ran.
 """
 
@@ -20,6 +21,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -33,7 +35,7 @@ ROOT_BUDGET = 450 * 1000 * 1000
 PAYLOAD_BUDGET = 115 * 1000 * 1000
 UKI_BUDGET = 40 * 1000 * 1000
 
-sys.path.insert(0, str(TOP / "tests"))
+sys.path[:0] = [str(TOP / "tests"), str(TOP / "tests/e2e")]
 
 
 class Report:
@@ -248,8 +250,8 @@ def load(path):
     return module
 
 
-def group_e2e(report):
-    pattern = re.compile(os.environ.get("PROA_TEST_FILTER", ""))
+def group_e2e(report, wanted=""):
+    pattern = re.compile(wanted)
     for path in sorted((TOP / "tests/e2e").glob("test_*.py")):
         run_chain(report, load(path), pattern)
 
@@ -270,22 +272,24 @@ def run_chain(report, module, pattern):
         lost = f"set-up failed: {first_line(error)}"
         write_failure(logs, "setup", error)
         report.test("e2e", f"{name}/setup", False, time.monotonic() - began, first_line(error), logs)
-    last = max((i for i, claim in enumerate(claims) if pattern.search(f"{name}/{claim.__name__}")), default=-1)
-    for claim in claims[:last + 1]:
-        label = f"{name}/{claim.__name__.removeprefix('test_').replace('_', '-')}"
-        if lost:
-            report.test("e2e", label, False, 0, f"not reached: {lost}", logs)
-            continue
-        began = time.monotonic()
-        try:
-            claim(context)
-            report.test("e2e", label, True, time.monotonic() - began)
-        except Exception as error:
-            write_failure(logs, claim.__name__, error)
-            report.test("e2e", label, False, time.monotonic() - began, first_line(error), logs)
-            lost = module.after_failure(context, claim.__name__)
-    if context is not None:
-        module.teardown(context)
+    try:
+        last = max((i for i, claim in enumerate(claims) if pattern.search(f"{name}/{claim.__name__}")), default=-1)
+        for claim in claims[:last + 1]:
+            label = f"{name}/{claim.__name__.removeprefix('test_').replace('_', '-')}"
+            if lost:
+                report.test("e2e", label, False, 0, f"not reached: {lost}", logs)
+                continue
+            began = time.monotonic()
+            try:
+                claim(context)
+                report.test("e2e", label, True, time.monotonic() - began)
+            except Exception as error:
+                write_failure(logs, claim.__name__, error)
+                report.test("e2e", label, False, time.monotonic() - began, first_line(error), logs)
+                lost = module.after_failure(context, claim.__name__)
+    finally:
+        if context is not None:
+            module.teardown(context)
 
 
 def first_line(error):
@@ -306,17 +310,21 @@ def main():
     if any(name in ("-h", "--help") for name in names):
         print(__doc__.strip())
         return 0
+    wanted = next((name.removeprefix("e2e/") for name in names if name.startswith("e2e/")), "")
+    names = ["e2e" if name.startswith("e2e/") else name for name in names]
     unknown = [name for name in names if name not in GROUPS]
     if unknown:
         print(f"test: no such group: {' '.join(unknown)} (there are: {' '.join(GROUPS)})", file=sys.stderr)
         return 2
+    # An end from outside still takes the guests and servers down in order.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     report = Report()
     for name, group in GROUPS.items():
         if names and name not in names:
             continue
         began = time.monotonic()
         try:
-            group(report)
+            group(report, wanted) if name == "e2e" else group(report)
         except Exception as error:
             write_failure(LOGS / name, "group", error)
             report.test(name, "the group itself", False, time.monotonic() - began, first_line(error), LOGS / name)

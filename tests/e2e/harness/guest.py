@@ -15,6 +15,7 @@ import time
 
 from . import agent
 from .channel import Channel, Stream, connect
+from .process import die_with_parent
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 OVMF_CODE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
@@ -72,7 +73,8 @@ class Guest:
         ]
         (self.logs / "qemu.command").write_text(" ".join(command) + "\n")
         with open(self.logs / "qemu.log", "ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                             preexec_fn=die_with_parent)
         self._channel = Channel(self._work / "command", self.logs / "commands.log")
         self._stream = Stream(self._work / "journal", self.journal)
         self._seen = 0

@@ -46,14 +46,18 @@ class Node(Guest):
         """What `proa status` remembers of a rejected root hash, or None."""
         return next((entry for entry in self.status()["rejected"] if entry["root_hash"] == root_hash), None)
 
+    def on_esp(self, command):
+        """Runs a command in EFI/Linux of the ESP, which is mounted for that alone."""
+        return self.ok("mkdir -p /run/proa-test/esp && mount -t vfat /dev/disk/by-partlabel/esp /run/proa-test/esp && "
+                       f"(cd /run/proa-test/esp/EFI/Linux && {command}); status=$?; umount /run/proa-test/esp; exit $status")
+
     def entries(self):
-        """The names of the boot entries on the ESP, as the firmware sees them: the partition is mounted for a look."""
-        script = ("set -e; mkdir -p /run/proa-test/esp; "
-                  "mount -o ro -t vfat /dev/disk/by-partlabel/esp /run/proa-test/esp 2>/dev/null || "
-                  "mount -o ro -t vfat $(lsblk -rno PATH,PARTTYPE | awk '$2 == \"c12a7328-f81f-11d2-ba4b-00a0c93ec93b\" "
-                  "{ print $1 }') /run/proa-test/esp; "
-                  "ls /run/proa-test/esp/EFI/Linux; umount /run/proa-test/esp")
-        return sorted(line for line in self.ok(script).splitlines() if line.startswith("proa_"))
+        """The names of the boot entries on the ESP."""
+        return sorted(line for line in self.on_esp("ls").splitlines() if line.startswith("proa_"))
+
+    def leave_one_try(self, release):
+        """As if an armed release had used two of its three tries: what takes minutes is then seen once, not three times."""
+        self.on_esp(f"mv proa_{release.version}+3.efi proa_{release.version}+1-2.efi")
 
     def command_line(self):
         return self.ok("cat /proc/cmdline").strip()
@@ -77,8 +81,11 @@ class Node(Guest):
         return result.status, self._answer("proa rollback", result)
 
     def settle(self, time_limit=BOOT_TIME_LIMIT):
-        """Waits until the booted release is blessed; returns `proa status`."""
+        """Waits until the system has come up and the booted release is blessed; returns `proa status`."""
         end = time.monotonic() + time_limit
+        word = self.wait_running(time_limit)
+        if word != "running":
+            raise self.error(f"the system came up {word}: {self.run('systemctl --failed --no-legend --plain').output.strip()}")
         while True:
             answer = self.run("proa status --json 2>/dev/null", 60)
             status = json.loads(answer.output) if answer.status == 0 and answer.output.startswith("{") else {}

@@ -11,6 +11,8 @@ import tempfile
 import threading
 import time
 
+from .process import die_with_parent
+
 # The image's own feed URL has this port (images/node/node.toml), so that a guest needs no configuration.
 PORT = 8480
 
@@ -69,7 +71,7 @@ class Server:
         config.write_text(CONFIG.format(work=self._work, logs=self.logs, port=self.port, limits=limits))
         with open(self.logs / "nginx.log", "ab") as log:
             self._process = subprocess.Popen(["nginx", "-e", f"{self.logs}/nginx-error.log", "-c", str(config)], stdout=log,
-                                             stderr=log, start_new_session=True)
+                                             stderr=log, start_new_session=True, preexec_fn=die_with_parent)
         end = time.monotonic() + 10
         while True:
             try:
