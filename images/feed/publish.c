@@ -114,7 +114,7 @@ static GBytes *put_timestamp(const ProaFeed *feed, const GPtrArray *signers, gin
 /* Whether a refresh is to sign this file anew. */
 static gboolean nears_expiry(const ProaRoleHead *head, gint64 lifetime)
 {
-	return head->expires - now_seconds() < lifetime / NEAR_EXPIRY_DIVISOR;
+	return !head || head->expires - now_seconds() < lifetime / NEAR_EXPIRY_DIVISOR;
 }
 
 /* In a refresh: whether a missing key may be passed over for now. */

@@ -300,7 +300,7 @@ static gboolean read_value(Reader *reader, JsonNode **ret_node, GString *canonic
 		break;
 	case '"':
 		ok = read_string(reader, &text);
-		if (ok) {
+		if (ok && text) {
 			append_string(canonical, text);
 			*ret_node = json_node_init_string(json_node_alloc(), text);
 		}

@@ -88,6 +88,7 @@ static void test_hybrid(void)
 	EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ML-DSA-65");
 	FILE *file = fopen(b, "w");
 
+	g_assert_nonnull(file);
 	PEM_write_PKCS8PrivateKey(file, pkey, NULL, NULL, 0, NULL, NULL);
 	fclose(file);
 	EVP_PKEY_free(pkey);
