@@ -177,6 +177,8 @@ static void tls_needs_trust(void)
 	const char *argv[] = { g_getenv("PROA_FETCH"), "--ca-file", ca, url, NULL };
 	g_assert_true(g_spawn_sync(
 		NULL, (char **)(gpointer)argv, NULL, 0, NULL, NULL, &body, &report, &status, &error));
+	if (status != 0)
+		g_test_message("wait status %d: %s", status, report);
 	g_assert_cmpint(status, ==, 0);
 	g_assert_cmpstr(body, ==, "small");
 	g_assert_nonnull(strstr(report, "\"status\":200"));
