@@ -77,7 +77,10 @@ static int print_done(const char *result, const ProaStateRelease *release)
 static int run_status(const Options *options)
 {
 	g_autoptr(GError) error = NULL;
-	g_autoptr(ProaNode) node = proa_node_open(&options->daemon.node, &error);
+	ProaNodeOptions to_read = options->daemon.node;
+
+	to_read.to_read = TRUE;
+	g_autoptr(ProaNode) node = proa_node_open(&to_read, &error);
 
 	if (!node)
 		return print_error(error);

@@ -18,6 +18,9 @@
 /* Four bytes of attributes, then 36 UTF-16 units and a NUL. */
 #define MAX_EFI_VARIABLE 128
 
+/* Tenths of a second that one waits for others to close it. */
+#define BUSY_TRIES 50
+
 struct ProaEsp {
 	int fd;
 	int entries_fd;
@@ -72,7 +75,7 @@ static ProaEsp *open_root(int fd, GError **error)
  * process whose root directory is gone. errors=continue: a damaged directory must not make the ESP read-only
  * just when an entry has to be set aside.
  */
-static int mount_vfat(int dev_fd, const char *name)
+static int mount_vfat(int dev_fd, const char *name, gboolean writable)
 {
 	PROA_AUTO_FD int before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	PROA_AUTO_FD int context = fsopen("vfat", FSOPEN_CLOEXEC);
@@ -83,10 +86,11 @@ static int mount_vfat(int dev_fd, const char *name)
 	if (fsconfig(context, FSCONFIG_SET_STRING, "source", name, 0) == 0 &&
 		fsconfig(context, FSCONFIG_SET_STRING, "umask", "0077", 0) == 0 &&
 		fsconfig(context, FSCONFIG_SET_STRING, "errors", "continue", 0) == 0 &&
-		fsconfig(context, FSCONFIG_SET_FLAG, "dirsync", NULL, 0) == 0 &&
+		fsconfig(context, FSCONFIG_SET_FLAG, writable ? "dirsync" : "ro", NULL, 0) == 0 &&
 		fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
 		mounted = fsmount(context, FSMOUNT_CLOEXEC,
-			MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOATIME);
+			MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOATIME |
+				(writable ? 0 : MOUNT_ATTR_RDONLY));
 	int saved_errno = errno;
 	if (before >= 0 && fchdir(before) < 0)
 		saved_errno = errno;
@@ -94,9 +98,29 @@ static int mount_vfat(int dev_fd, const char *name)
 	return mounted;
 }
 
-ProaEsp *proa_esp_open_device(int dev_fd, const char *name, GError **error)
+/*
+ * Mounting for writing marks the file system as in use, so who only reads does not. The kernel has one file
+ * system for all, either way: a reader joins a writer; a writer waits for readers, who are there for moments.
+ */
+static int mount_beside_others(int dev_fd, const char *name, gboolean writable)
 {
-	PROA_AUTO_FD int mounted = mount_vfat(dev_fd, name);
+	int mounted = -1;
+
+	for (int i = 0; mounted < 0 && i < BUSY_TRIES; i++) {
+		if (i > 0)
+			g_usleep(G_USEC_PER_SEC / 10);
+		mounted = mount_vfat(dev_fd, name, writable);
+		if (mounted < 0 && errno == EBUSY && !writable)
+			mounted = mount_vfat(dev_fd, name, TRUE);
+		if (mounted < 0 && errno != EBUSY)
+			break;
+	}
+	return mounted;
+}
+
+static ProaEsp *open_device(int dev_fd, const char *name, gboolean writable, GError **error)
+{
+	PROA_AUTO_FD int mounted = mount_beside_others(dev_fd, name, writable);
 
 	if (mounted < 0) {
 		proa_fail_errno(error, errno == EPERM ? PROA_REASON_PERMISSION : PROA_REASON_ESP_MISSING,
@@ -110,6 +134,11 @@ ProaEsp *proa_esp_open_device(int dev_fd, const char *name, GError **error)
 		return NULL;
 	}
 	return open_root(fd, error);
+}
+
+ProaEsp *proa_esp_open_device(int dev_fd, const char *name, GError **error)
+{
+	return open_device(dev_fd, name, TRUE, error);
 }
 
 /* The value of LoaderDevicePartUUID in lower case, or NULL. */
@@ -155,7 +184,7 @@ char *proa_esp_find_device(GError **error)
 	return NULL;
 }
 
-ProaEsp *proa_esp_open(const char *dir, GError **error)
+static ProaEsp *open_esp(const char *dir, gboolean writable, GError **error)
 {
 	if (dir) {
 		int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -169,7 +198,20 @@ ProaEsp *proa_esp_open(const char *dir, GError **error)
 	if (!device)
 		return NULL;
 	PROA_AUTO_FD int dev_fd = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return proa_esp_open_device(dev_fd, device, error);
+	return open_device(dev_fd, device, writable, error);
+}
+
+ProaEsp *proa_esp_open(const char *dir, GError **error)
+{
+	return open_esp(dir, TRUE, error);
+}
+
+ProaEsp *proa_esp_open_to_read(const char *dir, GError **error)
+{
+	ProaEsp *esp = open_esp(dir, FALSE, NULL);
+
+	/* An ESP that lacks a directory of ours gets it the first time, which needs writing. */
+	return esp ? esp : open_esp(dir, TRUE, error);
 }
 
 int proa_esp_fd(const ProaEsp *esp)

@@ -25,6 +25,9 @@ typedef struct ProaEsp ProaEsp;
  */
 ProaEsp *proa_esp_open(const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The same for those who change nothing: without writing a byte, if it can be had so. */
+ProaEsp *proa_esp_open_to_read(const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /*
  * The same for a block device that is known already: @name (such as "vda1") below the directory @dev_fd. For
  * those who can't look anything up any more.

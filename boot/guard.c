@@ -64,7 +64,7 @@ static void find_esp(Guard *guard)
 
 	if (!device)
 		return;
-	g_autoptr(ProaEsp) esp = proa_esp_open_device(guard->dev_fd, device, &error);
+	g_autoptr(ProaEsp) esp = proa_esp_open_to_read(NULL, &error);
 	if (!esp) {
 		/* Known all the same: by the time it is needed, it may work. */
 		say(guard, "the ESP does not open yet: %s", error->message);

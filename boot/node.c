@@ -89,7 +89,8 @@ ProaNode *proa_node_open(const ProaNodeOptions *options, GError **error)
 	node->booted.root_hash = proa_booted_root_hash(options->root, error);
 	if (!node->booted.root_hash)
 		return NULL;
-	node->esp = proa_esp_open(options->esp, error);
+	node->esp = options->to_read ? proa_esp_open_to_read(options->esp, error)
+				     : proa_esp_open(options->esp, error);
 	if (!node->esp)
 		return NULL;
 	node->entries = proa_entry_list(node->esp, error);

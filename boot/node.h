@@ -9,6 +9,7 @@ typedef struct {
 	const char *root; /* "" on a node; a test's root directory otherwise */
 	const char *esp;  /* a directory in place of the ESP, or NULL */
 	const char *disk; /* an image in place of the node's disk, or NULL */
+	gboolean to_read; /* nothing will be changed */
 } ProaNodeOptions;
 
 typedef struct {

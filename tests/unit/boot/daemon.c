@@ -17,7 +17,7 @@ static int run(const Fixture *fixture)
 	g_autofree char *root = fixture_root(fixture);
 	g_autofree char *path =
 		scratch_write(&fixture->scratch, "root/etc/proa/health.conf", CONFIGURATION, -1);
-	ProaDaemonOptions options = { .node = { root, fixture->esp, fixture->disk },
+	ProaDaemonOptions options = { .node = { .root = root, .esp = fixture->esp, .disk = fixture->disk },
 		.systemd = "unix:path=/nonexistent/private",
 		.no_reboot = TRUE };
 

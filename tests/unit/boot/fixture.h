@@ -160,7 +160,8 @@ static inline ProaNode *fixture_open(const Fixture *fixture)
 {
 	g_autofree char *root = fixture_root(fixture);
 	g_autoptr(GError) error = NULL;
-	ProaNode *node = proa_node_open(&(ProaNodeOptions){ root, fixture->esp, fixture->disk }, &error);
+	ProaNode *node = proa_node_open(
+		&(ProaNodeOptions){ .root = root, .esp = fixture->esp, .disk = fixture->disk }, &error);
 
 	g_assert_no_error(error);
 	return node;

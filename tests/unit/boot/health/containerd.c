@@ -102,6 +102,29 @@ static gboolean start(Daemon *daemon)
 	g_assert_not_reached();
 }
 
+/* The signal is on its way to each thread; only then nobody answers. */
+static void stop_all_threads(const Daemon *daemon)
+{
+	g_autofree char *folder =
+		g_strdup_printf("/proc/%s/task", g_subprocess_get_identifier(daemon->process));
+	gboolean running = TRUE;
+
+	g_subprocess_send_signal(daemon->process, SIGSTOP);
+	for (int i = 0; running && i < 500; i++) {
+		g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+		const char *thread;
+		running = FALSE;
+		while (dir && (thread = g_dir_read_name(dir))) {
+			g_autofree char *path = g_build_filename(folder, thread, "stat", NULL);
+			g_autofree char *text = NULL;
+			if (g_file_get_contents(path, &text, NULL, NULL) && !strstr(text, ") T "))
+				running = TRUE;
+		}
+		g_usleep(G_USEC_PER_SEC / 100);
+	}
+	g_assert_false(running);
+}
+
 static void real_one_is_healthy_until_it_stops(void)
 {
 	g_auto(Daemon) daemon = { 0 };
@@ -112,7 +135,7 @@ static void real_one_is_healthy_until_it_stops(void)
 	expect_down(&daemon.scratch, daemon.socket, "network=yes", "NetworkReady");
 
 	/* It exists, its socket takes connections, and it does nothing. */
-	g_subprocess_send_signal(daemon.process, SIGSTOP);
+	stop_all_threads(&daemon);
 	expect_down(&daemon.scratch, daemon.socket, NULL, "imeout");
 	g_subprocess_send_signal(daemon.process, SIGCONT);
 	ProaHealthResult result = check(&daemon.scratch, daemon.socket, NULL);
