@@ -13,6 +13,8 @@ from .progress import step
 PACKAGE_TREES_KEPT = 4
 PAYLOADS_KEPT = 12
 INITRDS_KEPT = 6
+# Taken when the code is loaded: a build may wait for another one before it does anything.
+CODE = digest.of_value(sorted([path.name, digest.of_file(path)] for path in pathlib.Path(__file__).parent.glob("*.py")))
 
 
 class Builder:
@@ -33,8 +35,6 @@ class Builder:
         self.programs_digest = programs.stage(self.meson_dir, self.programs)
         programs.check_required(self.programs, definition.required_programs)
         self._feed_root()
-        self.code_digest = digest.of_value(sorted(
-            [path.name, digest.of_file(path)] for path in pathlib.Path(__file__).parent.glob("*.py")))
         self._offered = {}
 
     def _feed_root(self):
@@ -63,7 +63,10 @@ class Builder:
         remove(work)
         work.mkdir(parents=True)
         summary = self._make(release, lineage, kept, work)
-        (work / ".made.json").write_text(json.dumps({"key": key, "summary": summary}, indent=1) + "\n")
+        if self._key(lineage, kept) == key:
+            (work / ".made.json").write_text(json.dumps({"key": key, "summary": summary}, indent=1) + "\n")
+        else:
+            step(f"{release.name}: its files were changed while it was being made, so the next build makes it again")
         self._replace(folder, work)
         step(f"{release.name}: version {release.version}, root hash {summary['root_hash']}")
         return summary
@@ -168,7 +171,7 @@ class Builder:
         feed_root = definition.feed.root
         maker = self.meson_dir / "images/payload/proa-payload"
         return digest.of_value([
-            kept.name, self.code_digest, self.programs_digest, digest.of_file(definition.file) if not lineage[-1].parent else "",
+            kept.name, CODE, self.programs_digest, digest.of_file(definition.file) if not lineage[-1].parent else "",
             repr([definition.os_release, definition.kernel_command_line, definition.initrd, definition.enable,
                   definition.mask, definition.users, definition.root_uuid, definition.root_salt, definition.disk,
                   definition.feed.url, definition.feed.channel, definition.payload_level, lineage]),

@@ -12,6 +12,7 @@ from .failure import Failure
 UNITS = "usr/lib/systemd/system"
 FOLDERS = ("dev", "proc", "sys", "run", "tmp", "sysroot", "var", "etc", "usr/bin", "usr/lib", "usr/lib64", "root")
 ARCHIVE = "initrd.cpio.zst"
+CODE = digest.of_file(__file__)
 LINKS = {"bin": "usr/bin", "sbin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "usr/sbin": "bin",
          "init": "usr/lib/systemd/systemd", "etc/os-release": "../usr/lib/os-release",
          "etc/initrd-release": "../usr/lib/os-release", "var/run": "../run"}
@@ -40,7 +41,7 @@ def make(tree, folder, definition, version, lineage, cache):
     for step in lineage:
         tree_module.remove_paths(folder, step.initrd_remove, f"[releases.{step.name}] initrd_remove")
     key = digest.of_value(["initrd", digest.of_tree(folder), initrd.compression_level,
-                           digest.of_file(pathlib.Path(__file__))])
+                           CODE])
     kept = cache.get(key)
     if kept is None:
         made = cache.begin(key)

@@ -26,15 +26,13 @@ LEFTOVERS = (
     "var/cache/*", "var/log/*", "var/backups", "var/mail", "var/spool/mail", "var/lib/dbus/machine-id",
     "usr/lib/udev/hwdb.bin", "usr/share/mime/mime.cache",
 )
+# Taken when the code is loaded, not when it is used: a build may wait for another one in between.
+CODE = [digest.of_file(pathlib.Path(__file__).parent / name) for name in ("packages.py", "kernel.py", "paths.py")]
 
 
 def key(definition, release, offered):
     """The name under which the packages tree of a release is kept."""
-    here = pathlib.Path(__file__).parent
-    return digest.of_value([
-        "packages", offered, release.suites, vars(definition.packages),
-        [digest.of_file(here / name) for name in ("packages.py", "kernel.py", "paths.py")],
-    ])
+    return digest.of_value(["packages", offered, release.suites, vars(definition.packages), CODE])
 
 
 def make(definition, release, folder, debs):
