@@ -12,6 +12,8 @@ TOP = pathlib.Path(__file__).resolve().parents[3]
 # An operator's configuration: updates happen when the test says so, not when a timer does.
 BY_HAND = ("d /etc/proa/update.conf.d 0755 - - -\n"
            r"f+ /etc/proa/update.conf.d/50-by-hand.conf 0644 - - - [update]\nautomatic=no\n" "\n")
+# Where the feed is: the server takes whatever port is free on this host.
+FEED_AT = r"f+ /etc/proa/update.conf.d/60-feed.conf 0644 - - - [feed]\nurl={}\n" "\n"
 # The machine's hardware watchdog, as servers have one.
 WATCHDOG = ("-device", "i6300esb")
 
@@ -32,7 +34,7 @@ class Scene:
         self.server.serve(self.feed.folder)
         self.server.start()
         self.node = Node(self.logs, disk or self.releases["base"].disk, devices=WATCHDOG,
-                         credentials={"tmpfiles.extra": BY_HAND})
+                         credentials={"tmpfiles.extra": BY_HAND + FEED_AT.format(self.server.url)})
 
     def work(self, name):
         """A directory for things made on the way."""

@@ -13,9 +13,6 @@ import time
 
 from .process import die_with_parent
 
-# The image's own feed URL has this port (images/node/node.toml), so that a guest needs no configuration.
-PORT = 8480
-
 CONFIG = """
 daemon off;
 master_process on;
@@ -45,10 +42,11 @@ http {{
 class Server:
     """nginx. What it serves can be switched at any time with serve()."""
 
-    def __init__(self, logs, port=PORT):
+    def __init__(self, logs):
         self.logs = pathlib.Path(logs)
         self.logs.mkdir(parents=True, exist_ok=True)
-        self.port = port
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
         self._work = pathlib.Path(tempfile.mkdtemp(prefix="proa-nginx-"))
         self._process = None
 
