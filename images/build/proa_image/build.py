@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """build: a release from its definition, stage by stage; stages whose inputs are the same are not done again."""
 
+import concurrent.futures
 import json
+import os
 import pathlib
 
 from . import (command, commit, digest, disk, initrd, packages, payload, programs, release as papers, root, sbom, suites, tree,
@@ -48,6 +50,13 @@ class Builder:
             raise Failure(f"{tool}: not compiled (./dev build), and the feed's root {feed.root} does not exist")
         step(f"making the development feed's keys and root: {feed.root}")
         command.run([tool, "init", "--feed", feed.root.parents[1], "--keys", feed.development_keys])
+
+    def prepare(self, releases):
+        """Makes the packages trees that the releases need and that are not kept: side by side, since each keeps one core busy."""
+        origins = {origin.name: origin for origin in (self._lineage(release)[0] for release in releases)}
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(self._packages, origins.values()))
+        self.package_trees.forget(max(PACKAGE_TREES_KEPT, len(origins)))
 
     def build(self, release):
         """Makes a release, unless it is there already, and returns what --json prints of it."""
@@ -159,7 +168,6 @@ class Builder:
             if offered != self._offered[origin.name]:
                 raise Failure(f"the mirror changed while {origin.name} was being installed; once more, please")
             kept = self.package_trees.commit(key)
-        self.package_trees.forget(PACKAGE_TREES_KEPT)
         return kept
 
     def _key(self, lineage, kept):

@@ -76,6 +76,7 @@ def run_build(options, top):
             for name, result in results.items():
                 print(f"{name}: reproducible, root hash {result['root_hash']}")
     else:
+        builder.prepare(releases)
         results = {release.name: builder.build(release) for release in releases}
         if not options.json:
             print_summaries(results)

@@ -5,6 +5,7 @@ This is the slow part of a build, so it is kept: a tree is used again as long as
 [packages] and this file are the same.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -134,9 +135,8 @@ def _built(deb):
 
 def _keep_debs(root, debs):
     for deb in (root / "var/cache/apt/archives").glob("*.deb"):
-        kept = debs / deb.name
-        if not kept.exists():
-            os.link(deb, kept)
+        with contextlib.suppress(FileExistsError):
+            os.link(deb, debs / deb.name)
 
 
 def _remove_packages(root, names, entries):
