@@ -77,6 +77,7 @@ class Builder:
         else:
             step(f"{release.name}: its files were changed while it was being made, so the next build makes it again")
         self._replace(folder, work)
+        commit.prune(self.output / "ostree")
         step(f"{release.name}: version {release.version}, root hash {summary['root_hash']}")
         return summary
 
@@ -84,7 +85,7 @@ class Builder:
         known = json.loads((kept / "packages.json").read_text())
         built, version = known["built"], known["kernel"]
         files = work / "tree"
-        root_hash, commit_id = self._root(release, lineage, kept, files, work, built)
+        root_hash, commit_id = self._root(release, lineage, kept, files, work, built, self.output / "ostree")
         step(f"{release.name}: initrd and UKI")
         archive = initrd.make(files, work / "initrd", self.definition, version, lineage, self.initrds)
         self.initrds.forget(INITRDS_KEPT)
@@ -112,12 +113,12 @@ class Builder:
             "packages": on_node, "tree": commit_id,
         }
 
-    def _root(self, release, lineage, kept, files, work, built):
+    def _root(self, release, lineage, kept, files, work, built, repo):
         """Tree, commit, root image and hash tree; returns root hash and commit."""
         step(f"{release.name}: tree")
         tree.make(files, kept, self.programs, self.definition, release, lineage)
         step(f"{release.name}: OSTree commit")
-        commit_id = commit.make(self.output / "ostree", files, release, built)
+        commit_id = commit.make(repo, files, release, built)
         step(f"{release.name}: root image and hash tree")
         root.make_image(files, work / "root.img", self.definition, built)
         return root.make_hash_tree(work / "root.img", work / "root.verity", self.definition), commit_id
@@ -134,7 +135,7 @@ class Builder:
             kept.mkdir(parents=True)
             packages.make(self.definition, lineage[0], kept, self.debs)
             built = json.loads((kept / "packages.json").read_text())["built"]
-            root_hash, commit_id = self._root(release, lineage, kept, work / "tree", work, built)
+            root_hash, commit_id = self._root(release, lineage, kept, work / "tree", work, built, work / "ostree")
             archive = initrd.make(work / "tree", work / "initrd", self.definition,
                                   json.loads((kept / "packages.json").read_text())["kernel"], lineage,
                                   Cache(work / "initrds"))

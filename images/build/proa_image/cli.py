@@ -87,11 +87,11 @@ def run_build(options, top):
 
 def print_summaries(results):
     """A table for a person."""
-    print(f"{'release':<14}{'version':<10}{'root':>8}{'UKI':>8}{'payload':>9}{'packages':>10}  root hash")
+    print(f"{'release':<18}{'version':<10}{'root':>8}{'UKI':>8}{'payload':>9}{'packages':>10}  root hash")
     for name, result in results.items():
         full = result["full_payload_bytes"]
         payload = "-" if full is None else f"{full / 1e6:.1f}"
-        print(f"{name:<14}{result['version']:<10}{result['root_bytes'] / 1e6:>8.1f}{result['uki_bytes'] / 1e6:>8.1f}"
+        print(f"{name:<18}{result['version']:<10}{result['root_bytes'] / 1e6:>8.1f}{result['uki_bytes'] / 1e6:>8.1f}"
               f"{payload:>9}{result['packages']:>10}  {result['root_hash']}")
     print("(sizes in MB; payload is what a node downloads for a full update, the UKI included)")
 
@@ -110,7 +110,7 @@ def run_list(options, top):
         return 0
     for name, result in results.items():
         of = f"from {result['from']}" if result["from"] else " ".join(result["suites"])
-        print(f"{name:<14}{result['version']:<10}{of:<50}{result['root_hash'] or 'not made'}")
+        print(f"{name:<18}{result['version']:<10}{of:<50}{result['root_hash'] or 'not made'}")
     return 0
 
 

@@ -15,3 +15,8 @@ def make(repo, tree, release, built):
         f"--timestamp=@{built}", f"--subject=Proa {release.version}", f"--add-metadata-string=version={release.version}",
         f"--tree=dir={tree}",
     ], env={"SOURCE_DATE_EPOCH": str(built)}).strip()
+
+
+def prune(repo):
+    """Removes trees that no release has any more."""
+    command.run(["ostree", f"--repo={repo}", "prune", "--refs-only"])

@@ -40,16 +40,23 @@ def make(tree, folder, definition, version, lineage, cache):
     _take_modules(tree, folder, version, initrd)
     for step in lineage:
         tree_module.remove_paths(folder, step.initrd_remove, f"[releases.{step.name}] initrd_remove")
-    key = digest.of_value(["initrd", digest.of_tree(folder), initrd.compression_level,
+    level = _level(initrd, lineage)
+    key = digest.of_value(["initrd", digest.of_tree(folder), level,
                            CODE])
     kept = cache.get(key)
     if kept is None:
         made = cache.begin(key)
         write_cpio(folder, made / "initrd.cpio")
-        command.run(["zstd", "--quiet", "--single-thread", "--ultra", f"-{initrd.compression_level}", "--rm",
+        command.run(["zstd", "--quiet", "--single-thread", "--ultra", f"-{level}", "--rm",
                      made / "initrd.cpio", "-o", made / ARCHIVE])
         kept = cache.commit(key)
     return kept / ARCHIVE
+
+
+def _level(initrd, lineage):
+    """An initrd that a derived release has for itself alone is packed as quickly as the release asks for its payload."""
+    alone = any(step.initrd_overlay or step.initrd_remove for step in lineage)
+    return min(initrd.compression_level, lineage[-1].payload_level or initrd.compression_level) if alone else initrd.compression_level
 
 
 def _release_file(os_release):
