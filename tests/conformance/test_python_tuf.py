@@ -31,7 +31,6 @@ BUILD = pathlib.Path(os.environ.get("PROA_BUILD", TOP / "build/meson"))
 FEED = BUILD / "images/feed/proa-feed"
 PAYLOAD = BUILD / "images/payload/proa-payload"
 CLIENT = BUILD / "tests/conformance/tuf-client"
-PORT = 8497
 
 
 def run(*command, status=0):
@@ -49,8 +48,8 @@ class Served(unittest.TestCase):
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="proa-tuf-"))
         self.served = self.work / "served"
         self.served.mkdir()
-        self.server = Server(self.work / "logs", PORT)
-        self.url = f"http://127.0.0.1:{PORT}"
+        self.server = Server(self.work / "logs")
+        self.url = f"http://127.0.0.1:{self.server.port}"
         self.server.serve(self.served)
         self.server.start()
 
