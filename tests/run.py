@@ -252,13 +252,15 @@ def load(path):
 
 def group_e2e(report, wanted=""):
     pattern = re.compile(wanted)
-    for path in sorted((TOP / "tests/e2e").glob("test_*.py")):
+    # What has never passed yet is not part of `./dev test`, but can be named; docs/status.md lists it.
+    unproven = sorted((TOP / "tests/e2e").glob("unproven_*.py")) if wanted else []
+    for path in sorted((TOP / "tests/e2e").glob("test_*.py")) + unproven:
         run_chain(report, load(path), pattern)
 
 
 def run_chain(report, module, pattern):
     """A module of claims: setup(logs) gives what each test_ function takes, in the order they stand in the file."""
-    name = module.__name__.removeprefix("test_")
+    name = module.__name__.removeprefix("test_").removeprefix("unproven_")
     claims = [value for key, value in vars(module).items() if key.startswith("test_") and callable(value)]
     if not any(pattern.search(f"{name}/{claim.__name__}") for claim in claims):
         return
