@@ -71,7 +71,8 @@ class Node(Guest):
     # --- doing ---
 
     def update(self, *arguments, time_limit=UPDATE_TIME_LIMIT):
-        """`proa update --json`: (exit status, the answer)."""
+        """`proa update --json` once the node has its address: (exit status, the answer)."""
+        self.wait_for("ip -4 route show default | grep -q .", 120)
         result = self.run(f"proa update --json {' '.join(arguments)} 2>/run/proa-test/update.err", time_limit)
         return result.status, self._answer("proa update", result)
 
