@@ -1,10 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json.h"
 
+#include <errno.h>
+#include <math.h>
 #include <string.h>
 
-/* Whether brackets outside strings nest no deeper than the limit; the parser judges all else. */
-static gboolean shallow(const char *text, gsize size)
+/* Whether the number at @token, of @length bytes, can be held: an integer in 64 bits, another as a finite
+ * double. */
+static gboolean number_fits(const char *token, gsize length)
+{
+	g_autofree char *number = g_strndup(token, length);
+
+	if (strpbrk(number, ".eE"))
+		return isfinite(g_ascii_strtod(number, NULL));
+	errno = 0;
+	(void)g_ascii_strtoll(number, NULL, 10);
+	return errno != ERANGE;
+}
+
+/* The bytes of the number whose first digit is at @at, its sign included. What is no number is the parser's
+ * to judge. */
+static const char *number_at(const char *text, gsize size, gsize at, gsize *ret_length)
+{
+	gsize start = at > 0 && text[at - 1] == '-' ? at - 1 : at;
+	gsize end = at;
+
+	while (end < size && text[end] && strchr("0123456789.eE+-", text[end]))
+		end++;
+	*ret_length = end - start;
+	return text + start;
+}
+
+/*
+ * Refuses what json-glib would take and must not: its parser recurses without a limit, wraps integers that
+ * are too large and makes infinities of other numbers. It judges all else.
+ */
+static gboolean screen(const char *text, gsize size, const char *what, ProaReason reason, GError **error)
 {
 	guint depth = 0;
 	gboolean in_string = FALSE;
@@ -20,9 +51,18 @@ static gboolean shallow(const char *text, gsize size)
 		if (text[i] == '"')
 			in_string = TRUE;
 		else if ((text[i] == '{' || text[i] == '[') && ++depth > PROA_JSON_MAX_DEPTH)
-			return FALSE;
+			return proa_fail(
+				error, reason, "%s nests deeper than %d levels", what, PROA_JSON_MAX_DEPTH);
 		else if ((text[i] == '}' || text[i] == ']') && depth > 0)
 			depth--;
+		if (!g_ascii_isdigit(text[i]))
+			continue;
+		gsize length = 0;
+		const char *number = number_at(text, size, i, &length);
+		if (!number_fits(number, length))
+			return proa_fail(error, reason, "%s holds a number that is too large: %.*s", what,
+				(int)MIN(length, 40), number);
+		i = (gsize)(number - text) + length - 1;
 	}
 	return TRUE;
 }
@@ -35,10 +75,8 @@ JsonObject *proa_json_parse(const char *text, gsize size, const char *what, Proa
 		proa_fail(error, reason, "%s is not UTF-8 text", what);
 		return NULL;
 	}
-	if (!shallow(text, size)) {
-		proa_fail(error, reason, "%s nests deeper than %d levels", what, PROA_JSON_MAX_DEPTH);
+	if (!screen(text, size, what, reason, error))
 		return NULL;
-	}
 	g_autoptr(JsonParser) parser = json_parser_new_immutable();
 	json_parser_set_strict(parser, TRUE);
 	if (!json_parser_load_from_data(parser, text, (gssize)size, &inner)) {

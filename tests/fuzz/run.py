@@ -43,13 +43,14 @@ def build(targets, log):
                 raise RuntimeError(f"compiling the fuzz targets failed; see {log}")
 
 
-def run(name, seconds, log):
-    """Runs one target; returns (ok, message)."""
+def run(name, seconds, log, seed=0):
+    """Runs one target; returns (ok, message). A seed other than 0 gives the same inputs each time."""
     grown = FOUND / name / "corpus"
     seeds = HERE / "corpus" / name
     grown.mkdir(parents=True, exist_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [str(BUILD / "tests/fuzz" / f"fuzz-{name}"), f"-max_total_time={seconds}", f"-timeout={INPUT_TIME_LIMIT}",
+    command = [str(BUILD / "tests/fuzz" / f"fuzz-{name}"), f"-max_total_time={seconds}", f"-seed={seed}",
+               f"-timeout={INPUT_TIME_LIMIT}",
                f"-rss_limit_mb={MEMORY_LIMIT_MIB}", "-print_final_stats=1", f"-artifact_prefix={FOUND / name}/", str(grown)]
     if seeds.is_dir():
         command.append(str(seeds))
@@ -76,7 +77,7 @@ def run(name, seconds, log):
     return True, f"{executed[1]} inputs, coverage {coverage[-1] if coverage else '?'}"
 
 
-def run_all(seconds, targets, report):
+def run_all(seconds, targets, report, seed=0):
     """Builds and runs; report(name, ok, seconds, message, log) for each target. Returns whether all went well."""
     began = time.monotonic()
     logs = TOP / "build/test-logs/fuzz"
@@ -89,7 +90,7 @@ def run_all(seconds, targets, report):
 
     def one(name):
         start = time.monotonic()
-        ok, message = run(name, seconds, logs / f"{name}.log")
+        ok, message = run(name, seconds, logs / f"{name}.log", seed)
         return name, ok, time.monotonic() - start, message, logs / f"{name}.log"
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
