@@ -18,6 +18,8 @@ Ends with "N passed, N failed" and, if there are any, ", N skipped". Exit status
 
 import importlib.util
 import json
+import multiprocessing
+import multiprocessing.connection
 import os
 import pathlib
 import re
@@ -253,19 +255,68 @@ def load(path):
 
 
 def group_e2e(report, wanted=""):
+    """Each module in a process of its own, as many at a time as guests fit on this machine."""
     pattern = re.compile(wanted)
     # What has never passed yet is not part of `./dev test`, but can be named; docs/status.md lists it.
     unproven = sorted((TOP / "tests/e2e").glob("unproven_*.py")) if wanted else []
-    for path in sorted((TOP / "tests/e2e").glob("test_*.py")) + unproven:
+    waiting = [path for path in sorted((TOP / "tests/e2e").glob("test_*.py")) + unproven
+               if any(pattern.search(label) for label, _ in claims_of(load(path)))]
+    places = importlib.import_module("harness.guest").guests()
+    running = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < places:
+                running.append(Chain(waiting.pop(0), pattern))
+            multiprocessing.connection.wait([chain.process.sentinel for chain in running])
+            for chain in [chain for chain in running if not chain.process.is_alive()]:
+                running.remove(chain)
+                chain.collect(report)
+    finally:
+        for chain in running:
+            chain.process.terminate()
+        for chain in running:
+            chain.process.join(60)
+
+
+class Chain:
+    """A module of claims, run in a process of its own, which prints their lines itself."""
+
+    def __init__(self, path, pattern):
+        self.name = path.stem
+        self.result, answer = multiprocessing.Pipe(duplex=False)
+        self.process = multiprocessing.get_context("fork").Process(target=self._run, args=(path, pattern, answer))
+        self.process.start()
+        answer.close()
+
+    @staticmethod
+    def _run(path, pattern, answer):
+        report = Report()
         run_chain(report, load(path), pattern)
+        answer.send((report.passed, report.failed, report.skipped))
+
+    def collect(self, report):
+        """Adds the counts of an ended chain."""
+        try:
+            passed, failed, skipped = self.result.recv()
+        except EOFError:
+            report.test("e2e", self.name, False, 0, f"the chain ended with status {self.process.exitcode}")
+            return
+        report.passed += passed
+        report.failed += failed
+        report.skipped += skipped
+
+
+def claims_of(module):
+    """[("module/function", function)] of a module's test_ functions, in the order in which they stand in the file."""
+    name = module.__name__.removeprefix("test_").removeprefix("unproven_")
+    return [(f"{name}/{value.__name__}", value) for key, value in vars(module).items()
+            if key.startswith("test_") and callable(value)]
 
 
 def run_chain(report, module, pattern):
     """A module of claims: setup(logs) gives what each test_ function takes, in the order they stand in the file."""
-    name = module.__name__.removeprefix("test_").removeprefix("unproven_")
-    claims = [value for key, value in vars(module).items() if key.startswith("test_") and callable(value)]
-    if not any(pattern.search(f"{name}/{claim.__name__}") for claim in claims):
-        return
+    claims = claims_of(module)
+    name = claims[0][0].partition("/")[0]
     logs = LOGS / "e2e" / name
     began = time.monotonic()
     context, lost = None, None
@@ -277,8 +328,8 @@ def run_chain(report, module, pattern):
         write_failure(logs, "setup", error)
         report.test("e2e", f"{name}/setup", False, time.monotonic() - began, first_line(error), logs)
     try:
-        last = max((i for i, claim in enumerate(claims) if pattern.search(f"{name}/{claim.__name__}")), default=-1)
-        for claim in claims[:last + 1]:
+        last = max(i for i, (label, _) in enumerate(claims) if pattern.search(label))
+        for _, claim in claims[:last + 1]:
             label = f"{name}/{claim.__name__.removeprefix('test_').replace('_', '-')}"
             if lost:
                 report.test("e2e", label, False, 0, f"not reached: {lost}", logs)

@@ -165,7 +165,7 @@ def _feed(tree, feed):
     """The feed's place in update.conf, and the TUF root that the node trusts first."""
     config = tree / "usr/lib/proa/update.conf"
     config.parent.mkdir(parents=True, exist_ok=True)
-    text = config.read_text() if config.exists() else "# Defaults; /etc/proa/update.conf overrides. See proa-update.conf(5).\n"
+    text = config.read_text() if config.exists() else "# Defaults; /etc/proa/update.conf overrides. See update.conf(5).\n"
     config.write_text(set_keys(text, "feed", {"url": feed.url, "channel": feed.channel}))
     if feed.root.exists():
         trust = tree / "usr/lib/proa/trust"

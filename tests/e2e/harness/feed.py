@@ -15,16 +15,10 @@ from .release import MESON_DIR
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 KEYS = TOP / "build/feed-keys"
-SHIPPED = TOP / "build/feed"  # the development feed: its root metadata is in the images (images/node/node.toml)
+SHIPPED = TOP / "build/feed"  # proa-image makes its root metadata with the keys, and puts it into the images (images/node/node.toml)
 TOOL = MESON_DIR / "images/feed/proa-feed"
 BREAKER = TOP / "tests/tools/feed-break.py"
 HEADER_ROOT_HASH = 32  # offset of the root hash in a payload's header (docs/formats.md)
-
-
-def make_shipped():
-    """Makes keys and root metadata, if there are none yet: before the images are built, since they ship the root."""
-    if not (SHIPPED / "metadata/1.root.json").exists():
-        run("init", SHIPPED, keys=True)
 
 
 def run(verb, feed, *arguments, keys=False):
