@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "boot/daemon.h"
 
+#include "base/file.h"
+#include "base/json.h"
 #include "boot/blackbox.h"
 #include "boot/giveup.h"
 #include "boot/journal.h"
@@ -24,8 +26,11 @@ typedef struct {
 	ProaConfig *config;
 	ProaSystemd *systemd;
 	gboolean completing;   /* the start of boot-complete.target was asked for */
+	GHashTable *memory;    /* of the checks */
 	ProaHealthResult last; /* the result that stands */
 	const char *last_check;
+	JsonArray *report; /* what each check said last */
+	char *told;        /* the report as last written */
 } Daemon;
 
 static gint64 now(void)
@@ -63,19 +68,45 @@ static void check_boot_complete(Daemon *daemon, ProaHealthResult *result)
 			named ? failed : ""));
 }
 
+/* For `proa health`: what each check said, when it says something else than before. */
+static void write_report(Daemon *daemon)
+{
+	g_autofree char *path = g_build_filename(daemon->node->run_dir, PROA_HEALTH_REPORT_NAME, NULL);
+	g_autofree char *said = proa_health_report_to_text(daemon->report);
+	g_autoptr(JsonObject) top = json_object_new();
+	g_autoptr(GError) error = NULL;
+
+	if (g_strcmp0(said, daemon->told) == 0)
+		return;
+	json_object_set_int_member(top, "time", g_get_real_time() / G_USEC_PER_SEC);
+	json_object_set_string_member(top, "root_hash", daemon->node->booted.root_hash);
+	json_object_set_array_member(top, "checks", json_array_ref(daemon->report));
+	g_autofree char *text = proa_json_to_text(top);
+	if (!proa_file_make_dirs(daemon->node->run_dir, &error) ||
+		!proa_file_replace(path, text, strlen(text), 0644, &error))
+		warn("writing what the checks say", &error);
+	g_set_str(&daemon->told, said);
+}
+
 static void run_checks(Daemon *daemon, gboolean settled)
 {
-	ProaHealthContext context = { daemon->config, daemon->systemd };
+	ProaHealthContext context = { daemon->config, daemon->systemd, daemon->options->node.root,
+		daemon->memory };
 	g_autofree char *before = g_strdup(daemon->last.detail);
 
 	proa_health_result_clear(&daemon->last);
-	proa_health_run(&context, &daemon->last, &daemon->last_check);
-	if (daemon->last.verdict == PROA_HEALTH_OK && settled) {
+	g_clear_pointer(&daemon->report, json_array_unref);
+	proa_health_run(&context, &daemon->last, &daemon->last_check, &daemon->report);
+	write_report(daemon);
+	/* Settled in spite of a fault elsewhere: the release is kept, and its own checks are due. */
+	if (settled &&
+		(proa_health_good(daemon->last.verdict) || daemon->last.fault == PROA_FAULT_OF_ELSEWHERE)) {
 		check_boot_complete(daemon, &daemon->last);
 		daemon->last_check = BOOT_COMPLETE;
 	}
 	if (daemon->last.detail && g_strcmp0(before, daemon->last.detail) != 0)
-		g_message("not healthy yet: %s", daemon->last.detail);
+		g_message("not healthy yet: %s: %s%s", daemon->last_check, daemon->last.detail,
+			daemon->last.fault == PROA_FAULT_OF_ELSEWHERE ? " (not this node's fault)" : "");
 }
 
 /* Until the checks have been right for their settling time, and boot-complete.target after them; or until it
@@ -90,7 +121,7 @@ static ProaHealthDecision wait_for_health(Daemon *daemon)
 	proa_health_trial_begin(&trial, daemon->config, now());
 	for (;;) {
 		run_checks(daemon, settled);
-		decision = proa_health_trial_add(&trial, daemon->last.verdict, now());
+		decision = proa_health_trial_add(&trial, daemon->last.verdict, daemon->last.fault, now());
 		if (decision == PROA_UNHEALTHY || (decision == PROA_HEALTHY && settled))
 			return decision;
 		if (decision == PROA_HEALTHY)
@@ -153,7 +184,7 @@ static void wait_on(Daemon *daemon)
 	for (;;) {
 		g_usleep((gulong)SLOW_SECONDS * G_USEC_PER_SEC);
 		run_checks(daemon, TRUE);
-		if (daemon->last.verdict == PROA_HEALTH_OK)
+		if (proa_health_good(daemon->last.verdict))
 			return;
 	}
 }
@@ -230,7 +261,11 @@ int proa_daemon_run(const ProaDaemonOptions *options)
 	g_autoptr(ProaSystemd) systemd = proa_systemd_new(
 		options->systemd, (guint)proa_config_integer(config, "health", "unit-timeout"));
 	Daemon daemon = { .options = options, .node = node, .config = config, .systemd = systemd };
+	daemon.memory = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	int status = run(&daemon);
 	proa_health_result_clear(&daemon.last);
+	g_clear_pointer(&daemon.report, json_array_unref);
+	g_hash_table_unref(daemon.memory);
+	g_free(daemon.told);
 	return status;
 }
