@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "boot/blackbox.h"
+#include "boot/crashes.h"
 #include "boot/giveup.h"
 #include "boot/journal.h"
 #include "boot/settle.h"
@@ -19,6 +20,7 @@
 /* The system manager is given so long to begin the reboot that it was asked for. */
 #define REBOOT_SECONDS 30
 #define SYNC_SECONDS 5
+#define LOCK_SECONDS 30
 
 typedef struct {
 	const ProaDaemonOptions *options;
@@ -135,11 +137,14 @@ static void record_unhealthy(Daemon *daemon)
 {
 	const ProaStateRelease *booted = &daemon->node->booted;
 	const char *reason = proa_reason_to_string(daemon->last.reason), *dir = daemon->node->state_dir;
-	g_autofree char *text = proa_journal_tail();
+	g_autofree char *journal = proa_journal_tail();
+	g_autofree char *checks = proa_health_report_to_text(daemon->report);
+	g_autofree char *entries = proa_boot_entries_text(daemon->node);
+	g_autofree char *text = proa_blackbox_evidence(checks, entries, NULL, journal);
 	g_autoptr(GError) error = NULL;
 
 	g_warning("release %s is not healthy (%s): %s", booted->version, reason, daemon->last.detail);
-	if (!proa_blackbox_set_verdict(dir, booted, reason, daemon->last.detail, &error))
+	if (!proa_blackbox_set_verdict(dir, booted, reason, daemon->last.detail, checks, &error))
 		warn("remembering why", &error);
 	if (!proa_history_append(dir, "unhealthy", booted, reason, daemon->last.detail, &error))
 		warn("writing the history", &error);
@@ -189,6 +194,15 @@ static void wait_on(Daemon *daemon)
 	}
 }
 
+/* Health takes back what a failed boot said of a release, but not what an operator did. */
+static gboolean rejected_by_operator(const Daemon *daemon)
+{
+	g_autoptr(GPtrArray) list = proa_rejected_load(daemon->node->state_dir, NULL);
+	const ProaRejected *entry = list ? proa_rejected_find(list, daemon->node->booted.root_hash) : NULL;
+
+	return entry && strcmp(entry->reason, proa_reason_to_string(PROA_REASON_REJECTED)) == 0;
+}
+
 /*
  * A trial that cannot be blessed must not look like one that ended well: the unit starts this program again,
  * a few times, then reboots. A blessed release has nothing to lose.
@@ -197,6 +211,11 @@ static int bless(Daemon *daemon)
 {
 	g_autoptr(GError) error = NULL;
 
+	if (rejected_by_operator(daemon)) {
+		g_message("release %s is healthy, but an operator rejected it: not blessed",
+			daemon->node->booted.version);
+		return PROA_EXIT_OK;
+	}
 	if (!proa_node_bless(daemon->node, &error)) {
 		g_warning("release %s is healthy but cannot be blessed: %s", daemon->node->booted.version,
 			error->message);
@@ -218,9 +237,67 @@ static void settle(Daemon *daemon)
 			settled->detail ? settled->detail : "no detail");
 }
 
+/* Notes that this boot began, and judges the one before; whether it ended unasked once too often. */
+static gboolean crashes_too_often(Daemon *daemon, gint64 *ret_limit)
+{
+	const ProaNode *node = daemon->node;
+	gint64 limit = proa_config_integer(daemon->config, "crashes", "limit");
+	gint64 within = proa_config_integer(daemon->config, "crashes", "within");
+	g_autofree char *id = proa_boot_id();
+	g_auto(ProaCrash) crash = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_crashes_begin(node->state_dir, node->booted.root_hash, id,
+		    g_get_real_time() / G_USEC_PER_SEC, within, &crash, &error))
+		warn("noting that this boot began", &error);
+	if (crash.count == 0)
+		return FALSE;
+	gboolean same = strcmp(crash.root_hash, node->booted.root_hash) == 0;
+	ProaStateRelease release = { same ? node->booted.version : NULL, crash.root_hash, NULL };
+	g_autofree char *detail =
+		g_strdup_printf("the node went down unasked %u times since it was blessed", crash.count);
+	if (!proa_history_append(node->state_dir, "crashed", &release,
+		    proa_reason_to_string(PROA_REASON_CRASHED), detail, &error))
+		warn("writing the history", &error);
+	*ret_limit = limit;
+	return same && limit > 0 && crash.count >= limit;
+}
+
+/* The same act as that of all who give up on a root (boot/giveup.h). */
+static gboolean leave_crashing(Daemon *daemon, gint64 limit)
+{
+	ProaNode *node = daemon->node;
+	g_autofree char *detail = g_strdup_printf(
+		"it was blessed, but the node went down unasked %" G_GINT64_FORMAT " times soon after",
+		limit);
+	ProaGiveUp what = { .root_hash = node->booted.root_hash,
+		.reason = PROA_REASON_CRASHED,
+		.detail = detail,
+		.where = "system" };
+	gboolean switched = FALSE;
+	g_autoptr(GError) error = NULL;
+	PROA_AUTO_FD int lock = proa_esp_lock(node->run_dir, LOCK_SECONDS, &error);
+
+	if (lock < 0 || !proa_give_up(node->esp, &what, &switched, &error))
+		warn("leaving a release that crashes", &error);
+	else if (!switched)
+		g_warning("release %s crashes, but no other release boots: it goes on", node->booted.version);
+	if (switched && !proa_crashes_forget(node->state_dir, node->booted.root_hash, &error))
+		warn("forgetting its crashes", &error);
+	return switched;
+}
+
 static int run(Daemon *daemon)
 {
+	gint64 limit = 0;
+
 	settle(daemon);
+	if (crashes_too_often(daemon, &limit) && leave_crashing(daemon, limit)) {
+		g_warning(
+			"release %s crashed too often: the other slot is next", daemon->node->booted.version);
+		reboot_node(daemon);
+		return PROA_EXIT_OK;
+	}
 	if (wait_for_health(daemon) == PROA_HEALTHY)
 		return bless(daemon);
 	record_unhealthy(daemon);

@@ -110,6 +110,7 @@ static inline void managed_set(Managed *managed, const Manager *manager)
 	g_snprintf(name.sun_path, sizeof name.sun_path, "%s/private", managed->scratch.path);
 	unlink(name.sun_path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	g_assert_true(fd >= 0);
 	g_assert_cmpint(bind(fd, (const struct sockaddr *)(const void *)&name, sizeof name), ==, 0);
 	g_assert_cmpint(listen(fd, 4), ==, 0);
 	managed->child = fork();

@@ -65,11 +65,11 @@ static void a_wanted_one_is_only_told_of(void)
 static void etc_hides_usr(void)
 {
 	g_auto(Scratch) scratch = scratch_new();
-	g_autofree char *mask = NULL;
 
 	add(&scratch, OURS "required/volume", "#!/bin/sh\nexit 1\n");
 	context_expect_node(check(&scratch), PROA_REASON_HEALTH_CHECK, "volume");
-	mask = scratch_write(&scratch, THEIRS "required/volume", "", 0);
+	g_autofree char *mask = scratch_write(&scratch, THEIRS "required/volume", "", 0);
+	g_assert_nonnull(mask);
 	context_expect_ok(check(&scratch));
 	add(&scratch, THEIRS "required/volume", "#!/bin/sh\nexit 4\n");
 	context_expect_node(check(&scratch), PROA_REASON_HEALTH_CHECK, "status 4");
