@@ -223,6 +223,10 @@ static void tell(ProaAgent *agent, ProaOperation operation, const ProaOutcome *o
 		proa_journal(&message, "rolled back: the next boot starts release %s from %s", version, slot);
 		break;
 	default:
+		message.id = PROA_MESSAGE_DECIDED;
+		proa_journal(&message, "%s: %s%s%s", message.operation,
+			outcome->result ? outcome->result : "done", outcome->version ? ", release " : "",
+			outcome->version ? outcome->version : "");
 		break;
 	}
 }
@@ -246,9 +250,9 @@ static void on_ended(ProaTransaction *transaction, gpointer data)
 	g_autoptr(JsonObject) detail = proa_outcome_to_json(outcome, proa_operation_to_string(operation));
 	g_autoptr(GError) error = NULL;
 
-	if (operation != PROA_OPERATION_ROLLBACK)
+	if (proa_operation_asks_feed(operation))
 		agent->last_try = now_seconds();
-	if (operation != PROA_OPERATION_ROLLBACK &&
+	if (proa_operation_asks_feed(operation) &&
 		!proa_record_check(agent->paths, outcome, proa_transaction_started(ended), &error)) {
 		ProaMessage message = { .priority = LOG_WARNING,
 			.reason = proa_reason_to_string(proa_reason_of(error)) };
@@ -289,8 +293,9 @@ static gboolean refuse(const ProaAgent *agent, ProaReason reason, GError **error
 	return proa_fail(error, reason, "not in state %s", proa_agent_state(agent));
 }
 
-/* Does what the state machine says; the one way in for every event. */
-static gboolean act(ProaAgent *agent, ProaEvent event, const char *argument, GError **error)
+/* Does what the state machine says; the one way in for every event. @operation counts with DECIDE alone. */
+static gboolean act(
+	ProaAgent *agent, ProaEvent event, ProaOperation operation, const char *argument, GError **error)
 {
 	ProaFacts facts = facts_of(agent);
 	ProaReason reason = PROA_REASON_INTERNAL;
@@ -306,6 +311,8 @@ static gboolean act(ProaAgent *agent, ProaEvent event, const char *argument, GEr
 		return start(agent, PROA_OPERATION_UPDATE, argument, error);
 	case PROA_ACT_ROLLBACK:
 		return start(agent, PROA_OPERATION_ROLLBACK, argument, error);
+	case PROA_ACT_DECIDE:
+		return start(agent, operation, argument, error);
 	case PROA_ACT_CANCEL:
 		proa_transaction_cancel(agent->running);
 		return TRUE;
@@ -329,27 +336,32 @@ static gboolean act(ProaAgent *agent, ProaEvent event, const char *argument, GEr
 
 gboolean proa_agent_check(ProaAgent *agent, GError **error)
 {
-	return act(agent, PROA_EVENT_CHECK, NULL, error);
+	return act(agent, PROA_EVENT_CHECK, _PROA_OPERATION_MAX, NULL, error);
 }
 
 gboolean proa_agent_update(ProaAgent *agent, const char *version, GError **error)
 {
-	return act(agent, PROA_EVENT_UPDATE, version, error);
+	return act(agent, PROA_EVENT_UPDATE, _PROA_OPERATION_MAX, version, error);
 }
 
 gboolean proa_agent_rollback(ProaAgent *agent, const char *version, GError **error)
 {
-	return act(agent, PROA_EVENT_ROLLBACK, version, error);
+	return act(agent, PROA_EVENT_ROLLBACK, _PROA_OPERATION_MAX, version, error);
+}
+
+gboolean proa_agent_decide(ProaAgent *agent, ProaOperation operation, const char *release, GError **error)
+{
+	return act(agent, PROA_EVENT_DECIDE, operation, release, error);
 }
 
 gboolean proa_agent_reboot(ProaAgent *agent, const char *who, GError **error)
 {
-	return act(agent, PROA_EVENT_REBOOT, who, error);
+	return act(agent, PROA_EVENT_REBOOT, _PROA_OPERATION_MAX, who, error);
 }
 
 gboolean proa_agent_cancel(ProaAgent *agent, GError **error)
 {
-	return act(agent, PROA_EVENT_CANCEL, NULL, error);
+	return act(agent, PROA_EVENT_CANCEL, _PROA_OPERATION_MAX, NULL, error);
 }
 
 gboolean proa_agent_busy(const ProaAgent *agent)
@@ -368,7 +380,7 @@ static int on_check_timer(sd_event_source *source, uint64_t usec, void *data)
 	load_settings(agent);
 	if (load_state(agent))
 		agent->watcher->changed(agent->data);
-	if (!act(agent, PROA_EVENT_TIMER, NULL, &error)) {
+	if (!act(agent, PROA_EVENT_TIMER, _PROA_OPERATION_MAX, NULL, &error)) {
 		ProaMessage message = { .id = PROA_MESSAGE_FAILED,
 			.priority = LOG_WARNING,
 			.reason = proa_reason_to_string(proa_reason_of(error)) };
@@ -415,7 +427,7 @@ static int on_reboot_timer(sd_event_source *source, uint64_t usec, void *data)
 		set_timer(agent, &agent->reboot_timer, wait, on_reboot_timer);
 		return 0;
 	}
-	if (act(agent, PROA_EVENT_REBOOT_DUE, "[update] reboot=automatic", &error)) {
+	if (act(agent, PROA_EVENT_REBOOT_DUE, _PROA_OPERATION_MAX, "[update] reboot=automatic", &error)) {
 		agent->next_reboot = 0;
 		return 0;
 	}

@@ -43,6 +43,13 @@ gboolean proa_agent_check(ProaAgent *agent, GError **error) G_GNUC_WARN_UNUSED_R
 gboolean proa_agent_update(ProaAgent *agent, const char *version, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean proa_agent_rollback(ProaAgent *agent, const char *version, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/*
+ * An operator's word about @release (NULL or "": the one that the operation means by itself): @operation is
+ * one of CHECK_ROLLBACK, BLESS, REJECT, UNREJECT, PIN, UNPIN.
+ */
+gboolean proa_agent_decide(ProaAgent *agent, ProaOperation operation, const char *release,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Reboots; @who is told to the history ("asked for by uid 0"). */
 gboolean proa_agent_reboot(ProaAgent *agent, const char *who, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -15,6 +15,7 @@
 #define PROA_MESSAGE_STAGED SD_ID128_MAKE(d3, 68, a8, ff, a9, 78, 4a, 10, 8c, c2, f7, 19, 96, f9, 6c, db)
 #define PROA_MESSAGE_FAILED SD_ID128_MAKE(8a, 99, 87, 20, ea, 13, 49, 5e, a9, 5b, 10, 9f, e3, eb, d8, 3a)
 #define PROA_MESSAGE_ROLLED_BACK SD_ID128_MAKE(a1, 20, a2, 96, 8f, bb, 40, d8, a2, 2f, de, 7b, 0f, d1, 25, ff)
+#define PROA_MESSAGE_DECIDED SD_ID128_MAKE(a9, cd, 3f, 13, e8, c6, 4a, a1, b8, 5d, 3e, 1a, d8, f4, ef, 58)
 #define PROA_MESSAGE_REBOOT SD_ID128_MAKE(6b, 39, 7b, 02, 55, 83, 45, d3, a1, 92, 0b, d4, 57, 1d, d7, d4)
 #define PROA_MESSAGE_CONFIG SD_ID128_MAKE(f1, c9, af, 84, 14, ae, 4c, ad, ba, cb, 42, 7a, 4f, 9f, c6, c9)
 

@@ -50,6 +50,8 @@ static ProaAct decide_free(const ProaFacts *facts, ProaEvent event, ProaReason *
 		return PROA_ACT_INSTALL;
 	case PROA_EVENT_ROLLBACK:
 		return PROA_ACT_ROLLBACK;
+	case PROA_EVENT_DECIDE:
+		return PROA_ACT_DECIDE;
 	case PROA_EVENT_REBOOT:
 		return PROA_ACT_REBOOT;
 	default: /* nothing to cancel; an automatic reboot is for staged alone */

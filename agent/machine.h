@@ -26,6 +26,7 @@ typedef enum {
 	PROA_EVENT_ROLLBACK,   /* an operator asks for the other slot */
 	PROA_EVENT_REBOOT,     /* an operator asks for a reboot */
 	PROA_EVENT_REBOOT_DUE, /* the time of an automatic reboot has come */
+	PROA_EVENT_DECIDE,     /* an operator says something of a release: bless, reject, pin ... */
 	PROA_EVENT_CANCEL,     /* an operator stops what is under way */
 	_PROA_EVENT_MAX,
 } ProaEvent;
@@ -37,6 +38,7 @@ typedef enum {
 	PROA_ACT_CHECK,    /* start proa-install --check */
 	PROA_ACT_INSTALL,  /* start proa-install */
 	PROA_ACT_ROLLBACK, /* start proa-bootd rollback */
+	PROA_ACT_DECIDE,   /* start proa-bootd with the operator's verb */
 	PROA_ACT_REBOOT,
 	PROA_ACT_CANCEL, /* tell the child to stop */
 } ProaAct;

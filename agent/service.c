@@ -13,7 +13,7 @@ struct ProaService {
 	sd_event *event;
 	sd_bus_slot *object;
 	ProaAgent *agent;
-	sd_bus_message *rollback_call; /* waits for the end of the rollback; NULL: none */
+	sd_bus_message *waiting_call; /* waits for the end of a short operation; NULL: none */
 	gboolean started, stopping;
 	ProaServiceReady ready;
 	gpointer ready_data;
@@ -113,7 +113,45 @@ static int method_rollback(sd_bus_message *call, void *data, sd_bus_error *bus_e
 		return r;
 	if (!proa_agent_rollback(service->agent, version, &error))
 		return proa_bus_error_set(bus_error, error);
-	service->rollback_call = sd_bus_message_ref(call);
+	service->waiting_call = sd_bus_message_ref(call);
+	return 1;
+}
+
+/* An operator's word about a release; the methods differ by name, and in whether they take a release. */
+static int method_decide(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+{
+	static const struct {
+		const char *member;
+		ProaOperation operation;
+	} members[] = {
+		{ "CheckRollback", PROA_OPERATION_CHECK_ROLLBACK },
+		{ "Bless", PROA_OPERATION_BLESS },
+		{ "Reject", PROA_OPERATION_REJECT },
+		{ "Unreject", PROA_OPERATION_UNREJECT },
+		{ "Pin", PROA_OPERATION_PIN },
+		{ "Unpin", PROA_OPERATION_UNPIN },
+	};
+	ProaService *service = data;
+	ProaOperation operation = _PROA_OPERATION_MAX;
+	g_autoptr(GError) error = NULL;
+	const char *release = NULL;
+	uid_t uid;
+	int r = check_caller(call, &uid, bus_error);
+
+	for (gsize i = 0; i < G_N_ELEMENTS(members); i++)
+		if (strcmp(sd_bus_message_get_member(call), members[i].member) == 0)
+			operation = members[i].operation;
+	if (r >= 0 && operation == _PROA_OPERATION_MAX)
+		r = -EINVAL;
+	if (r >= 0 && operation != PROA_OPERATION_BLESS && operation != PROA_OPERATION_UNPIN)
+		r = sd_bus_message_read(call, "s", &release);
+	if (r < 0)
+		return r;
+	if (!proa_agent_decide(service->agent, operation, release, &error))
+		return proa_bus_error_set(bus_error, error);
+	if (proa_operation_is_long(operation))
+		return sd_bus_reply_method_return(call, NULL);
+	service->waiting_call = sd_bus_message_ref(call);
 	return 1;
 }
 
@@ -181,6 +219,9 @@ static int get_last_check(sd_bus *bus, const char *path, const char *interface, 
 
 #define STRING_PROPERTY(name) SD_BUS_PROPERTY(name, "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
 
+#define DECISION(name, signature)                                                                            \
+	SD_BUS_METHOD(name, signature, "", method_decide, SD_BUS_VTABLE_UNPRIVILEGED)
+
 static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", status), method_status,
@@ -191,6 +232,12 @@ static const sd_bus_vtable vtable[] = {
 		SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Rollback", SD_BUS_ARGS("s", version), SD_BUS_NO_RESULT, method_rollback,
 		SD_BUS_VTABLE_UNPRIVILEGED),
+	DECISION("CheckRollback", "s"),
+	DECISION("Bless", ""),
+	DECISION("Reject", "s"),
+	DECISION("Unreject", "s"),
+	DECISION("Pin", "s"),
+	DECISION("Unpin", ""),
 	SD_BUS_METHOD_WITH_ARGS(
 		"Reboot", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reboot, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS(
@@ -219,9 +266,9 @@ static void on_progress(const char *phase, guint64 done, guint64 total, gpointer
 		(uint64_t)done, (uint64_t)total);
 }
 
-static void answer_rollback(ProaService *service, const ProaOutcome *outcome)
+static void answer_waiting(ProaService *service, const ProaOutcome *outcome)
 {
-	sd_bus_message *call = g_steal_pointer(&service->rollback_call);
+	sd_bus_message *call = g_steal_pointer(&service->waiting_call);
 
 	if (outcome->ok) {
 		sd_bus_reply_method_return(call, NULL);
@@ -242,8 +289,8 @@ static void on_finished(
 		proa_operation_to_string(operation), (int)outcome->ok,
 		outcome->ok ? "" : proa_reason_to_string(outcome->reason),
 		outcome->ok ? "" : outcome->message, text);
-	if (operation == PROA_OPERATION_ROLLBACK && service->rollback_call)
-		answer_rollback(service, outcome);
+	if (!proa_operation_is_long(operation) && service->waiting_call)
+		answer_waiting(service, outcome);
 	if (service->stopping)
 		sd_event_exit(service->event, 0);
 }
@@ -304,7 +351,7 @@ ProaService *proa_service_new(sd_bus *bus, sd_event *event, const ProaPaths *pat
 void proa_service_free(ProaService *service)
 {
 	g_clear_pointer(&service->agent, proa_agent_free);
-	sd_bus_message_unref(service->rollback_call);
+	sd_bus_message_unref(service->waiting_call);
 	sd_bus_slot_unref(service->object);
 	sd_bus_unref(service->bus);
 	sd_event_unref(service->event);

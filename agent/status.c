@@ -3,6 +3,7 @@
 
 #include "agent/record.h"
 #include "base/json.h"
+#include "base/pin.h"
 #include "base/state.h"
 
 static void add_problem(JsonArray *problems, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -168,6 +169,8 @@ JsonObject *proa_status_build(const ProaStatusFacts *facts)
 
 	set_state(top, facts, state);
 	set_rejected(top, facts->paths, problems);
+	g_autofree char *pinned = proa_pin_load(facts->paths->state_dir);
+	proa_json_set_string(top, "pinned", pinned);
 	set_operation(top, facts->running);
 	set_checks(top, facts, state);
 	set_configuration(top, facts->settings);

@@ -6,9 +6,13 @@
 #include "agent/text.h"
 #include "base/version.h"
 
+#include <string.h>
+
 /* A rollback renames two files; a check loads a few small ones and may wait for a slow server. Seconds. */
 #define ROLLBACK_TIME_LIMIT 60
 #define CHECK_TIME_LIMIT 600
+/* The whole slot is read. */
+#define SCRUB_TIME_LIMIT 3600
 
 typedef struct {
 	const char *word;
@@ -23,6 +27,14 @@ static const Kind kinds[_PROA_OPERATION_MAX] = {
 	[PROA_OPERATION_UPDATE] = { "update", "proa-install", NULL, PROA_EXPECT_DONE, 0 },
 	[PROA_OPERATION_ROLLBACK] = { "rollback", "proa-bootd", "rollback", PROA_EXPECT_DONE,
 		ROLLBACK_TIME_LIMIT },
+	[PROA_OPERATION_CHECK_ROLLBACK] = { "check-rollback", "proa-bootd", "check-rollback",
+		PROA_EXPECT_DONE, SCRUB_TIME_LIMIT },
+	[PROA_OPERATION_BLESS] = { "bless", "proa-bootd", "bless", PROA_EXPECT_DONE, ROLLBACK_TIME_LIMIT },
+	[PROA_OPERATION_REJECT] = { "reject", "proa-bootd", "reject", PROA_EXPECT_DONE, ROLLBACK_TIME_LIMIT },
+	[PROA_OPERATION_UNREJECT] = { "unreject", "proa-bootd", "unreject", PROA_EXPECT_DONE,
+		ROLLBACK_TIME_LIMIT },
+	[PROA_OPERATION_PIN] = { "pin", "proa-bootd", "pin", PROA_EXPECT_DONE, ROLLBACK_TIME_LIMIT },
+	[PROA_OPERATION_UNPIN] = { "unpin", "proa-bootd", "unpin", PROA_EXPECT_DONE, ROLLBACK_TIME_LIMIT },
 };
 
 struct ProaTransaction {
@@ -39,6 +51,25 @@ struct ProaTransaction {
 const char *proa_operation_to_string(ProaOperation operation)
 {
 	return kinds[operation].word;
+}
+
+ProaOperation proa_operation_from_string(const char *word)
+{
+	int i = 0;
+
+	while (i < _PROA_OPERATION_MAX && strcmp(kinds[i].word, word) != 0)
+		i++;
+	return (ProaOperation)i;
+}
+
+gboolean proa_operation_asks_feed(ProaOperation operation)
+{
+	return operation == PROA_OPERATION_CHECK || operation == PROA_OPERATION_UPDATE;
+}
+
+gboolean proa_operation_is_long(ProaOperation operation)
+{
+	return proa_operation_asks_feed(operation) || operation == PROA_OPERATION_CHECK_ROLLBACK;
 }
 
 static void on_line(JsonObject *object, gpointer data)

@@ -13,14 +13,32 @@
 #include <systemd/sd-event.h>
 
 typedef enum {
-	PROA_OPERATION_CHECK,    /* proa-install --check */
-	PROA_OPERATION_UPDATE,   /* proa-install */
-	PROA_OPERATION_ROLLBACK, /* proa-bootd rollback */
+	PROA_OPERATION_CHECK,          /* proa-install --check */
+	PROA_OPERATION_UPDATE,         /* proa-install */
+	PROA_OPERATION_ROLLBACK,       /* proa-bootd rollback */
+	PROA_OPERATION_CHECK_ROLLBACK, /* proa-bootd check-rollback */
+	/* An operator's word about a release: the verbs of proa-bootd that are called the same. */
+	PROA_OPERATION_BLESS,
+	PROA_OPERATION_REJECT,
+	PROA_OPERATION_UNREJECT,
+	PROA_OPERATION_PIN,
+	PROA_OPERATION_UNPIN,
 	_PROA_OPERATION_MAX,
 } ProaOperation;
 
-/* "check", "update", "rollback": on the command line, in signals and in JSON. */
+/* "check", "update", "rollback", "check-rollback", "bless" ...: on the command line, in signals and in JSON.
+ */
 const char *proa_operation_to_string(ProaOperation operation);
+
+/* The operation of that word; _PROA_OPERATION_MAX if there is none. */
+ProaOperation proa_operation_from_string(const char *word);
+
+/* Whether it asks the feed, and so counts as a check. */
+gboolean proa_operation_asks_feed(ProaOperation operation);
+
+/* Whether it may take a while: who asked is told that it began, and later how it ended. The others rename
+ * some files. */
+gboolean proa_operation_is_long(ProaOperation operation);
 
 typedef struct ProaTransaction ProaTransaction;
 

@@ -77,6 +77,18 @@ typedef enum {
 	PROA_REASON_ROOT_CORRUPT,    /* dm-verity found a block that is not of the release */
 	PROA_REASON_ROOT_MISSING,    /* the initrd could not find or open the root */
 	PROA_REASON_ROLLED_BACK,     /* an operator left it */
+	PROA_REASON_UNIT_RESTARTED,  /* a unit that must stay active ended and was started again */
+	PROA_REASON_CANARY,          /* a container could not be run */
+	PROA_REASON_DISK_SPACE,      /* a file system is full */
+	PROA_REASON_READ_ONLY,       /* a file system that must be written is read-only or missing */
+	PROA_REASON_NO_ROUTE,        /* no network interface, or no default route */
+	PROA_REASON_DNS,             /* a name that must resolve does not */
+	PROA_REASON_TIME,            /* the clock is not in step with a time source */
+	PROA_REASON_KUBELET,         /* the kubelet does not say that it is well */
+	PROA_REASON_NODE_NOT_READY,  /* the API server does not say that this node is Ready */
+	PROA_REASON_CRASHED,         /* blessed, but crashed or rebooted unasked too often after that */
+	PROA_REASON_REJECTED,        /* an operator rejected it */
+	PROA_REASON_PINNED,          /* an operator pinned this node to a release */
 	PROA_REASON_MAX,
 } ProaReason;
 

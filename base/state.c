@@ -291,7 +291,32 @@ const ProaRejected *proa_rejected_find(const GPtrArray *rejected, const char *ro
 	return NULL;
 }
 
-static gboolean save_rejected(const char *dir, const GPtrArray *list, GError **error)
+/* The root hashes that were taken off the list; an empty array if there are none. */
+static GPtrArray *load_lifted(const char *dir)
+{
+	g_autofree char *path = g_build_filename(dir, "rejected.json", NULL);
+	g_autoptr(JsonObject) top = read_document(path, MAX_REJECTED_SIZE, NULL);
+	JsonArray *array = top ? proa_json_array_or_null(top, "lifted") : NULL;
+	GPtrArray *lifted = g_ptr_array_new_with_free_func(g_free);
+
+	for (guint i = 0; array && i < json_array_get_length(array); i++) {
+		JsonNode *node = json_array_get_element(array, i);
+		const char *root_hash = JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
+		if (proa_sha256_hex_valid(root_hash))
+			g_ptr_array_add(lifted, g_strdup(root_hash));
+	}
+	return lifted;
+}
+
+static void remove_lifted(GPtrArray *lifted, const char *root_hash)
+{
+	guint index;
+
+	while (g_ptr_array_find_with_equal_func(lifted, root_hash, g_str_equal, &index))
+		g_ptr_array_remove_index(lifted, index);
+}
+
+static gboolean save_rejected(const char *dir, const GPtrArray *list, const GPtrArray *lifted, GError **error)
 {
 	g_autofree char *path = g_build_filename(dir, "rejected.json", NULL);
 	g_autoptr(JsonObject) top = json_object_new();
@@ -309,6 +334,10 @@ static gboolean save_rejected(const char *dir, const GPtrArray *list, GError **e
 		json_array_add_object_element(array, object);
 	}
 	json_object_set_array_member(top, "rejected", array);
+	JsonArray *off = json_array_new();
+	for (guint i = lifted->len > MAX_REJECTED ? lifted->len - MAX_REJECTED : 0; i < lifted->len; i++)
+		json_array_add_string_element(off, g_ptr_array_index(lifted, i));
+	json_object_set_array_member(top, "lifted", off);
 	g_autofree char *text = proa_json_to_text(top);
 	return proa_file_make_dirs(dir, error) && proa_file_replace(path, text, strlen(text), 0644, error);
 }
@@ -345,7 +374,9 @@ gboolean proa_rejected_add(const char *dir, const char *root_hash, const char *v
 	entry->detail = bounded(detail);
 	entry->time = now();
 	g_ptr_array_add(list, entry);
-	return save_rejected(dir, list, error);
+	g_autoptr(GPtrArray) lifted = load_lifted(dir);
+	remove_lifted(lifted, root_hash);
+	return save_rejected(dir, list, lifted, error);
 }
 
 gboolean proa_rejected_remove(const char *dir, const char *root_hash, GError **error)
@@ -353,7 +384,33 @@ gboolean proa_rejected_remove(const char *dir, const char *root_hash, GError **e
 	gboolean found;
 	g_autoptr(GPtrArray) list = load_without(dir, root_hash, &found);
 
-	return !found || save_rejected(dir, list, error);
+	g_autoptr(GPtrArray) lifted = load_lifted(dir);
+	guint before = lifted->len;
+	remove_lifted(lifted, root_hash);
+	return (!found && lifted->len == before) || save_rejected(dir, list, lifted, error);
+}
+
+gboolean proa_rejected_lift(const char *dir, const char *root_hash, gboolean *ret_found, GError **error)
+{
+	gboolean found;
+	g_autoptr(GPtrArray) list = load_without(dir, root_hash, &found);
+	g_autoptr(GPtrArray) lifted = load_lifted(dir);
+
+	if (found) {
+		remove_lifted(lifted, root_hash);
+		g_ptr_array_add(lifted, g_strdup(root_hash));
+		if (!save_rejected(dir, list, lifted, error))
+			return FALSE;
+	}
+	*ret_found = found;
+	return TRUE;
+}
+
+gboolean proa_rejected_lifted(const char *dir, const char *root_hash)
+{
+	g_autoptr(GPtrArray) lifted = load_lifted(dir);
+
+	return g_ptr_array_find_with_equal_func(lifted, root_hash, g_str_equal, NULL);
 }
 
 gboolean proa_history_append(const char *dir, const char *event, const ProaStateRelease *release,

@@ -105,10 +105,20 @@ gboolean proa_rejected_remove(
 	const char *dir, const char *root_hash, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
+ * Takes @root_hash off the rejected ones (*@ret_found: it was one), but keeps in mind that it was: whoever
+ * finds its boot entry set aside must not take it for a release that failed unseen. Durable.
+ */
+gboolean proa_rejected_lift(const char *dir, const char *root_hash, gboolean *ret_found,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Whether @root_hash was taken off by proa_rejected_lift(), and not rejected since. */
+gboolean proa_rejected_lifted(const char *dir, const char *root_hash);
+
+/*
  * Appends to @dir/history.jsonl: {"time":..., "event":..., "version":..., "root_hash":..., "slot":...,
  * "reason":..., "detail":...}; members that are NULL are left out. The file is kept under 1 MiB. Events:
  * "staged", "refused", "failed", "trial", "blessed", "fell-back", "rolled-back", "rejected", "unrejected",
- * "root-corrupt", "gave-up", "reboot", "unhealthy".
+ * "root-corrupt", "gave-up", "reboot", "unhealthy", "crashed", "pinned", "unpinned", "scrubbed".
  */
 gboolean proa_history_append(const char *dir, const char *event, const ProaStateRelease *release,
 	const char *reason, const char *detail, GError **error) G_GNUC_WARN_UNUSED_RESULT;

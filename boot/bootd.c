@@ -2,8 +2,12 @@
 /* proa-bootd: boot entries and the health of this boot (man page proa-bootd(8)). */
 #include "base/file.h"
 #include "base/json.h"
+#include "boot/crashes.h"
 #include "boot/daemon.h"
+#include "boot/doctor.h"
 #include "boot/giveup.h"
+#include "boot/operator.h"
+#include "boot/proof.h"
 #include "boot/rollback.h"
 #include "boot/settle.h"
 #include "boot/status.h"
@@ -20,6 +24,7 @@ typedef struct {
 	ProaDaemonOptions daemon;
 	char *root, *esp, *disk, *to, *reason, *detail, *systemd;
 	gboolean version, no_reboot;
+	int rate;
 } Options;
 
 typedef struct {
@@ -89,6 +94,122 @@ static int run_status(const Options *options)
 	return PROA_EXIT_OK;
 }
 
+static int run_doctor(const Options *options)
+{
+	g_autoptr(GError) error = NULL;
+	ProaNodeOptions to_read = options->daemon.node;
+
+	to_read.to_read = TRUE;
+	g_autoptr(ProaNode) node = proa_node_open(&to_read, &error);
+	if (!node)
+		return print_error(error);
+	g_autoptr(JsonObject) top = json_object_new();
+	json_object_set_array_member(top, "checks", proa_doctor(node));
+	print_line(top);
+	return PROA_EXIT_OK;
+}
+
+/* What proa-bootd.service does when it is stopped, which in good order only a shutdown does. */
+static int run_going_down(const Options *options)
+{
+	g_autofree char *dir = g_strconcat(options->daemon.node.root, PROA_STATE_DIR, NULL);
+	g_autoptr(GError) error = NULL;
+
+	return proa_crashes_asked(dir, &error) ? PROA_EXIT_OK : print_error(error);
+}
+
+/* At most one line in this time. */
+#define PROGRESS_MICROSECONDS (G_USEC_PER_SEC / 2)
+
+typedef struct {
+	gint64 last;
+} Progress;
+
+static gboolean print_progress(guint64 done, guint64 total, gpointer data)
+{
+	Progress *progress = data;
+	gint64 now = g_get_monotonic_time();
+
+	if (done < total && now - progress->last < PROGRESS_MICROSECONDS)
+		return TRUE;
+	g_autoptr(JsonObject) line = json_object_new();
+	json_object_set_string_member(line, "event", "progress");
+	json_object_set_string_member(line, "phase", "scrub");
+	json_object_set_int_member(line, "done", (gint64)done);
+	json_object_set_int_member(line, "total", (gint64)total);
+	print_line(line);
+	progress->last = now;
+	return TRUE;
+}
+
+static int run_rollback_check(const Options *options)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaNode) node = proa_node_open(&options->daemon.node, &error);
+	const ProaStateRelease *next = NULL;
+	Progress progress = { 0 };
+
+	if (!node || !proa_proof_rollback(node, options->to, print_progress, &progress, &next, &error))
+		return print_error(error);
+	return print_done("would-work", next);
+}
+
+static int run_scrub(const Options *options)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaNode) node = proa_node_open(&options->daemon.node, &error);
+	guint64 rate = (guint64)MAX(options->rate, 0) * 1024 * 1024;
+	Progress progress = { 0 };
+	ProaScrub scrub;
+
+	if (!node || !proa_proof_other(node, rate, print_progress, &progress, &scrub, &error))
+		return print_error(error);
+	return print_done(scrub.bad ? "damaged" : "sound", &node->other);
+}
+
+/* An operator's word about a release. */
+typedef gboolean (*Decide)(
+	ProaNode *node, const char *release, ProaStateRelease *ret_release, GError **error);
+
+static int run_decision(const Options *options, Decide decide, const char *result)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaNode) node = proa_node_open(&options->daemon.node, &error);
+	ProaStateRelease release = { 0 };
+
+	if (!node || !decide(node, options->to, &release, &error))
+		return print_error(error);
+	print_done(result, &release);
+	proa_state_set_release(&release, NULL, NULL, NULL);
+	return PROA_EXIT_OK;
+}
+
+static int run_reject(const Options *options)
+{
+	return run_decision(options, proa_operator_reject, "rejected");
+}
+
+static int run_unreject(const Options *options)
+{
+	return run_decision(options, proa_operator_unreject, "unrejected");
+}
+
+static int run_pin(const Options *options)
+{
+	return run_decision(options, proa_operator_pin, "pinned");
+}
+
+static gboolean unpin(
+	ProaNode *node, G_GNUC_UNUSED const char *release, ProaStateRelease *ret, GError **error)
+{
+	return proa_operator_unpin(node, ret, error);
+}
+
+static int run_unpin(const Options *options)
+{
+	return run_decision(options, unpin, "unpinned");
+}
+
 static int run_rollback(const Options *options)
 {
 	g_autoptr(GError) error = NULL;
@@ -151,8 +272,16 @@ static const Verb verbs[] = {
 	{ "run", run_daemon },
 	{ "status", run_status },
 	{ "rollback", run_rollback },
+	{ "check-rollback", run_rollback_check },
 	{ "bless", run_bless },
 	{ "give-up", run_give_up },
+	{ "reject", run_reject },
+	{ "unreject", run_unreject },
+	{ "pin", run_pin },
+	{ "unpin", run_unpin },
+	{ "scrub", run_scrub },
+	{ "doctor", run_doctor },
+	{ "going-down", run_going_down },
 };
 
 /* To the journal, each line with its priority; libraries above speak through g_warning() and g_message(). */
@@ -183,16 +312,21 @@ static gboolean parse(int *argc, char ***argv, Options *options, GError **error)
 			"D-Bus address of the system manager", "ADDRESS" },
 		{ "no-reboot", 0, 0, G_OPTION_ARG_NONE, &options->no_reboot, "Leave the reboot to the caller",
 			NULL },
-		{ "to", 0, 0, G_OPTION_ARG_STRING, &options->to, "rollback: only to this version",
-			"VERSION" },
+		{ "to", 0, 0, G_OPTION_ARG_STRING, &options->to,
+			"rollback: only to this version; reject, unreject: this one; pin: to this version",
+			"RELEASE" },
+		{ "rate", 0, 0, G_OPTION_ARG_INT, &options->rate, "scrub: MiB a second at most; 0: no limit",
+			"N" },
 		{ "reason", 0, 0, G_OPTION_ARG_STRING, &options->reason, "give-up: reason word", "WORD" },
 		{ "detail", 0, 0, G_OPTION_ARG_STRING, &options->detail, "give-up: one sentence", "TEXT" },
 		{ "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL },
 		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
 	};
-	g_autoptr(GOptionContext) context = g_option_context_new("run|status|rollback|bless|give-up");
+	g_autoptr(GOptionContext) context = g_option_context_new("VERB");
 
-	g_option_context_set_summary(context, "Boot entries and the health of this boot.");
+	g_option_context_set_summary(context,
+		"Boot entries and the health of this boot.\n\n"
+		"Verbs: run, status, rollback, check-rollback, bless, give-up, reject, unreject, pin, unpin, scrub, doctor, going-down");
 	g_option_context_add_main_entries(context, entries, NULL);
 	if (!g_option_context_parse(context, argc, argv, error))
 		return FALSE;
@@ -218,6 +352,6 @@ int main(int argc, char **argv)
 	for (gsize i = 0; argc == 2 && i < G_N_ELEMENTS(verbs); i++)
 		if (strcmp(argv[1], verbs[i].verb) == 0)
 			return verbs[i].run(&options);
-	fprintf(stderr, "proa-bootd: needs one verb: run, status, rollback, bless or give-up (see --help)\n");
+	fprintf(stderr, "proa-bootd: needs one verb (see --help)\n");
 	return PROA_EXIT_USAGE;
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "boot/daemon.h"
 
+#include "base/file.h"
+#include "base/json.h"
 #include "boot/blackbox.h"
+#include "boot/crashes.h"
 #include "boot/giveup.h"
 #include "boot/journal.h"
 #include "boot/settle.h"
@@ -17,6 +20,7 @@
 /* The system manager is given so long to begin the reboot that it was asked for. */
 #define REBOOT_SECONDS 30
 #define SYNC_SECONDS 5
+#define LOCK_SECONDS 30
 
 typedef struct {
 	const ProaDaemonOptions *options;
@@ -24,8 +28,11 @@ typedef struct {
 	ProaConfig *config;
 	ProaSystemd *systemd;
 	gboolean completing;   /* the start of boot-complete.target was asked for */
+	GHashTable *memory;    /* of the checks */
 	ProaHealthResult last; /* the result that stands */
 	const char *last_check;
+	JsonArray *report; /* what each check said last */
+	char *told;        /* the report as last written */
 } Daemon;
 
 static gint64 now(void)
@@ -63,19 +70,45 @@ static void check_boot_complete(Daemon *daemon, ProaHealthResult *result)
 			named ? failed : ""));
 }
 
+/* For `proa health`: what each check said, when it says something else than before. */
+static void write_report(Daemon *daemon)
+{
+	g_autofree char *path = g_build_filename(daemon->node->run_dir, PROA_HEALTH_REPORT_NAME, NULL);
+	g_autofree char *said = proa_health_report_to_text(daemon->report);
+	g_autoptr(JsonObject) top = json_object_new();
+	g_autoptr(GError) error = NULL;
+
+	if (g_strcmp0(said, daemon->told) == 0)
+		return;
+	json_object_set_int_member(top, "time", g_get_real_time() / G_USEC_PER_SEC);
+	json_object_set_string_member(top, "root_hash", daemon->node->booted.root_hash);
+	json_object_set_array_member(top, "checks", json_array_ref(daemon->report));
+	g_autofree char *text = proa_json_to_text(top);
+	if (!proa_file_make_dirs(daemon->node->run_dir, &error) ||
+		!proa_file_replace(path, text, strlen(text), 0644, &error))
+		warn("writing what the checks say", &error);
+	g_set_str(&daemon->told, said);
+}
+
 static void run_checks(Daemon *daemon, gboolean settled)
 {
-	ProaHealthContext context = { daemon->config, daemon->systemd };
+	ProaHealthContext context = { daemon->config, daemon->systemd, daemon->options->node.root,
+		daemon->memory };
 	g_autofree char *before = g_strdup(daemon->last.detail);
 
 	proa_health_result_clear(&daemon->last);
-	proa_health_run(&context, &daemon->last, &daemon->last_check);
-	if (daemon->last.verdict == PROA_HEALTH_OK && settled) {
+	g_clear_pointer(&daemon->report, json_array_unref);
+	proa_health_run(&context, &daemon->last, &daemon->last_check, &daemon->report);
+	write_report(daemon);
+	/* Settled in spite of a fault elsewhere: the release is kept, and its own checks are due. */
+	if (settled &&
+		(proa_health_good(daemon->last.verdict) || daemon->last.fault == PROA_FAULT_OF_ELSEWHERE)) {
 		check_boot_complete(daemon, &daemon->last);
 		daemon->last_check = BOOT_COMPLETE;
 	}
 	if (daemon->last.detail && g_strcmp0(before, daemon->last.detail) != 0)
-		g_message("not healthy yet: %s", daemon->last.detail);
+		g_message("not healthy yet: %s: %s%s", daemon->last_check, daemon->last.detail,
+			daemon->last.fault == PROA_FAULT_OF_ELSEWHERE ? " (not this node's fault)" : "");
 }
 
 /* Until the checks have been right for their settling time, and boot-complete.target after them; or until it
@@ -90,7 +123,7 @@ static ProaHealthDecision wait_for_health(Daemon *daemon)
 	proa_health_trial_begin(&trial, daemon->config, now());
 	for (;;) {
 		run_checks(daemon, settled);
-		decision = proa_health_trial_add(&trial, daemon->last.verdict, now());
+		decision = proa_health_trial_add(&trial, daemon->last.verdict, daemon->last.fault, now());
 		if (decision == PROA_UNHEALTHY || (decision == PROA_HEALTHY && settled))
 			return decision;
 		if (decision == PROA_HEALTHY)
@@ -104,11 +137,14 @@ static void record_unhealthy(Daemon *daemon)
 {
 	const ProaStateRelease *booted = &daemon->node->booted;
 	const char *reason = proa_reason_to_string(daemon->last.reason), *dir = daemon->node->state_dir;
-	g_autofree char *text = proa_journal_tail();
+	g_autofree char *journal = proa_journal_tail();
+	g_autofree char *checks = proa_health_report_to_text(daemon->report);
+	g_autofree char *entries = proa_boot_entries_text(daemon->node);
+	g_autofree char *text = proa_blackbox_evidence(checks, entries, NULL, journal);
 	g_autoptr(GError) error = NULL;
 
 	g_warning("release %s is not healthy (%s): %s", booted->version, reason, daemon->last.detail);
-	if (!proa_blackbox_set_verdict(dir, booted, reason, daemon->last.detail, &error))
+	if (!proa_blackbox_set_verdict(dir, booted, reason, daemon->last.detail, checks, &error))
 		warn("remembering why", &error);
 	if (!proa_history_append(dir, "unhealthy", booted, reason, daemon->last.detail, &error))
 		warn("writing the history", &error);
@@ -153,9 +189,18 @@ static void wait_on(Daemon *daemon)
 	for (;;) {
 		g_usleep((gulong)SLOW_SECONDS * G_USEC_PER_SEC);
 		run_checks(daemon, TRUE);
-		if (daemon->last.verdict == PROA_HEALTH_OK)
+		if (proa_health_good(daemon->last.verdict))
 			return;
 	}
+}
+
+/* Health takes back what a failed boot said of a release, but not what an operator did. */
+static gboolean rejected_by_operator(const Daemon *daemon)
+{
+	g_autoptr(GPtrArray) list = proa_rejected_load(daemon->node->state_dir, NULL);
+	const ProaRejected *entry = list ? proa_rejected_find(list, daemon->node->booted.root_hash) : NULL;
+
+	return entry && strcmp(entry->reason, proa_reason_to_string(PROA_REASON_REJECTED)) == 0;
 }
 
 /*
@@ -166,6 +211,11 @@ static int bless(Daemon *daemon)
 {
 	g_autoptr(GError) error = NULL;
 
+	if (rejected_by_operator(daemon)) {
+		g_message("release %s is healthy, but an operator rejected it: not blessed",
+			daemon->node->booted.version);
+		return PROA_EXIT_OK;
+	}
 	if (!proa_node_bless(daemon->node, &error)) {
 		g_warning("release %s is healthy but cannot be blessed: %s", daemon->node->booted.version,
 			error->message);
@@ -187,9 +237,67 @@ static void settle(Daemon *daemon)
 			settled->detail ? settled->detail : "no detail");
 }
 
+/* Notes that this boot began, and judges the one before; whether it ended unasked once too often. */
+static gboolean crashes_too_often(Daemon *daemon, gint64 *ret_limit)
+{
+	const ProaNode *node = daemon->node;
+	gint64 limit = proa_config_integer(daemon->config, "crashes", "limit");
+	gint64 within = proa_config_integer(daemon->config, "crashes", "within");
+	g_autofree char *id = proa_boot_id();
+	g_auto(ProaCrash) crash = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_crashes_begin(node->state_dir, node->booted.root_hash, id,
+		    g_get_real_time() / G_USEC_PER_SEC, within, &crash, &error))
+		warn("noting that this boot began", &error);
+	if (crash.count == 0)
+		return FALSE;
+	gboolean same = strcmp(crash.root_hash, node->booted.root_hash) == 0;
+	ProaStateRelease release = { same ? node->booted.version : NULL, crash.root_hash, NULL };
+	g_autofree char *detail =
+		g_strdup_printf("the node went down unasked %u times since it was blessed", crash.count);
+	if (!proa_history_append(node->state_dir, "crashed", &release,
+		    proa_reason_to_string(PROA_REASON_CRASHED), detail, &error))
+		warn("writing the history", &error);
+	*ret_limit = limit;
+	return same && limit > 0 && crash.count >= limit;
+}
+
+/* The same act as that of all who give up on a root (boot/giveup.h). */
+static gboolean leave_crashing(Daemon *daemon, gint64 limit)
+{
+	ProaNode *node = daemon->node;
+	g_autofree char *detail = g_strdup_printf(
+		"it was blessed, but the node went down unasked %" G_GINT64_FORMAT " times soon after",
+		limit);
+	ProaGiveUp what = { .root_hash = node->booted.root_hash,
+		.reason = PROA_REASON_CRASHED,
+		.detail = detail,
+		.where = "system" };
+	gboolean switched = FALSE;
+	g_autoptr(GError) error = NULL;
+	PROA_AUTO_FD int lock = proa_esp_lock(node->run_dir, LOCK_SECONDS, &error);
+
+	if (lock < 0 || !proa_give_up(node->esp, &what, &switched, &error))
+		warn("leaving a release that crashes", &error);
+	else if (!switched)
+		g_warning("release %s crashes, but no other release boots: it goes on", node->booted.version);
+	if (switched && !proa_crashes_forget(node->state_dir, node->booted.root_hash, &error))
+		warn("forgetting its crashes", &error);
+	return switched;
+}
+
 static int run(Daemon *daemon)
 {
+	gint64 limit = 0;
+
 	settle(daemon);
+	if (crashes_too_often(daemon, &limit) && leave_crashing(daemon, limit)) {
+		g_warning(
+			"release %s crashed too often: the other slot is next", daemon->node->booted.version);
+		reboot_node(daemon);
+		return PROA_EXIT_OK;
+	}
 	if (wait_for_health(daemon) == PROA_HEALTHY)
 		return bless(daemon);
 	record_unhealthy(daemon);
@@ -230,7 +338,11 @@ int proa_daemon_run(const ProaDaemonOptions *options)
 	g_autoptr(ProaSystemd) systemd = proa_systemd_new(
 		options->systemd, (guint)proa_config_integer(config, "health", "unit-timeout"));
 	Daemon daemon = { .options = options, .node = node, .config = config, .systemd = systemd };
+	daemon.memory = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	int status = run(&daemon);
 	proa_health_result_clear(&daemon.last);
+	g_clear_pointer(&daemon.report, json_array_unref);
+	g_hash_table_unref(daemon.memory);
+	g_free(daemon.told);
 	return status;
 }

@@ -11,6 +11,7 @@
 #include "boot/giveup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -95,7 +96,10 @@ static gboolean mount_generation(
 	g_autofree char *name = proa_generation_name(root_hash);
 	g_autofree char *generation = g_build_filename(etc_dir, name, NULL);
 
-	return proa_generation_prepare(etc_dir, name, error) && mount_overlay(etc, generation, error);
+	/* Before the overlay hides it. */
+	PROA_AUTO_FD int shipped = open(etc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return proa_generation_prepare(etc_dir, name, shipped, error) &&
+	       mount_overlay(etc, generation, error);
 }
 
 static gboolean mount_volatile(const char *etc, GError **error)

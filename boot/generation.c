@@ -4,6 +4,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "boot/copy.h"
+#include "boot/merge.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,6 +16,9 @@
 
 #define POINTER "last"
 #define MAX_POINTER 64
+#define SHIPPED "shipped"
+#define CONFLICTS "conflicts"
+#define MAX_CONFLICTS (64 * 1024)
 /* No generation's name, so that whatever a crash leaves is known for what it is. */
 #define HALF_MADE_SUFFIX ".new"
 
@@ -64,7 +68,66 @@ static gboolean fill(int etc_fd, int fd, const char *last, GError **error)
 	return TRUE;
 }
 
-static gboolean make(const char *etc_dir, int etc_fd, const char *name, GError **error)
+/* A list is larger than it could be in a generation's own words; nobody would read it. */
+static gboolean save_conflicts(const char *folder, char **conflicts, GError **error)
+{
+	g_autofree char *path = g_build_filename(folder, CONFLICTS, NULL);
+	g_autoptr(GString) text = g_string_new(NULL);
+
+	for (char **conflict = conflicts; *conflict && text->len < MAX_CONFLICTS / 2; conflict++) {
+		g_autofree char *escaped = g_strescape(*conflict, NULL);
+		g_string_append_printf(text, "%s\n", escaped);
+	}
+	return proa_file_replace(path, text->str, text->len, 0644, error);
+}
+
+/* Takes out of the copy what need not go along to this release, and remembers what it ships for the next
+ * time. */
+static gboolean merge(
+	const char *etc_dir, const char *half_made, int fd, const char *last, int shipped_fd, GError **error)
+{
+	g_autofree char *folder = g_build_filename(etc_dir, half_made, NULL);
+	g_autofree char *own = g_build_filename(folder, SHIPPED, NULL);
+	g_autofree char *before = g_build_filename(etc_dir, last ? last : "", SHIPPED, NULL);
+	g_autoptr(GHashTable) lower = proa_merge_list(shipped_fd, PROA_GENERATION_MAX_DEPTH, error);
+	g_auto(GStrv) conflicts = NULL;
+
+	if (!lower || !proa_merge_save(own, lower, error))
+		return FALSE;
+	PROA_AUTO_FD int upper = open_dir_at(fd, "upper");
+	g_autoptr(GHashTable) base = proa_merge_load(before);
+	/* Without it nobody knows what the operator changed: all of it is the operator's. */
+	if (upper < 0 || !last || g_hash_table_size(base) == 0)
+		return TRUE;
+	return proa_merge_upper(upper, base, lower, PROA_GENERATION_MAX_DEPTH, &conflicts, error) &&
+	       (!*conflicts || save_conflicts(folder, conflicts, error));
+}
+
+char **proa_generation_conflicts(const char *etc_dir, const char *name)
+{
+	g_autofree char *path = g_build_filename(etc_dir, name, CONFLICTS, NULL);
+	g_autofree char *text = proa_file_read(path, MAX_CONFLICTS, NULL, NULL);
+	g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
+	g_autoptr(GStrvBuilder) paths = g_strv_builder_new();
+
+	for (char **line = lines; *line; line++)
+		if (**line)
+			g_strv_builder_take(paths, g_strcompress(*line));
+	return g_strv_builder_end(paths);
+}
+
+/* A generation made by a release that did not know of this yet. */
+static gboolean remember_shipped(const char *etc_dir, const char *name, int shipped_fd, GError **error)
+{
+	g_autofree char *path = g_build_filename(etc_dir, name, SHIPPED, NULL);
+
+	if (shipped_fd < 0 || g_file_test(path, G_FILE_TEST_EXISTS))
+		return TRUE;
+	g_autoptr(GHashTable) lower = proa_merge_list(shipped_fd, PROA_GENERATION_MAX_DEPTH, error);
+	return lower && proa_merge_save(path, lower, error);
+}
+
+static gboolean make(const char *etc_dir, int etc_fd, const char *name, int shipped_fd, GError **error)
 {
 	g_autofree char *half_made = g_strconcat(name, HALF_MADE_SUFFIX, NULL);
 	g_autofree char *last = last_generation(etc_dir);
@@ -76,7 +139,8 @@ static gboolean make(const char *etc_dir, int etc_fd, const char *name, GError *
 	PROA_AUTO_FD int fd = open_dir_at(etc_fd, half_made);
 	if (fd < 0)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "opening %s/%s", etc_dir, half_made);
-	if (!fill(etc_fd, fd, last, error))
+	if (!fill(etc_fd, fd, last, error) ||
+		(shipped_fd >= 0 && !merge(etc_dir, half_made, fd, last, shipped_fd, error)))
 		return FALSE;
 	/* Everything in it first, then its name: a power cut leaves the generation whole or not there. */
 	if (syncfs(fd) < 0 || renameat(etc_fd, half_made, etc_fd, name) < 0 || fsync(etc_fd) < 0)
@@ -94,7 +158,7 @@ static gboolean point_to(const char *etc_dir, const char *name, GError **error)
 	return g_strcmp0(last, name) == 0 || proa_file_replace(path, text, strlen(text), 0644, error);
 }
 
-gboolean proa_generation_prepare(const char *etc_dir, const char *name, GError **error)
+gboolean proa_generation_prepare(const char *etc_dir, const char *name, int shipped_fd, GError **error)
 {
 	struct stat st;
 
@@ -105,7 +169,9 @@ gboolean proa_generation_prepare(const char *etc_dir, const char *name, GError *
 	PROA_AUTO_FD int etc_fd = open(etc_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (etc_fd < 0)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "opening %s", etc_dir);
-	if (fstatat(etc_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 && !make(etc_dir, etc_fd, name, error))
+	gboolean there = fstatat(etc_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!(there ? remember_shipped(etc_dir, name, shipped_fd, error)
+		    : make(etc_dir, etc_fd, name, shipped_fd, error)))
 		return FALSE;
 	return point_to(etc_dir, name, error);
 }

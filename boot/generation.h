@@ -3,7 +3,10 @@
  * generation: the upper layers of /etc, one a release, below /var/lib/proa/etc:
  *
  *   <first 32 digits of the root hash>/upper, .../work    one generation
- *   last                                                  the name of the generation used last, and a newline
+ *   .../shipped                                           what that release shipped in /etc (boot/merge.h)
+ *   .../conflicts                                         what both the operator and the release had changed,
+ * a line each last                                                  the name of the generation used last, and
+ * a newline
  *
  * A release that boots for the first time starts from a copy of the last generation, so that the machine's
  * identity, keys and the operator's changes stay. A generation appears whole or not at all.
@@ -24,12 +27,16 @@ char *proa_generation_name(const char *root_hash);
 
 /*
  * Makes sure that the generation @name exists in the directory @etc_dir (made if missing) and says in "last"
- * that it is the one in use. A new one is a copy of the last one's upper layer, with modes, owners, times,
- * whiteouts and extended attributes (but overlayfs's own origin marks, which point into the release left). If
- * there is no last one, it is empty.
+ * that it is the one in use. @shipped_fd: the directory that the release ships as /etc; -1: unknown. A new
+ * one is a copy of the last one's upper layer, with modes, owners, times, whiteouts and extended attributes
+ * (but overlayfs's own origin marks, which point into the release left), without what the operator had not
+ * changed (boot/merge.h). If there is no last one, it is empty.
  */
 gboolean proa_generation_prepare(
-	const char *etc_dir, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+	const char *etc_dir, const char *name, int shipped_fd, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The paths that both had changed when the generation @name was made; free with g_strfreev(). Never NULL. */
+char **proa_generation_conflicts(const char *etc_dir, const char *name);
 
 /* Removes every generation that is not in @keep (NULL-terminated names) nor the one in "last", and half-made
  * ones. */

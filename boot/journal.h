@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* journal: this boot's last messages, for the black box. */
+/* journal: the last messages of this boot, or of the one before, for the black box. */
 #pragma once
 
 #include <glib.h>
@@ -12,3 +12,8 @@
  * with g_free(). NULL if the journal cannot be read.
  */
 char *proa_journal_tail(void);
+
+/*
+ * The same of the boot before this one, whose journal /var kept; NULL also if there is none.
+ */
+char *proa_journal_before(void);

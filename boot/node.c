@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "boot/attempts.h"
+#include "boot/crashes.h"
 #include "boot/disk.h"
 #include "boot/generation.h"
 #include "boot/uki.h"
@@ -10,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@
 #define LOCK_SECONDS 30
 #define MAX_OS_RELEASE (16 * 1024)
 #define MAX_SYSFS 4096
+#define INSTALL_LOCK "install.lock"
 
 void proa_node_free(ProaNode *node)
 {
@@ -154,6 +157,19 @@ gboolean proa_node_verified(const ProaNode *node)
 	return has_slave(node, sys, root_uuid) && has_slave(node, sys, verity_uuid);
 }
 
+int proa_node_lock_install(const ProaNode *node, GError **error)
+{
+	g_autofree char *path = g_build_filename(node->run_dir, INSTALL_LOCK, NULL);
+
+	if (!proa_file_make_dirs(node->run_dir, error))
+		return -1;
+	PROA_AUTO_FD int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return proa_steal_fd(&fd);
+	proa_fail(error, PROA_REASON_BUSY, "a transaction is under way (%s is locked)", path);
+	return -1;
+}
+
 /* After this the next boot is of a good release, whatever else fails. */
 static gboolean strip_counters(ProaNode *node, GError **error)
 {
@@ -229,6 +245,8 @@ gboolean proa_node_bless(ProaNode *node, GError **error)
 		return FALSE;
 	if (!proa_state_update(node->state_dir, bless_state, &blessing, &inner))
 		warn("recording that this release is good", &inner);
+	if (!proa_crashes_healthy(node->state_dir, &inner))
+		warn("noting that this boot is healthy", &inner);
 	if (!proa_attempts_clear(node->state_dir, &inner))
 		warn("forgetting the attempts", &inner);
 	if (!proa_rejected_remove(node->state_dir, node->booted.root_hash, &inner))

@@ -48,6 +48,12 @@ gboolean proa_node_verified(const ProaNode *node);
 gboolean proa_node_other_bootable(const ProaNode *node);
 
 /*
+ * Takes the lock of transactions (install.lock): one writes the other slot and its entry, so it and whoever
+ * changes what boots wait for each other. A descriptor that holds it until closed; -1 with BUSY.
+ */
+int proa_node_lock_install(const ProaNode *node, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
  * Blesses the running release: takes the counter off its entry, tells state.json, forgets its attempts and
  * whether it was rejected, removes generations of /etc that no slot needs. Nothing but its rename is needed
  * for the next boot, so what fails after that is only warned of.

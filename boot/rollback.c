@@ -4,13 +4,9 @@
 #include "base/file.h"
 #include "base/version.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #define LOCK_SECONDS 30
-#define INSTALL_LOCK "install.lock"
 
 typedef struct {
 	const ProaStateRelease *from; /* what would boot now */
@@ -18,20 +14,6 @@ typedef struct {
 	gboolean forward; /* to is the newer one */
 	gboolean to_other;
 } Plan;
-
-/* A transaction writes the other slot and its entry: both must wait for each other. -1 with BUSY. */
-static int lock_install(const ProaNode *node, GError **error)
-{
-	g_autofree char *path = g_build_filename(node->run_dir, INSTALL_LOCK, NULL);
-
-	if (!proa_file_make_dirs(node->run_dir, error))
-		return -1;
-	PROA_AUTO_FD int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return proa_steal_fd(&fd);
-	proa_fail(error, PROA_REASON_BUSY, "a transaction is under way (%s is locked)", path);
-	return -1;
-}
 
 static gboolean next_is_booted(const ProaNode *node)
 {
@@ -62,6 +44,17 @@ static gboolean make_plan(const ProaNode *node, const char *version, Plan *ret_p
 			node->booted.version, node->other.version);
 	plan.forward = proa_version_compare(plan.to->version, plan.from->version) > 0;
 	*ret_plan = plan;
+	return TRUE;
+}
+
+gboolean proa_rollback_plan(
+	const ProaNode *node, const char *version, const ProaStateRelease **ret_next, GError **error)
+{
+	Plan plan = { 0 };
+
+	if (!make_plan(node, version, &plan, error))
+		return FALSE;
+	*ret_next = plan.to;
 	return TRUE;
 }
 
@@ -136,7 +129,7 @@ gboolean proa_rollback(ProaNode *node, const char *version, const ProaStateRelea
 {
 	g_autoptr(GError) inner = NULL;
 	Plan plan = { 0 };
-	PROA_AUTO_FD int lock = lock_install(node, error);
+	PROA_AUTO_FD int lock = proa_node_lock_install(node, error);
 
 	if (lock < 0 || !make_plan(node, version, &plan, error))
 		return FALSE;

@@ -17,3 +17,7 @@
  */
 gboolean proa_rollback(ProaNode *node, const char *version, const ProaStateRelease **ret_next,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The same refusals (but BUSY) and the same *@ret_next, and changes nothing. */
+gboolean proa_rollback_plan(const ProaNode *node, const char *version, const ProaStateRelease **ret_next,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -5,6 +5,8 @@
 #include "boot/blackbox.h"
 #include "boot/disk.h"
 #include "boot/evidence.h"
+#include "boot/journal.h"
+#include "boot/pstore.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -85,14 +87,16 @@ static void find_failed(Settling *s, const ProaState *state)
 		return;
 	}
 	const ProaEntry *staged = proa_entry_find(node->entries, state->staged.root_hash);
-	if (was_tried(state) && staged && staged->tries_left == 0 && !same(staged->root_hash, booted)) {
+	if (was_tried(state) && staged && staged->tries_left == 0 && !same(staged->root_hash, booted) &&
+		!proa_rejected_find(s->rejected, staged->root_hash)) {
 		set_failed_by_verdict(s, staged);
 		return;
 	}
 	for (guint i = 0; i < node->entries->len; i++) {
 		const ProaEntry *entry = g_ptr_array_index(node->entries, i);
 		if (entry->tries_left == 0 && entry->root_hash && !same(entry->root_hash, booted) &&
-			!proa_rejected_find(s->rejected, entry->root_hash)) {
+			!proa_rejected_find(s->rejected, entry->root_hash) &&
+			!proa_rejected_lifted(node->state_dir, entry->root_hash)) {
 			set_failed_by_verdict(s, entry);
 			return;
 		}
@@ -140,7 +144,10 @@ static void settle_state(ProaState *state, gpointer data)
 	} else if (was_tried(state) && waits_on(s, state)) {
 		state->kind = PROA_STATE_STAGED;
 	} else {
-		s->interrupted = was_tried(state);
+		/* One that an operator rejected while it ran was not interrupted. */
+		s->interrupted =
+			was_tried(state) && !(state->staged.root_hash &&
+						    proa_rejected_find(s->rejected, state->staged.root_hash));
 		proa_state_set_release(
 			&s->lost, state->staged.version, state->staged.root_hash, state->staged.slot);
 		state->kind = settled_kind(state, booted);
@@ -185,6 +192,31 @@ static void record_evidence(const Settling *s)
 	record(s, corrupt ? "root-corrupt" : "gave-up", &release, evidence->reason, detail);
 }
 
+char *proa_boot_entries_text(const ProaNode *node)
+{
+	GString *text = g_string_new(NULL);
+
+	for (guint i = 0; i < node->entries->len; i++) {
+		const ProaEntry *entry = g_ptr_array_index(node->entries, i);
+		g_string_append_printf(
+			text, "%s  %s\n", entry->name, entry->root_hash ? entry->root_hash : "(no root)");
+	}
+	return g_string_free(text, FALSE);
+}
+
+/* All that is left of the boots that failed: what they said of themselves, and what outlived them. */
+static char *gather_evidence(const Settling *s)
+{
+	const ProaNode *node = s->node;
+	g_autofree char *checks = proa_blackbox_checks(node->state_dir, s->settled->failed.root_hash);
+	g_autofree char *entries = proa_boot_entries_text(node);
+	g_autofree char *kernel = proa_pstore_read(node->root, PROA_BLACKBOX_MAX_TEXT);
+	/* A test's node has no boot before this one in the journal of its machine. */
+	g_autofree char *journal = *node->root ? NULL : proa_journal_before();
+
+	return proa_blackbox_evidence(checks, entries, kernel, journal);
+}
+
 static void record_failure(Settling *s)
 {
 	const ProaSettled *settled = s->settled;
@@ -195,7 +227,8 @@ static void record_failure(Settling *s)
 	if (!proa_rejected_add(dir, settled->failed.root_hash, settled->failed.version, settled->reason,
 		    settled->detail, &error))
 		forgot(s, "remembering the rejected release", &error);
-	if (!proa_blackbox_write(dir, &settled->failed, settled->reason, settled->detail, NULL, &error))
+	g_autofree char *text = gather_evidence(s);
+	if (!proa_blackbox_write(dir, &settled->failed, settled->reason, settled->detail, text, &error))
 		warn("writing the black box", &error);
 }
 
@@ -208,7 +241,7 @@ static void record_trial(const Settling *s)
 	record(s, "trial", &s->node->booted, NULL, detail);
 }
 
-static char *boot_id(void)
+char *proa_boot_id(void)
 {
 	char *id = proa_file_read(BOOT_ID, MAX_BOOT_ID, NULL, NULL);
 
@@ -219,7 +252,7 @@ static gboolean settled_before(const ProaNode *node)
 {
 	g_autofree char *path = g_build_filename(node->run_dir, MARKER, NULL);
 	g_autofree char *text = proa_file_read(path, MAX_BOOT_ID, NULL, NULL);
-	g_autofree char *id = boot_id();
+	g_autofree char *id = proa_boot_id();
 
 	return text && strcmp(text, id) == 0;
 }
@@ -227,7 +260,7 @@ static gboolean settled_before(const ProaNode *node)
 static void mark_settled(const ProaNode *node)
 {
 	g_autofree char *path = g_build_filename(node->run_dir, MARKER, NULL);
-	g_autofree char *id = boot_id();
+	g_autofree char *id = proa_boot_id();
 	g_autoptr(GError) error = NULL;
 
 	if (!proa_file_make_dirs(node->run_dir, &error) ||

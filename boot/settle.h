@@ -18,6 +18,12 @@ typedef struct {
 	char *reason, *detail;   /* why; detail may be NULL */
 } ProaSettled;
 
+/* The kernel's identifier of this boot; free with g_free(). */
+char *proa_boot_id(void);
+
+/* The boot entries and their counters, a line each, for the black box; free with g_free(). */
+char *proa_boot_entries_text(const ProaNode *node);
+
 void proa_settled_free(ProaSettled *settled);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaSettled, proa_settled_free)
 

@@ -3,6 +3,8 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/pin.h"
+#include "boot/proof.h"
 
 #include <string.h>
 
@@ -85,6 +87,11 @@ JsonObject *proa_status(const ProaNode *node)
 	proa_json_set_string(other, "slot", node->other_slot);
 	set_entry(other, node->other_entry);
 	json_object_set_boolean_member(other, "bootable", proa_node_other_bootable(node));
+	JsonObject *scrub = proa_proof_load(node->state_dir, node->other.root_hash);
+	if (scrub)
+		json_object_set_object_member(other, "scrub", scrub);
+	else
+		json_object_set_null_member(other, "scrub");
 
 	json_object_set_object_member(top, "booted", booted);
 	json_object_set_object_member(top, "other", other);
@@ -93,5 +100,7 @@ JsonObject *proa_status(const ProaNode *node)
 	set_release_or_null(top, "good", &state->good);
 	set_release_or_null(top, "staged", &state->staged);
 	json_object_set_array_member(top, "rejected", rejected_of(node));
+	g_autofree char *pinned = proa_pin_load(node->state_dir);
+	proa_json_set_string(top, "pinned", pinned);
 	return top;
 }

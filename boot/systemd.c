@@ -8,6 +8,7 @@
 #define SERVICE "org.freedesktop.systemd1"
 #define MANAGER "/org/freedesktop/systemd1"
 #define MANAGER_INTERFACE "org.freedesktop.systemd1.Manager"
+#define UNIT_INTERFACE "org.freedesktop.systemd1.Unit"
 /* More names than this tell an operator no more. */
 #define MAX_NAMES 5
 
@@ -193,19 +194,66 @@ char *proa_systemd_jobs(ProaSystemd *systemd, GError **error)
 	return names;
 }
 
-char *proa_systemd_unit_state(ProaSystemd *systemd, const char *unit, GError **error)
+/* The object of a unit, loaded if it was not; free with g_free(). */
+static char *unit_path(ProaSystemd *systemd, const char *unit, GError **error)
 {
 	sd_bus_message *call = new_call(systemd, "LoadUnit", error), *reply = NULL;
 	const char *path = NULL;
-	char *state = NULL;
+	char *copy = NULL;
 
 	if (call && sd_bus_message_append(call, "s", unit) >= 0)
 		reply = call_manager(systemd, "LoadUnit", call, error);
 	if (reply && sd_bus_message_read(reply, "o", &path) >= 0)
-		state = string_property(systemd, path, "org.freedesktop.systemd1.Unit", "ActiveState", error);
+		copy = g_strdup(path);
 	sd_bus_message_unref(reply);
 	sd_bus_message_unref(call);
-	return state;
+	return copy;
+}
+
+char *proa_systemd_unit_state(ProaSystemd *systemd, const char *unit, GError **error)
+{
+	g_autofree char *path = unit_path(systemd, unit, error);
+
+	return path ? string_property(systemd, path, UNIT_INTERFACE, "ActiveState", error) : NULL;
+}
+
+void proa_unit_clear(ProaUnit *unit)
+{
+	g_clear_pointer(&unit->load, g_free);
+	g_clear_pointer(&unit->active, g_free);
+}
+
+static gboolean since_property(ProaSystemd *systemd, const char *path, guint64 *ret_since, GError **error)
+{
+	static const char property[] = "ActiveEnterTimestampMonotonic";
+	sd_bus_error bus_error = SD_BUS_ERROR_NULL;
+	uint64_t since = 0;
+
+	if (!connect_bus(systemd, error))
+		return FALSE;
+	int r = sd_bus_get_property_trivial(
+		systemd->bus, SERVICE, path, UNIT_INTERFACE, property, &bus_error, 't', &since);
+	if (r < 0)
+		return fail_call(systemd, &bus_error, r, property, error);
+	*ret_since = since;
+	return TRUE;
+}
+
+gboolean proa_systemd_unit(ProaSystemd *systemd, const char *unit, ProaUnit *ret_unit, GError **error)
+{
+	g_autofree char *path = unit_path(systemd, unit, error);
+	ProaUnit facts = { 0 };
+
+	if (path)
+		facts.load = string_property(systemd, path, UNIT_INTERFACE, "LoadState", error);
+	if (facts.load)
+		facts.active = string_property(systemd, path, UNIT_INTERFACE, "ActiveState", error);
+	if (!facts.active || !since_property(systemd, path, &facts.active_since, error)) {
+		proa_unit_clear(&facts);
+		return FALSE;
+	}
+	*ret_unit = facts;
+	return TRUE;
 }
 
 gboolean proa_systemd_start(ProaSystemd *systemd, const char *unit, const char *mode, GError **error)

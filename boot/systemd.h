@@ -28,6 +28,19 @@ char *proa_systemd_jobs(ProaSystemd *systemd, GError **error);
 char *proa_systemd_unit_state(
 	ProaSystemd *systemd, const char *unit, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* What a unit is and since when. */
+typedef struct {
+	char *load;           /* LoadState: "loaded", "not-found", "masked" ... */
+	char *active;         /* ActiveState: "active", "activating", "failed" ... */
+	guint64 active_since; /* monotonic microseconds of the last time it became active; 0: never */
+} ProaUnit;
+
+void proa_unit_clear(ProaUnit *unit);
+
+/* Asks about @unit. Clear *@ret_unit with proa_unit_clear(). IO. */
+gboolean proa_systemd_unit(
+	ProaSystemd *systemd, const char *unit, ProaUnit *ret_unit, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Queues the start of a unit; @mode as in org.freedesktop.systemd1 ("replace", "replace-irreversibly"). */
 gboolean proa_systemd_start(
 	ProaSystemd *systemd, const char *unit, const char *mode, GError **error) G_GNUC_WARN_UNUSED_RESULT;

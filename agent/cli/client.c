@@ -207,8 +207,10 @@ static gboolean operate(
 JsonObject *proa_client_operate(ProaClient *client, ProaOperation operation, const char *version,
 	ProaProgress *progress, gboolean *ret_started, GError **error)
 {
-	static const char *const methods[_PROA_OPERATION_MAX] = { "Check", "Update", "Rollback" };
-	gboolean takes_version = operation != PROA_OPERATION_CHECK;
+	static const char *const methods[_PROA_OPERATION_MAX] = { "Check", "Update", "Rollback",
+		"CheckRollback", "Bless", "Reject", "Unreject", "Pin", "Unpin" };
+	gboolean takes_version = operation != PROA_OPERATION_CHECK && operation != PROA_OPERATION_BLESS &&
+				 operation != PROA_OPERATION_UNPIN;
 
 	*ret_started = FALSE;
 	client->operation = proa_operation_to_string(operation);

@@ -122,7 +122,7 @@ static void record(const ProaPaths *paths, const ProaTransaction *transaction, P
 	g_autoptr(GError) error = NULL;
 
 	/* What was done stands, whether or not it can be written down. */
-	if (operation == PROA_OPERATION_ROLLBACK ||
+	if (!proa_operation_asks_feed(operation) ||
 		(proa_record_check(paths, outcome, proa_transaction_started(transaction), &error) &&
 			proa_record_interrupted(paths, NULL, &error)))
 		return;

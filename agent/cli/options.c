@@ -9,6 +9,9 @@
 
 #define DEFAULT_COUNT 20
 #define MAX_COUNT 100000
+#define TIME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:-*/, ~."
+/* Of `proa config`: more paths than this are a mistake. */
+#define MAX_WORDS 1000
 
 typedef enum {
 	OPTION_HELP,
@@ -21,6 +24,11 @@ typedef enum {
 	OPTION_NO_WAIT,
 	OPTION_COUNT,
 	OPTION_REJECTED,
+	OPTION_CHECK,
+	OPTION_NOW,
+	OPTION_AT,
+	OPTION_NEXT_REBOOT,
+	OPTION_LAST_FAILURE,
 	OPTION_MAX,
 } OptionKind;
 
@@ -45,39 +53,86 @@ static const Option options_table[OPTION_MAX] = {
 	[OPTION_NO_WAIT] = { "--no-wait", NULL, NULL, "start it and come back at once", FALSE },
 	[OPTION_COUNT] = { "--lines", "-n", "N", "the newest N entries, 0 for all; default 20", FALSE },
 	[OPTION_REJECTED] = { "--rejected", NULL, NULL, "the releases that failed here, and why", FALSE },
+	[OPTION_CHECK] = { "--check", NULL, NULL, "only see whether it would work: the whole slot is read",
+		FALSE },
+	[OPTION_NOW] = { "--now", NULL, NULL, "reboot at the end; the same as --reboot", FALSE },
+	[OPTION_AT] = { "--at", NULL, "TIME", "do it then and reboot, as 03:00 or \"Sun 03:00\"", FALSE },
+	[OPTION_NEXT_REBOOT] = { "--next-reboot", NULL, NULL,
+		"leave the reboot to whoever reboots next; the default", FALSE },
+	[OPTION_LAST_FAILURE] = { "--last-failure", NULL, NULL, "the page of the newest failure", FALSE },
 };
 
 typedef struct {
 	const char *name;
 	const char *summary;
 	const char *about;
-	OptionKind own[4]; /* ends with OPTION_HELP */
+	OptionKind own[7];    /* ends with OPTION_HELP */
+	const char *argument; /* the name of what may follow the verb; NULL: nothing may */
 } Verb;
 
 static const Verb verbs_table[_PROA_VERB_MAX] = {
 	[PROA_VERB_STATUS] = { "status", "what runs, what is staged, what was rejected, when it looks again",
 		"Shows on one screen what runs and how it was verified, what the other slot holds, what is staged or rejected,\n"
 		"and the last and the next check. As root it works without proad too.\n",
-		{ OPTION_HELP } },
+		{ OPTION_HELP }, NULL },
 	[PROA_VERB_CHECK] = { "check", "ask the feed whether there is a newer release; change nothing",
 		"Asks the feed what it offers this node. Exit status 4 means that there is nothing newer.\n",
-		{ OPTION_HELP } },
+		{ OPTION_HELP }, NULL },
 	[PROA_VERB_UPDATE] = { "update",
 		"bring the newest release into the other slot; the next boot tries it",
 		"Downloads the newest release of the channel, or the one named, writes it into the other slot, verifies what it\n"
 		"wrote and arms it. What runs is not touched until the reboot. Ctrl-C cancels: nothing is armed then.\n"
 		"If proad does not answer, root's proa runs proa-install itself.\n",
-		{ OPTION_TO, OPTION_REBOOT, OPTION_NO_WAIT, OPTION_HELP } },
+		{ OPTION_TO, OPTION_REBOOT, OPTION_NO_WAIT, OPTION_HELP }, NULL },
 	[PROA_VERB_ROLLBACK] = { "rollback", "make the release in the other slot the next one to boot",
 		"Makes the release in the other slot the firmware's next choice. Done twice, it goes forward again.\n"
-		"As root it works without proad too.\n",
-		{ OPTION_TO, OPTION_REBOOT, OPTION_HELP } },
+		"With --check it only sees whether that would work: it would not be refused, and every block of the slot is\n"
+		"what it should be. As root it works without proad too.\n",
+		{ OPTION_TO, OPTION_REBOOT, OPTION_NOW, OPTION_AT, OPTION_NEXT_REBOOT, OPTION_CHECK,
+			OPTION_HELP },
+		NULL },
 	[PROA_VERB_REBOOT] = { "reboot", "reboot in good order",
 		"Reboots through the service manager. An update under way is cancelled; nothing is armed then.\n",
-		{ OPTION_HELP } },
+		{ OPTION_HELP }, NULL },
 	[PROA_VERB_HISTORY] = { "history", "what happened on this node",
 		"Tells what was staged, tried, blessed, refused, left and why, oldest first.\n",
-		{ OPTION_COUNT, OPTION_REJECTED, OPTION_HELP } },
+		{ OPTION_COUNT, OPTION_REJECTED, OPTION_HELP }, NULL },
+	[PROA_VERB_BLESS] = { "bless", "take the running release as good, healthy or not",
+		"Ends the trial of the running release: it is good because you say so. As root it works without proad too.\n",
+		{ OPTION_HELP }, NULL },
+	[PROA_VERB_REJECT] = { "reject", "never boot or install a release again by itself",
+		"RELEASE is a version that this node knows, or a root hash; without it the other slot's release is meant.\n"
+		"If it is the one that runs, the other slot is next. `proa unreject` takes it back.\n"
+		"As root it works without proad too.\n",
+		{ OPTION_HELP }, "[RELEASE]" },
+	[PROA_VERB_UNREJECT] = { "unreject", "take a rejection back, whatever its reason",
+		"RELEASE is a version or a root hash of `proa history --rejected`; without it the newest is meant.\n"
+		"It may then be installed or rolled back to; nothing else is done. As root it works without proad too.\n",
+		{ OPTION_HELP }, "[RELEASE]" },
+	[PROA_VERB_PIN] = { "pin", "hold this node to one release",
+		"From now on only VERSION is installed, the running one if none is named, until `proa unpin`.\n"
+		"As root it works without proad too.\n",
+		{ OPTION_HELP }, "[VERSION]" },
+	[PROA_VERB_UNPIN] = { "unpin", "let this node follow its channel again",
+		"Takes `proa pin` back. As root it works without proad too.\n", { OPTION_HELP }, NULL },
+	[PROA_VERB_HEALTH] = { "health", "what each health check said last",
+		"Shows what proa-bootd's checks said last in this boot. Exit status 1 if one of them is not right.\n",
+		{ OPTION_HELP }, NULL },
+	[PROA_VERB_LOG] = { "log", "why releases failed here",
+		"Lists the pages of the black box, newest first; with --last-failure the newest page itself: what failed and\n"
+		"why, what the checks said, the boot entries, the kernel's last words and the last messages. Needs root.\n",
+		{ OPTION_LAST_FAILURE, OPTION_HELP }, NULL },
+	[PROA_VERB_DOCTOR] = { "doctor", "what stands in the way of the next update, and the way out",
+		"Looks at disk, boot entries, watchdog, firmware, clock, trust and feed, and tells the way out of what is\n"
+		"wrong. Exit status 1 if something would stop an update or a way back. Needs root for all but the feed.\n",
+		{ OPTION_HELP }, NULL },
+	[PROA_VERB_CONFIG] = { "config", "generations of /etc: log, diff, restore",
+		"config log                       what was committed, newest first\n"
+		"config diff [COMMIT [COMMIT]]    what /etc holds beyond the newest commit, or what two commits differ in\n"
+		"config restore COMMIT [PATH...]  bring files, or all of /etc, back as they were\n"
+		"config commit                    commit /etc as it is now\n"
+		"Needs root. Works without proad.\n",
+		{ OPTION_HELP }, "log|diff|restore|commit [COMMIT] [PATH...]" },
 };
 
 const char *proa_verb_to_string(ProaVerb verb)
@@ -106,6 +161,8 @@ static gboolean verb_takes(ProaVerb verb, OptionKind kind)
 void proa_options_free(ProaOptions *options)
 {
 	g_free(options->to);
+	g_free(options->at);
+	g_strfreev(options->words);
 	g_free(options->root);
 	g_free(options->libexec);
 	g_free(options);
@@ -147,6 +204,16 @@ static gboolean parse_count(const char *value, guint *ret_count, GError **error)
 	return TRUE;
 }
 
+/* It becomes an argument of systemd-run, which judges it; nothing that could be an option passes. */
+static gboolean set_time(ProaOptions *options, const char *value, GError **error)
+{
+	if (!*value || *value == '-' || strspn(value, TIME_CHARACTERS) != strlen(value))
+		return proa_fail(error, PROA_REASON_USAGE,
+			"--at takes a time, such as 03:00, \"Sun 03:00\" or \"2026-12-24 03:00\"");
+	g_set_str(&options->at, value);
+	return TRUE;
+}
+
 static gboolean set_option(ProaOptions *options, OptionKind kind, const char *value, GError **error)
 {
 	switch (kind) {
@@ -182,6 +249,19 @@ static gboolean set_option(ProaOptions *options, OptionKind kind, const char *va
 	case OPTION_REJECTED:
 		options->rejected = TRUE;
 		return TRUE;
+	case OPTION_CHECK:
+		options->check = TRUE;
+		return TRUE;
+	case OPTION_NOW:
+		options->reboot = TRUE;
+		return TRUE;
+	case OPTION_AT:
+		return set_time(options, value, error);
+	case OPTION_NEXT_REBOOT:
+		return TRUE;
+	case OPTION_LAST_FAILURE:
+		options->last_failure = TRUE;
+		return TRUE;
 	default:
 		return proa_fail(error, PROA_REASON_INTERNAL, "an option without a meaning");
 	}
@@ -209,6 +289,27 @@ static gboolean take_option(ProaOptions *options, guint *seen, const char *const
 	return set_option(options, kind, value, error);
 }
 
+/* What follows the verb: one release, or of config an action and what it acts on. */
+static gboolean take_argument(ProaOptions *options, const char *word, const char *safe, GError **error)
+{
+	guint count = g_strv_length(options->words);
+
+	if (options->verb == PROA_VERB_CONFIG && count < MAX_WORDS) {
+		options->words = g_renew(char *, options->words, count + 2);
+		options->words[count] = g_strdup(word);
+		options->words[count + 1] = NULL;
+		return TRUE;
+	}
+	if (!verbs_table[options->verb].argument || options->to)
+		return proa_fail(error, PROA_REASON_USAGE, "%s takes no argument \"%s\"",
+			proa_verb_to_string(options->verb), safe);
+	if (!proa_version_valid(word))
+		return proa_fail(
+			error, PROA_REASON_USAGE, "\"%s\" is neither a version nor a root hash", safe);
+	g_set_str(&options->to, word);
+	return TRUE;
+}
+
 /* "help" is a verb only to whoever types it: "help update" is "update --help". */
 static gboolean take_word(ProaOptions *options, const char *word, GError **error)
 {
@@ -220,8 +321,7 @@ static gboolean take_word(ProaOptions *options, const char *word, GError **error
 		return TRUE;
 	}
 	if (options->verb != _PROA_VERB_NONE)
-		return proa_fail(error, PROA_REASON_USAGE, "%s takes no argument \"%s\"",
-			proa_verb_to_string(options->verb), safe);
+		return take_argument(options, word, safe, error);
 	if (verb == _PROA_VERB_NONE)
 		return proa_fail(error, PROA_REASON_USAGE, "there is no verb \"%s\"", safe);
 	options->verb = verb;
@@ -238,6 +338,14 @@ static gboolean check_together(const ProaOptions *options, guint seen, GError **
 		if ((seen & 1u << i) && !verb_takes(options->verb, (OptionKind)i))
 			return proa_fail(error, PROA_REASON_USAGE, "%s takes no %s",
 				proa_verb_to_string(options->verb), options_table[i].name);
+	if (options->check && (options->reboot || options->at))
+		return proa_fail(
+			error, PROA_REASON_USAGE, "--check changes nothing: there is nothing to reboot for");
+	if (options->at && options->reboot)
+		return proa_fail(error, PROA_REASON_USAGE, "now or --at a time: choose one");
+	if ((seen & 1u << OPTION_NEXT_REBOOT) && (options->at || options->reboot))
+		return proa_fail(
+			error, PROA_REASON_USAGE, "now, --at a time or at the --next-reboot: choose one");
 	if (options->reboot && options->no_wait)
 		return proa_fail(error, PROA_REASON_USAGE,
 			"--reboot waits for the end, --no-wait does not: choose one");
@@ -251,6 +359,7 @@ ProaOptions *proa_options_parse(const char *const *argv, GError **error)
 
 	options->verb = _PROA_VERB_NONE;
 	options->count = DEFAULT_COUNT;
+	options->words = g_new0(char *, 1);
 	for (; *argv; argv++) {
 		gboolean taken = **argv == '-' ? take_option(options, &seen, &argv, error)
 					       : take_word(options, *argv, error);
@@ -297,8 +406,9 @@ char *proa_options_help(ProaVerb verb)
 		g_string_append_printf(
 			text, "  %-18s %s\n", "help VERB", "what a verb does and which options it takes");
 	} else {
-		g_string_append_printf(text, "usage: proa %s [OPTION...]\n\n%s", verbs_table[verb].name,
-			verbs_table[verb].about);
+		const char *argument = verbs_table[verb].argument;
+		g_string_append_printf(text, "usage: proa %s%s%s [OPTION...]\n\n%s", verbs_table[verb].name,
+			argument ? " " : "", argument ? argument : "", verbs_table[verb].about);
 	}
 	add_options_help(text, verb);
 	g_string_append(text,

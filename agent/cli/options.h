@@ -11,6 +11,15 @@ typedef enum {
 	PROA_VERB_ROLLBACK,
 	PROA_VERB_REBOOT,
 	PROA_VERB_HISTORY,
+	PROA_VERB_BLESS,
+	PROA_VERB_REJECT,
+	PROA_VERB_UNREJECT,
+	PROA_VERB_PIN,
+	PROA_VERB_UNPIN,
+	PROA_VERB_HEALTH,
+	PROA_VERB_LOG,
+	PROA_VERB_DOCTOR,
+	PROA_VERB_CONFIG,
 	_PROA_VERB_MAX,
 	_PROA_VERB_NONE = -1,
 } ProaVerb;
@@ -23,8 +32,11 @@ typedef struct {
 	gboolean json;
 	gboolean reboot, no_wait;
 	gboolean rejected;
-	guint count; /* of history entries; 0: all */
-	char *to;    /* a version; NULL: not given */
+	gboolean check, last_failure;
+	guint count;  /* of history entries; 0: all */
+	char *to;     /* a version or, of verbs that take one, a root hash; NULL: not given */
+	char *at;     /* when to roll back, as in OnCalendar= of systemd.time(7); NULL: now */
+	char **words; /* arguments of config, ends with NULL; never NULL */
 	char *root, *libexec;
 } ProaOptions;
 

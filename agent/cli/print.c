@@ -115,7 +115,19 @@ static void print_state(GString *out, JsonObject *status, gint64 now)
 		line(out, "", "since %s", when);
 }
 
-static void print_other(GString *out, JsonObject *status)
+/* Whether the other slot was read as a whole, and what came of it. */
+static char *describe_scrub(JsonObject *scrub, gint64 now)
+{
+	if (!scrub)
+		return g_strdup("not scrubbed yet");
+	g_autofree char *when = proa_text_time_from(time_of(scrub, "time"), now);
+	if (says(scrub, "sound", FALSE))
+		return g_strdup_printf("sound, scrubbed %s", when);
+	return g_strdup_printf("DAMAGED: %" G_GINT64_FORMAT " bad blocks, scrubbed %s",
+		proa_json_int_or(scrub, "bad", 0), when);
+}
+
+static void print_other(GString *out, JsonObject *status, gint64 now)
 {
 	JsonObject *other = proa_json_object_or_null(status, "other");
 
@@ -125,11 +137,13 @@ static void print_other(GString *out, JsonObject *status)
 	g_autofree char *version = text_of(other, "version", NULL);
 	g_autofree char *hash = text_of(other, "root_hash", NULL);
 
-	if (!version && !hash)
+	if (!version && !hash) {
 		line(out, "other slot", "%s: empty", slot);
-	else
-		line(out, "other slot", "%s: %s, %s", slot, version ? version : hash,
-			says(other, "bootable", FALSE) ? "can be booted" : "cannot be booted");
+		return;
+	}
+	g_autofree char *sound = describe_scrub(proa_json_object_or_null(other, "scrub"), now);
+	line(out, "other slot", "%s: %s, %s; %s", slot, version ? version : hash,
+		says(other, "bootable", FALSE) ? "can be booted" : "cannot be booted", sound);
 }
 
 static void print_release(
@@ -254,11 +268,14 @@ char *proa_print_status(JsonObject *status, gint64 now)
 	print_booted(out, status, now);
 	print_state(out, status, now);
 	print_operation(out, status, now);
-	print_other(out, status);
+	print_other(out, status, now);
 	if (next)
 		line(out, "next boot", "%s", next);
 	print_release(out, status, "staged", "staged", ": `proa reboot` tries it");
 	print_release(out, status, "good", "last good", "");
+	g_autofree char *pinned = text_of(status, "pinned", NULL);
+	if (pinned)
+		line(out, "pinned", "to %s: `proa unpin` lets it go", pinned);
 	print_rejections(out, status);
 	print_checks(out, status, now);
 	print_policy(out, status);
@@ -305,8 +322,33 @@ char *proa_print_rejected(JsonArray *rejected)
 	return g_string_free(g_steal_pointer(&out), FALSE);
 }
 
+char *proa_print_pages(JsonArray *pages)
+{
+	g_autoptr(GString) out = g_string_new(NULL);
+
+	for (guint i = 0; i < json_array_get_length(pages); i++) {
+		JsonObject *page = object_at(pages, i);
+		g_autofree char *when = proa_text_time(page ? time_of(page, "time") : 0);
+		g_autofree char *version = text_of(page, "version", "?"), *name = text_of(page, "name", "?");
+		g_string_append_printf(out, "%s  %-12s %s\n", when, version, name);
+	}
+	return g_string_free(g_steal_pointer(&out), FALSE);
+}
+
 /* --- outcomes
  * ----------------------------------------------------------------------------------------------------- */
+
+/* What an operator said of a release, and what it leads to. */
+static const struct {
+	const char *operation, *before, *after;
+} decisions[] = {
+	{ "check-rollback", "would work", "; every block of it is sound" },
+	{ "bless", "blessed", " is good because you say so" },
+	{ "reject", "rejected", " is neither booted nor installed by itself any more" },
+	{ "unreject", "no longer rejected", "; `proa update` or `proa rollback` may bring it" },
+	{ "pin", "pinned", " and no other is installed until `proa unpin`" },
+	{ "unpin", "no longer pinned", " is not held to any more" },
+};
 
 char *proa_print_done(JsonObject *outcome)
 {
@@ -323,11 +365,17 @@ char *proa_print_done(JsonObject *outcome)
 			"offered: release %s, %s to download; `proa update` brings it\n", version, bytes);
 	if (strcmp(operation, "update") == 0)
 		return g_strdup_printf("staged: release %s in %s; `proa reboot` tries it\n", version, slot);
+	if (strcmp(result, "planned") == 0)
+		return g_strdup("planned: `systemctl status proa-rollback.timer` shows when\n");
 	if (strcmp(operation, "rollback") == 0)
 		return g_strdup_printf(
 			"next boot: release %s from %s; `proa reboot` starts it\n", version, slot);
 	if (strcmp(operation, "reboot") == 0)
 		return g_strdup("rebooting\n");
+	for (gsize i = 0; i < G_N_ELEMENTS(decisions); i++)
+		if (strcmp(operation, decisions[i].operation) == 0)
+			return g_strdup_printf(
+				"%s: release %s%s\n", decisions[i].before, version, decisions[i].after);
 	return g_strdup("done\n");
 }
 

@@ -16,6 +16,9 @@ char *proa_print_history(JsonArray *entries);
 /* Rejected releases, as in the status document's "rejected". Free with g_free(). */
 char *proa_print_rejected(JsonArray *rejected);
 
+/* Pages of the black box, as of proa_inspect_pages(), a line each. Free with g_free(). */
+char *proa_print_pages(JsonArray *pages);
+
 /* An outcome (proa_outcome_to_json()) that went well, in one line. Free with g_free(). */
 char *proa_print_done(JsonObject *outcome);
 

@@ -3,12 +3,14 @@
 
 #include "agent/cli/client.h"
 #include "agent/cli/direct.h"
+#include "agent/cli/inspect.h"
 #include "agent/cli/print.h"
 #include "agent/history.h"
 #include "agent/status.h"
 #include "agent/text.h"
 #include "base/json.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,8 +117,8 @@ static JsonObject *operate(const Run *run, ProaOperation operation)
 		outcome = proa_client_operate(client, operation, version, run->progress, &started, &error);
 	if (!outcome && !started && is_absence(error) && geteuid() == 0) {
 		say_without_agent(run, error,
-			operation == PROA_OPERATION_ROLLBACK ? "running proa-bootd directly"
-							     : "running proa-install directly");
+			proa_operation_asks_feed(operation) ? "running proa-install directly"
+							    : "running proa-bootd directly");
 		g_clear_error(&error);
 		outcome = proa_direct_operate(run->paths, operation, version, run->progress, &error);
 	}
@@ -236,6 +238,134 @@ static ProaExit verb_history(const Run *run)
 	return PROA_EXIT_OK;
 }
 
+/* A timer of systemd's that does it then: it needs neither D-Bus nor proad, and goes with the next reboot. */
+static ProaExit verb_rollback_later(const Run *run)
+{
+	const ProaOptions *options = run->options;
+	g_autofree char *when = g_strconcat("--on-calendar=", options->at, NULL);
+	g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
+	const char *argv[] = { "systemd-run", "--quiet", "--unit=proa-rollback", "--collect",
+		"--description=Rollback at a time that an operator chose", "--timer-property=AccuracySec=1s",
+		when, "--", self ? self : "/usr/bin/proa", "rollback", "--now", options->to ? "--to" : NULL,
+		options->to, NULL };
+	g_autoptr(GError) error = NULL, inner = NULL;
+	g_autofree char *said = NULL;
+	int status = 0;
+
+	if (geteuid() != 0)
+		proa_fail(&error, PROA_REASON_PERMISSION, "only root may plan a rollback");
+	else if (!g_spawn_sync(NULL, (char **)(gsize)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, &said,
+			 &status, &inner))
+		proa_fail(&error, PROA_REASON_INTERNAL, "systemd-run: %s", inner->message);
+	else if (!g_spawn_check_wait_status(status, NULL))
+		proa_fail(&error, PROA_REASON_USAGE, "it cannot be planned: %s", g_strstrip(said));
+	g_autoptr(JsonObject) outcome = error ? failed("rollback", error) : succeeded("rollback", "planned");
+	return print_outcome(options, outcome);
+}
+
+static ProaExit verb_rollback(const Run *run)
+{
+	if (run->options->check)
+		return operate_and_reboot(run, PROA_OPERATION_CHECK_ROLLBACK);
+	return run->options->at ? verb_rollback_later(run) : operate_and_reboot(run, PROA_OPERATION_ROLLBACK);
+}
+
+static ProaExit verb_health(const Run *run)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(JsonObject) report = proa_inspect_health(run->paths, &error);
+
+	if (!report)
+		return proa_verb_fail("health", run->options->json, error);
+	if (run->options->json) {
+		print_json(report);
+	} else {
+		g_autofree char *text = proa_inspect_health_text(report);
+		fputs(text, stdout);
+	}
+	return proa_inspect_health_bad(report) ? PROA_EXIT_FAILED : PROA_EXIT_OK;
+}
+
+static ProaExit show_last_page(const Run *run)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *page = proa_inspect_last_page(run->paths, &error);
+
+	if (!page && proa_reason_of(error) == PROA_REASON_NOT_FOUND) {
+		g_autoptr(GError) nothing = NULL;
+		proa_fail(&nothing, PROA_REASON_NO_UPDATE, "%s", error->message);
+		return proa_verb_fail("log", run->options->json, nothing);
+	}
+	if (!page)
+		return proa_verb_fail("log", run->options->json, error);
+	if (!run->options->json) {
+		fputs(page, stdout);
+		return PROA_EXIT_OK;
+	}
+	g_autoptr(JsonObject) object = json_object_new();
+	json_object_set_string_member(object, "page", page);
+	print_json(object);
+	return PROA_EXIT_OK;
+}
+
+static ProaExit verb_log(const Run *run)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (run->options->last_failure)
+		return show_last_page(run);
+	g_autoptr(JsonArray) pages = proa_inspect_pages(run->paths, &error);
+	if (!pages)
+		return proa_verb_fail("log", run->options->json, error);
+	if (run->options->json) {
+		g_autoptr(JsonObject) object = json_object_new();
+		json_object_set_array_member(object, "pages", json_array_ref(pages));
+		print_json(object);
+		return PROA_EXIT_OK;
+	}
+	g_autofree char *text = proa_print_pages(pages);
+	fputs(*text ? text : "no release has failed here, as far as is remembered\n", stdout);
+	return PROA_EXIT_OK;
+}
+
+static ProaExit verb_doctor(const Run *run)
+{
+	g_autoptr(JsonObject) feed = operate(run, PROA_OPERATION_CHECK);
+	g_autoptr(JsonArray) checks = proa_inspect_doctor(run->paths, feed);
+
+	if (run->options->json) {
+		g_autoptr(JsonObject) object = json_object_new();
+		json_object_set_array_member(object, "checks", json_array_ref(checks));
+		print_json(object);
+	} else {
+		g_autofree char *text = proa_inspect_doctor_text(checks);
+		fputs(text, stdout);
+	}
+	return proa_inspect_doctor_bad(checks) ? PROA_EXIT_FAILED : PROA_EXIT_OK;
+}
+
+/* The generations are proa-config's; it takes over, with our arguments. */
+static ProaExit verb_config(const Run *run)
+{
+	g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
+	g_autoptr(GError) error = NULL;
+
+	g_ptr_array_add(argv, g_build_filename(run->paths->libexec, "proa-config", NULL));
+	if (run->options->json)
+		g_ptr_array_add(argv, g_strdup("--json"));
+	if (*run->paths->root) {
+		g_ptr_array_add(argv, g_strdup("--root"));
+		g_ptr_array_add(argv, g_strdup(run->paths->root));
+	}
+	g_ptr_array_add(argv, g_strdup("--"));
+	for (char **word = run->options->words; *word; word++)
+		g_ptr_array_add(argv, g_strdup(*word));
+	g_ptr_array_add(argv, NULL);
+	execv(g_ptr_array_index(argv, 0), (char **)argv->pdata);
+	proa_fail_errno(&error, PROA_REASON_NOT_FOUND, errno, "%s", (char *)g_ptr_array_index(argv, 0));
+	return proa_verb_fail("config", run->options->json, error);
+}
+
 ProaExit proa_verb_run(const ProaOptions *options)
 {
 	g_autoptr(ProaPaths) paths = proa_paths_new(options->root, options->libexec);
@@ -250,7 +380,25 @@ ProaExit proa_verb_run(const ProaOptions *options)
 	case PROA_VERB_UPDATE:
 		return verb_update(&run);
 	case PROA_VERB_ROLLBACK:
-		return operate_and_reboot(&run, PROA_OPERATION_ROLLBACK);
+		return verb_rollback(&run);
+	case PROA_VERB_BLESS:
+		return operate_and_reboot(&run, PROA_OPERATION_BLESS);
+	case PROA_VERB_REJECT:
+		return operate_and_reboot(&run, PROA_OPERATION_REJECT);
+	case PROA_VERB_UNREJECT:
+		return operate_and_reboot(&run, PROA_OPERATION_UNREJECT);
+	case PROA_VERB_PIN:
+		return operate_and_reboot(&run, PROA_OPERATION_PIN);
+	case PROA_VERB_UNPIN:
+		return operate_and_reboot(&run, PROA_OPERATION_UNPIN);
+	case PROA_VERB_HEALTH:
+		return verb_health(&run);
+	case PROA_VERB_LOG:
+		return verb_log(&run);
+	case PROA_VERB_DOCTOR:
+		return verb_doctor(&run);
+	case PROA_VERB_CONFIG:
+		return verb_config(&run);
 	case PROA_VERB_REBOOT:
 		return verb_reboot(&run);
 	case PROA_VERB_HISTORY:

@@ -13,8 +13,9 @@
 
 typedef enum {
 	PROA_HEALTH_OK,
-	PROA_HEALTH_WAIT, /* not yet; it may still become right */
-	PROA_HEALTH_FAIL, /* it will not become right by itself */
+	PROA_HEALTH_SKIPPED, /* switched off, or what it looks at is not on this node; as good as OK */
+	PROA_HEALTH_WAIT,    /* not yet; it may still become right */
+	PROA_HEALTH_FAIL,    /* it will not become right by itself */
 } ProaHealthVerdict;
 
 typedef enum {
@@ -22,7 +23,10 @@ typedef enum {
 	PROA_FAULT_OF_ELSEWHERE,
 } ProaHealthFault;
 
-/* detail is owned by the result; NULL for OK. */
+/*
+ * detail is owned by the result: one sentence; with OK a remark or NULL. reason and fault count only with
+ * WAIT and FAIL.
+ */
 typedef struct {
 	ProaHealthVerdict verdict;
 	ProaHealthFault fault;
@@ -33,18 +37,41 @@ typedef struct {
 typedef struct {
 	const ProaConfig *config;
 	ProaSystemd *systemd;
+	const char *root;   /* "" on a node; a test's root directory otherwise */
+	GHashTable *memory; /* char * to char *: what checks remember from one round to the next; keys begin
+			       with the name of the check */
 } ProaHealthContext;
 
 typedef struct {
-	const char *name;
+	const char
+		*name; /* also its group in health.conf, which has the keys timeout (but units) and retries */
 	/* Fills in *@result, which comes in as OK; takes no longer than the check's own time limit in the
 	 * configuration. */
 	void (*run)(const ProaHealthContext *context, ProaHealthResult *result);
+	/* Costs much or starts what others bring up: waits until the checks before it are right. */
+	gboolean late;
 } ProaHealthCheck;
 
-/* Sets a result that is not OK; takes @detail over. */
+/* Whether a verdict stands in the way of nothing. */
+gboolean proa_health_good(ProaHealthVerdict verdict);
+
+/* Sets a result that is not OK and the node's fault; takes @detail over. */
 void proa_health_set(ProaHealthResult *result, ProaHealthVerdict verdict, ProaReason reason, char *detail);
+
+/* The same with WAIT, and not the node's fault. */
+void proa_health_blame_elsewhere(ProaHealthResult *result, ProaReason reason, char *detail);
+
+/* Sets SKIPPED; @why is copied. */
+void proa_health_skip(ProaHealthResult *result, const char *why);
+
 void proa_health_result_clear(ProaHealthResult *result);
 
 extern const ProaHealthCheck proa_health_units;
+extern const ProaHealthCheck proa_health_disk;
 extern const ProaHealthCheck proa_health_containerd;
+extern const ProaHealthCheck proa_health_kubelet;
+extern const ProaHealthCheck proa_health_network;
+extern const ProaHealthCheck proa_health_time;
+extern const ProaHealthCheck proa_health_canary;
+extern const ProaHealthCheck proa_health_node_ready;
+extern const ProaHealthCheck proa_health_programs;

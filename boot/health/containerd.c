@@ -62,8 +62,10 @@ static void run(const ProaHealthContext *context, ProaHealthResult *result)
 	const ProaConfig *config = context->config;
 	g_autoptr(GError) error = NULL;
 
-	if (!proa_config_boolean(config, "containerd", "enabled"))
+	if (!proa_config_boolean(config, "containerd", "enabled")) {
+		proa_health_skip(result, "[containerd] enabled=no");
 		return;
+	}
 	if (serving(config, &error) &&
 		(!proa_config_boolean(config, "containerd", "cri") || runtime_ready(config, &error)))
 		return;
@@ -72,4 +74,4 @@ static void run(const ProaHealthContext *context, ProaHealthResult *result)
 		g_strdup_printf("containerd: %s", error->message));
 }
 
-const ProaHealthCheck proa_health_containerd = { "containerd", run };
+const ProaHealthCheck proa_health_containerd = { .name = "containerd", .run = run };

@@ -2,6 +2,7 @@
 #include "updater/install/install.h"
 
 #include "base/file.h"
+#include "base/pin.h"
 #include "base/update-config.h"
 #include "updater/fetch/fetch.h"
 #include "updater/install/arm.h"
@@ -57,8 +58,27 @@ static const char *armed_root_hash(const Install *install, const ProaState *stat
 	return install->options->check || proa_site_armed(install->site, root_hash) ? root_hash : NULL;
 }
 
+/* What an operator asks for now, or pinned this node to before, or NULL: the newest. */
+static gboolean find_wanted(const Install *install, char **ret_wanted, GError **error)
+{
+	const char *asked = install->options->wanted;
+	g_autofree char *pinned = proa_pin_load(install->state_dir);
+
+	if (pinned && asked && strcmp(pinned, asked) != 0)
+		return proa_fail(error, PROA_REASON_PINNED, "this node is pinned to %s", pinned);
+	if (pinned && strcmp(pinned, install->site->version) == 0)
+		return proa_fail(
+			error, PROA_REASON_NO_UPDATE, "this node is pinned to %s, which runs", pinned);
+	*ret_wanted = pinned ? g_steal_pointer(&pinned) : g_strdup(asked);
+	return TRUE;
+}
+
 static gboolean find_offer(Install *install, GError **error)
 {
+	g_autofree char *wanted = NULL;
+
+	if (!find_wanted(install, &wanted, error))
+		return FALSE;
 	g_autoptr(ProaState) state = proa_memory_load(install->state_dir);
 	g_autoptr(GError) inner = NULL;
 	g_autofree char *offered = NULL;
@@ -66,7 +86,7 @@ static gboolean find_offer(Install *install, GError **error)
 		.state_dir = install->state_dir,
 		.feed_url = proa_config_string(install->config, "feed", "url"),
 		.channel = proa_config_string(install->config, "feed", "channel"),
-		.wanted = install->options->wanted,
+		.wanted = wanted,
 		.booted_version = install->site->version,
 		.booted_root_hash = install->site->root_hash,
 		.staged_root_hash = armed_root_hash(install, state),

@@ -181,6 +181,39 @@ static void test_rollback(void)
 	assert_reason(&refused, "nothing-to-roll-back", PROA_EXIT_REFUSED);
 }
 
+/* An operator's word about a release goes through proad, and where proad is not there, around it. */
+static void expect_decisions(Harness *harness)
+{
+	static const char *const lines[][3] = {
+		{ "reject 0.9.0", "bootd reject to=0.9.0\n", "rejected: release 0.9.0" },
+		{ "unreject 0.9.0", "bootd unreject to=0.9.0\n", "no longer rejected: release 0.9.0" },
+		{ "pin 1.0.0", "bootd pin to=1.0.0\n", "pinned: release 0.9.0" },
+		{ "unpin", "bootd unpin to=\n", "no longer pinned" },
+		{ "bless", "bootd bless to=\n", "blessed" },
+		{ "rollback --check", "bootd check-rollback to=\n", "would work: release 0.9.0" },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(lines); i++) {
+		g_auto(Answer) done = harness_proa(harness, lines[i][0]);
+		g_assert_cmpint(done.status, ==, 0);
+		if (!strstr(done.out, lines[i][2]))
+			g_error("%s said: %s", lines[i][0], done.out);
+		g_autofree char *calls = harness_read(harness, "fixture/calls");
+		g_assert_nonnull(strstr(calls, lines[i][1]));
+	}
+}
+
+static void test_decisions(void)
+{
+	g_auto(Harness) harness = started();
+
+	expect_decisions(&harness);
+	harness_write(&harness, "fixture/rollback",
+		"echo '{\"event\":\"error\",\"reason\":\"no-such-release\",\"message\":\"not here\"}'; exit 3");
+	g_auto(Answer) refused = harness_proa(&harness, "reject 7 --json");
+	assert_reason(&refused, "no-such-release", PROA_EXIT_REFUSED);
+}
+
 static void test_busy(void)
 {
 	g_auto(Harness) harness = started();
@@ -340,6 +373,7 @@ static void test_without_proad(void)
 	g_auto(Answer) rollback = harness_proa(&harness, "rollback");
 	g_assert_cmpint(rollback.status, ==, 0);
 	g_assert_nonnull(strstr(rollback.out, "next boot: release 0.9.0"));
+	expect_decisions(&harness);
 }
 
 static void test_without_bus(void)
@@ -463,6 +497,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/bus/json-is-one-object-and-progress-lines", test_update_in_json);
 	g_test_add_func("/bus/refusal-keeps-reason-hint-and-exit-status", test_refusal);
 	g_test_add_func("/bus/rollback-goes-through-bootd", test_rollback);
+	g_test_add_func("/bus/an-operators-word-goes-through-bootd", test_decisions);
 	g_test_add_func("/bus/second-transaction-is-busy-and-ctrl-c-cancels", test_busy);
 	g_test_add_func("/bus/busy-when-another-holds-the-lock", test_busy_by_another);
 	g_test_add_func("/bus/no-wait-comes-back-at-once", test_no_wait);

@@ -25,6 +25,7 @@ static void test_free(void)
 		[PROA_EVENT_UPDATE] = PROA_ACT_INSTALL,
 		[PROA_EVENT_ROLLBACK] = PROA_ACT_ROLLBACK,
 		[PROA_EVENT_REBOOT] = PROA_ACT_REBOOT,
+		[PROA_EVENT_DECIDE] = PROA_ACT_DECIDE,
 		[PROA_EVENT_REBOOT_DUE] = PROA_ACT_NOTHING,
 		[PROA_EVENT_CANCEL] = PROA_ACT_NOTHING,
 	};
@@ -68,6 +69,8 @@ static void test_busy(void)
 			PROA_ACT_REFUSE);
 		g_assert_cmpint(decide(kind, PROA_EVENT_CHECK, PROA_AUTOMATIC_YES, TRUE, &reason), ==,
 			PROA_ACT_REFUSE);
+		g_assert_cmpint(decide(kind, PROA_EVENT_DECIDE, PROA_AUTOMATIC_YES, TRUE, &reason), ==,
+			PROA_ACT_REFUSE);
 		g_assert_cmpint(decide(kind, PROA_EVENT_CANCEL, PROA_AUTOMATIC_YES, TRUE, &reason), ==,
 			PROA_ACT_CANCEL);
 		g_assert_cmpint(decide(kind, PROA_EVENT_REBOOT, PROA_AUTOMATIC_YES, TRUE, &reason), ==,
@@ -100,6 +103,8 @@ static void test_trial(void)
 	g_assert_cmpint(reason, ==, PROA_REASON_TRIAL_BOOT);
 	g_assert_cmpint(decide(PROA_STATE_TRIAL, PROA_EVENT_ROLLBACK, PROA_AUTOMATIC_YES, FALSE, &reason), ==,
 		PROA_ACT_ROLLBACK);
+	g_assert_cmpint(decide(PROA_STATE_TRIAL, PROA_EVENT_DECIDE, PROA_AUTOMATIC_YES, FALSE, &reason), ==,
+		PROA_ACT_DECIDE);
 	g_assert_cmpint(decide(PROA_STATE_TRIAL, PROA_EVENT_CHECK, PROA_AUTOMATIC_YES, FALSE, &reason), ==,
 		PROA_ACT_CHECK);
 }

@@ -215,6 +215,36 @@ static void a_broken_memory_of_rejections_is_told_and_replaced(void)
 	}
 }
 
+/* An operator lifts a rejection: the release may come again, but it is known to have been one. */
+static void what_is_lifted_is_not_forgotten(void)
+{
+	g_autofree char *dir = g_dir_make_tmp("proa-state-XXXXXX", NULL);
+	g_autofree char *path = g_build_filename(dir, "rejected.json", NULL);
+	g_autofree char *a = g_strnfill(64, 'a'), *b = g_strnfill(64, 'b');
+	gboolean found = TRUE;
+
+	g_assert_true(proa_rejected_lift(dir, a, &found, NULL));
+	g_assert_false(found);
+	g_assert_true(proa_rejected_add(dir, a, "1", "root-corrupt", NULL, NULL));
+	g_assert_true(proa_rejected_add(dir, b, "2", "boot-failed", NULL, NULL));
+	g_assert_true(proa_rejected_lift(dir, a, &found, NULL));
+	g_assert_true(found);
+	g_assert_true(proa_rejected_lifted(dir, a));
+	g_assert_false(proa_rejected_lifted(dir, b));
+	g_autoptr(GPtrArray) list = proa_rejected_load(dir, NULL);
+	g_assert_null(proa_rejected_find(list, a));
+	g_assert_nonnull(proa_rejected_find(list, b));
+
+	/* It fails again, or is blessed: lifted no more. */
+	g_assert_true(proa_rejected_add(dir, a, "1", "boot-failed", NULL, NULL));
+	g_assert_false(proa_rejected_lifted(dir, a));
+	g_assert_true(proa_rejected_lift(dir, a, &found, NULL));
+	g_assert_true(proa_rejected_remove(dir, a, NULL));
+	g_assert_false(proa_rejected_lifted(dir, a));
+	g_unlink(path);
+	g_rmdir(dir);
+}
+
 static void history_is_one_object_a_line(void)
 {
 	g_auto(Scratch) scratch = scratch_new();
@@ -260,6 +290,7 @@ int main(int argc, char **argv)
 		"/base/state/no-detail-makes-the-memory-unreadable", no_detail_makes_the_memory_unreadable);
 	g_test_add_func("/base/state/a-broken-memory-of-rejections-is-told-and-replaced",
 		a_broken_memory_of_rejections_is_told_and_replaced);
+	g_test_add_func("/base/state/what-is-lifted-is-not-forgotten", what_is_lifted_is_not_forgotten);
 	g_test_add_func("/base/state/history-is-one-object-a-line", history_is_one_object_a_line);
 	return g_test_run();
 }

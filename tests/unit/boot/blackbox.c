@@ -22,7 +22,8 @@ static void remembers_a_verdict(void)
 	g_auto(Scratch) scratch = scratch_new();
 
 	g_assert_null(proa_blackbox_verdict(scratch.path, HASH_2));
-	g_assert_true(proa_blackbox_set_verdict(scratch.path, &bad, "unit-failed", "x.service \xff", NULL));
+	g_assert_true(
+		proa_blackbox_set_verdict(scratch.path, &bad, "unit-failed", "x.service \xff", NULL, NULL));
 	g_autoptr(ProaRejected) verdict = proa_blackbox_verdict(scratch.path, HASH_2);
 	g_assert_cmpstr(verdict->reason, ==, "unit-failed");
 	g_assert_true(g_str_has_prefix(verdict->detail, "x.service"));

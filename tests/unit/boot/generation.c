@@ -18,7 +18,7 @@ static void prepare(const char *etc_dir, const char *name)
 {
 	g_autoptr(GError) error = NULL;
 
-	g_assert_true(proa_generation_prepare(etc_dir, name, &error));
+	g_assert_true(proa_generation_prepare(etc_dir, name, -1, &error));
 	g_assert_no_error(error);
 }
 
@@ -27,6 +27,82 @@ static char *last_of(const char *etc_dir)
 	g_autofree char *path = g_build_filename(etc_dir, "last", NULL);
 
 	return g_strchomp(proa_file_read(path, 100, NULL, NULL));
+}
+
+static void prepare_on(const Scratch *scratch, const char *name, const char *shipped)
+{
+	g_autofree char *path = scratch_file(scratch, shipped), *etc = scratch_file(scratch, "etc");
+	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(fd >= 0);
+	g_assert_true(proa_generation_prepare(etc, name, fd, &error));
+	g_assert_no_error(error);
+}
+
+static void add(const Scratch *scratch, const char *name, const char *text)
+{
+	g_autofree char *path = scratch_write(scratch, name, text, -1);
+
+	g_assert_nonnull(path);
+}
+
+static void expect_file(const Scratch *scratch, const char *name, const char *text)
+{
+	g_autofree char *path = scratch_file(scratch, name);
+	g_autofree char *seen = proa_file_read(path, 1000, NULL, NULL);
+
+	g_assert_cmpstr(seen, ==, text);
+}
+
+/* The operator's change stays, the release's comes through, both: the operator's, and it is told. */
+static void three_sides_meet(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *etc = scratch_file(&scratch, "etc");
+
+	add(&scratch, "old/both", "shipped 1");
+	add(&scratch, "old/mine", "shipped");
+	add(&scratch, "old/sub/touched", "shipped 1");
+	add(&scratch, "new/both", "shipped 2");
+	add(&scratch, "new/mine", "shipped");
+	add(&scratch, "new/sub/touched", "shipped 2");
+	prepare_on(&scratch, NAME_1, "old");
+	add(&scratch, "etc/" NAME_1 "/upper/both", "operator");
+	add(&scratch, "etc/" NAME_1 "/upper/mine", "operator");
+	add(&scratch, "etc/" NAME_1 "/upper/own", "operator");
+	/* Written to, and put back as it was: copied up by the overlay, but no change. */
+	add(&scratch, "etc/" NAME_1 "/upper/sub/touched", "shipped 1");
+	prepare_on(&scratch, NAME_2, "new");
+	expect_file(&scratch, "etc/" NAME_2 "/upper/both", "operator");
+	expect_file(&scratch, "etc/" NAME_2 "/upper/mine", "operator");
+	expect_file(&scratch, "etc/" NAME_2 "/upper/own", "operator");
+	expect_file(&scratch, "etc/" NAME_2 "/upper/sub/touched", NULL);
+	g_auto(GStrv) conflicts = proa_generation_conflicts(etc, NAME_2);
+	g_assert_cmpuint(g_strv_length(conflicts), ==, 1);
+	g_assert_cmpstr(conflicts[0], ==, "both");
+	/* What the old release goes back to is as it was. */
+	expect_file(&scratch, "etc/" NAME_1 "/upper/sub/touched", "shipped 1");
+	g_auto(GStrv) none = proa_generation_conflicts(etc, NAME_1);
+	g_assert_cmpuint(g_strv_length(none), ==, 0);
+}
+
+/* A generation of a release that did not remember what it shipped: all in it is the operator's. */
+static void what_is_not_known_is_the_operators(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *etc = scratch_file(&scratch, "etc");
+
+	add(&scratch, "new/file", "shipped");
+	prepare(etc, NAME_1);
+	add(&scratch, "etc/" NAME_1 "/upper/file", "shipped");
+	prepare_on(&scratch, NAME_2, "new");
+	expect_file(&scratch, "etc/" NAME_2 "/upper/file", "shipped");
+	/* It is remembered from now on, also for the one that is there already. */
+	g_autofree char *shipped = scratch_file(&scratch, "etc/" NAME_1 "/shipped");
+	g_assert_false(g_file_test(shipped, G_FILE_TEST_EXISTS));
+	prepare_on(&scratch, NAME_1, "new");
+	g_assert_true(g_file_test(shipped, G_FILE_TEST_EXISTS));
 }
 
 static void first_is_empty(void)
@@ -103,8 +179,8 @@ static void refuses_other_names(void)
 {
 	g_auto(Scratch) scratch = scratch_new();
 
-	g_assert_false(proa_generation_prepare(scratch.path, "../x", NULL));
-	g_assert_false(proa_generation_prepare(scratch.path, "", NULL));
+	g_assert_false(proa_generation_prepare(scratch.path, "../x", -1, NULL));
+	g_assert_false(proa_generation_prepare(scratch.path, "", -1, NULL));
 }
 
 static void copies_everything_of_a_file(void)
@@ -162,7 +238,7 @@ static void refuses_a_bottomless_tree(void)
 	for (int i = 0; i < PROA_GENERATION_MAX_DEPTH + 2; i++)
 		g_string_append(path, "/d");
 	g_autofree char *deep = scratch_write(&scratch, path->str, "x", -1);
-	g_assert_false(proa_generation_prepare(scratch.path, NAME_2, &error));
+	g_assert_false(proa_generation_prepare(scratch.path, NAME_2, -1, &error));
 	g_assert_error(error, PROA_ERROR, PROA_REASON_TOO_LARGE);
 	g_autofree char *last = last_of(scratch.path);
 	g_assert_cmpstr(last, ==, NAME_1);
@@ -218,5 +294,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/generation/refuses-a-bottomless-tree", refuses_a_bottomless_tree);
 	g_test_add_func("/generation/prunes-what-no-slot-needs", prunes_what_no_slot_needs);
 	g_test_add_func("/copy/removes-links-not-their-targets", removes_links_not_their_targets);
+	g_test_add_func("/generation/three-sides-meet", three_sides_meet);
+	g_test_add_func("/generation/what-is-not-known-is-the-operators", what_is_not_known_is_the_operators);
 	return g_test_run();
 }

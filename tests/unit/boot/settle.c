@@ -102,8 +102,8 @@ static void its_own_word_is_the_reason(void)
 	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
 	fixture_entry(fixture.esp, "proa_2.0.0+0-3.efi", "2.0.0", HASH_2);
 	fixture_state(&fixture, PROA_STATE_TRIAL, HASH_2, HASH_1);
-	g_assert_true(
-		proa_blackbox_set_verdict(fixture.state_dir, &bad, "containerd-down", "no answer", NULL));
+	g_assert_true(proa_blackbox_set_verdict(
+		fixture.state_dir, &bad, "containerd-down", "no answer", "containerd  waiting\n", NULL));
 	expect(&fixture, PROA_STATE_FALLEN_BACK, HASH_2, "containerd-down");
 }
 
@@ -117,7 +117,8 @@ static void anothers_word_is_not(void)
 	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
 	fixture_entry(fixture.esp, "proa_2.0.0+0-3.efi", "2.0.0", HASH_2);
 	fixture_state(&fixture, PROA_STATE_STAGED, HASH_2, HASH_1);
-	g_assert_true(proa_blackbox_set_verdict(fixture.state_dir, &other, "containerd-down", NULL, NULL));
+	g_assert_true(
+		proa_blackbox_set_verdict(fixture.state_dir, &other, "containerd-down", NULL, NULL, NULL));
 	expect(&fixture, PROA_STATE_FALLEN_BACK, HASH_2, "boot-failed");
 }
 

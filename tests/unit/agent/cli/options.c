@@ -31,6 +31,24 @@ static void test_right(void)
 		g_assert_nonnull(history);
 		g_assert_cmpuint(history->count, ==, 5);
 	}
+	const char *const rollbacks[] = { "rollback --now", "rollback --reboot" };
+	for (gsize i = 0; i < G_N_ELEMENTS(rollbacks); i++) {
+		g_autoptr(ProaOptions) now = parse(rollbacks[i], NULL);
+		g_assert_true(now->reboot && !now->at && !now->check);
+	}
+	g_autoptr(ProaOptions) later = parse("rollback --at 03:00 --to 1.0", NULL);
+	g_assert_cmpstr(later->at, ==, "03:00");
+	g_assert_false(later->reboot);
+	g_autoptr(ProaOptions) check = parse("rollback --check", NULL);
+	g_assert_true(check->check);
+	g_autoptr(ProaOptions) reject = parse("reject --json 1.0.1", NULL);
+	g_assert_cmpint(reject->verb, ==, PROA_VERB_REJECT);
+	g_assert_cmpstr(reject->to, ==, "1.0.1");
+	g_autoptr(ProaOptions) pin = parse("pin", NULL);
+	g_assert_null(pin->to);
+	g_autoptr(ProaOptions) config = parse("config diff a b", NULL);
+	g_assert_cmpuint(g_strv_length(config->words), ==, 3);
+	g_assert_cmpstr(config->words[2], ==, "b");
 	g_autoptr(ProaOptions) rejected = parse("history --rejected", NULL);
 	g_assert_true(rejected->rejected);
 	g_assert_cmpuint(rejected->count, ==, 20);
@@ -85,6 +103,16 @@ static void test_wrong(void)
 		{ "history -n -5", "--lines takes a number from 0 to 100000" },
 		{ "history -n 1e3", "--lines takes a number from 0 to 100000" },
 		{ "history -n 99999999999999999999", "--lines takes a number from 0 to 100000" },
+		{ "reject 1.0 1.1", "reject takes no argument \"1.1\"" },
+		{ "reject ../x", "\"../x\" is neither a version nor a root hash" },
+		{ "bless 1.0", "bless takes no argument \"1.0\"" },
+		{ "rollback --check --now", "--check changes nothing: there is nothing to reboot for" },
+		{ "rollback --at 3:00 --now", "now or --at a time: choose one" },
+		{ "rollback --next-reboot --now", "now, --at a time or at the --next-reboot: choose one" },
+		{ "rollback --at --collect",
+			"--at takes a time, such as 03:00, \"Sun 03:00\" or \"2026-12-24 03:00\"" },
+		{ "rollback --at 3;reboot",
+			"--at takes a time, such as 03:00, \"Sun 03:00\" or \"2026-12-24 03:00\"" },
 		{ "help fly", "there is no verb \"fly\"" },
 		{ "\033[2J", "there is no verb \"[2J\"" },
 	};

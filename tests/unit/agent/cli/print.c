@@ -25,7 +25,7 @@ static void test_status(void)
 		"\",\"slot\":\"root-b\",\"tries_left\":2,"
 		"\"blessed\":false,\"verified\":true,\"boot_time\":1780000000},"
 		"\"other\":{\"slot\":\"root-a\",\"version\":\"1.0.0\",\"root_hash\":\"" HASH
-		"\",\"bootable\":true},"
+		"\",\"bootable\":true,\"scrub\":{\"sound\":true,\"time\":1780000000}},"
 		"\"next\":\"proa_1.0.1+2-1.efi\",\"state\":\"trial\",\"since\":1780000010,\"staged\":null,"
 		"\"good\":{\"version\":\"1.0.0\",\"root_hash\":\"" HASH "\",\"slot\":\"root-a\"},"
 		"\"rejected\":[{\"version\":\"0.9\",\"reason\":\"unit-failed\",\"detail\":\"x.service\",\"time\":1770000000}],"
@@ -43,7 +43,7 @@ static void test_status(void)
 		"state       trial: a new release runs and is not blessed yet\n"
 		"            since 2026-05-28 20:26:50 UTC (59 min 50 s ago)\n"
 		"under way   update: fetch, 5.0 MB of 91.0 MB, for 10 s\n"
-		"other slot  root-a: 1.0.0, can be booted\n"
+		"other slot  root-a: 1.0.0, can be booted; sound, scrubbed 2026-05-28 20:26:40 UTC (1 h 0 min ago)\n"
 		"next boot   proa_1.0.1+2-1.efi\n"
 		"staged      none\n"
 		"last good   1.0.0 in root-a\n"

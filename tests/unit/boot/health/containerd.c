@@ -1,105 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The check against a real containerd, started here on a socket of its own. */
-#include "boot/health/check.h"
+#include "tests/unit/boot/health/containerd.h"
 #include "boot/health/grpc.h"
-#include "boot/health/health.h"
 
-#include "tests/unit/scratch.h"
-
-#include <gio/gio.h>
-#include <signal.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#define START_SECONDS 60
-
-typedef struct {
-	Scratch scratch;
-	char *socket;
-	GSubprocess *process;
-} Daemon;
-
-static void daemon_clear(Daemon *daemon)
-{
-	if (daemon->process) {
-		g_subprocess_send_signal(daemon->process, SIGCONT);
-		g_subprocess_force_exit(daemon->process);
-		g_subprocess_wait(daemon->process, NULL, NULL);
-	}
-	g_clear_object(&daemon->process);
-	g_free(daemon->socket);
-	scratch_clear(&daemon->scratch);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Daemon, daemon_clear)
-
-static ProaConfig *config_of(const Scratch *scratch, const char *socket_path, const char *more)
-{
-	g_autofree char *text =
-		g_strdup_printf("[containerd]\nsocket=%s\ntimeout=2s\n%s\n", socket_path, more ? more : "");
-	g_autofree char *path = scratch_write(scratch, "etc/proa/health.conf", text, -1);
-
-	return proa_config_load(scratch->path, PROA_HEALTH_CONFIG_NAME, proa_health_config_keys);
-}
 
 static ProaHealthResult check(const Scratch *scratch, const char *socket_path, const char *more)
 {
-	g_autoptr(ProaConfig) config = config_of(scratch, socket_path, more);
-	ProaHealthContext context = { config, NULL };
-	ProaHealthResult result = { 0 };
-
-	g_assert_null(proa_config_problems(config)[0]);
-	proa_health_containerd.run(&context, &result);
-	return result;
+	return daemon_check(scratch, socket_path, &proa_health_containerd, more);
 }
 
 static void expect_down(const Scratch *scratch, const char *socket_path, const char *more, const char *word)
 {
-	ProaHealthResult result = check(scratch, socket_path, more);
-
-	g_assert_cmpint(result.verdict, ==, PROA_HEALTH_WAIT);
-	g_assert_cmpint(result.reason, ==, PROA_REASON_CONTAINERD_DOWN);
-	if (!strstr(result.detail, word))
-		g_test_message("said: %s", result.detail);
-	g_assert_nonnull(strstr(result.detail, word));
-	proa_health_result_clear(&result);
-}
-
-static gboolean start(Daemon *daemon)
-{
-	g_autoptr(GError) error = NULL;
-
-	*daemon = (Daemon){ .scratch = scratch_new() };
-	daemon->socket = scratch_file(&daemon->scratch, "c.sock");
-	g_autofree char *root = scratch_file(&daemon->scratch, "root"),
-			*state = scratch_file(&daemon->scratch, "state");
-	g_autofree char *config =
-		g_strdup_printf("version = 2\nroot = \"%s\"\nstate = \"%s\"\n[grpc]\naddress = \"%s\"\n"
-				"[plugins.\"io.containerd.grpc.v1.cri\".cni]\nconf_dir = \"%s/none\"\n",
-			root, state, daemon->socket, daemon->scratch.path);
-	g_autofree char *path = scratch_write(&daemon->scratch, "config.toml", config, -1);
-	g_autofree char *program = g_find_program_in_path("containerd");
-	if (geteuid() != 0 || !program) {
-		g_test_skip("needs root and containerd");
-		return FALSE;
-	}
-	daemon->process =
-		g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE,
-			&error, "containerd", "--config", path, NULL);
-	g_assert_no_error(error);
-	for (int i = 0; i < START_SECONDS * 5; i++) {
-		ProaHealthResult result = check(&daemon->scratch, daemon->socket, NULL);
-		ProaHealthVerdict verdict = result.verdict;
-		if (verdict != PROA_HEALTH_OK && i == START_SECONDS * 5 - 1)
-			g_test_message("still: %s", result.detail);
-		proa_health_result_clear(&result);
-		if (verdict == PROA_HEALTH_OK)
-			return TRUE;
-		g_usleep(G_USEC_PER_SEC / 5);
-	}
-	g_assert_not_reached();
+	context_expect_node(check(scratch, socket_path, more), PROA_REASON_CONTAINERD_DOWN, word);
 }
 
 /* The signal is on its way to each thread; only then nobody answers. */
@@ -129,7 +44,7 @@ static void real_one_is_healthy_until_it_stops(void)
 {
 	g_auto(Daemon) daemon = { 0 };
 
-	if (!start(&daemon))
+	if (!daemon_start(&daemon))
 		return;
 	/* Without a CNI configuration its network is not ready: only who asks for it is told. */
 	expect_down(&daemon.scratch, daemon.socket, "network=yes", "NetworkReady");
@@ -138,9 +53,7 @@ static void real_one_is_healthy_until_it_stops(void)
 	stop_all_threads(&daemon);
 	expect_down(&daemon.scratch, daemon.socket, NULL, "imeout");
 	g_subprocess_send_signal(daemon.process, SIGCONT);
-	ProaHealthResult result = check(&daemon.scratch, daemon.socket, NULL);
-	g_assert_cmpint(result.verdict, ==, PROA_HEALTH_OK);
-	proa_health_result_clear(&result);
+	context_expect_ok(check(&daemon.scratch, daemon.socket, NULL));
 }
 
 static void unknown_method_is_an_answer(void)
@@ -149,7 +62,7 @@ static void unknown_method_is_an_answer(void)
 	ProaGrpcAnswer answer = { 0 };
 	g_autoptr(GError) error = NULL;
 
-	if (!start(&daemon))
+	if (!daemon_start(&daemon))
 		return;
 	g_assert_true(proa_grpc_call(daemon.socket, "/no.such.Service/Method", "", 0, 5, &answer, &error));
 	g_assert_no_error(error);
@@ -169,9 +82,8 @@ static void nobody_listens(void)
 static void not_asked_for_is_not_checked(void)
 {
 	g_auto(Scratch) scratch = scratch_new();
-	ProaHealthResult result = check(&scratch, "/nonexistent", "enabled=no");
 
-	g_assert_cmpint(result.verdict, ==, PROA_HEALTH_OK);
+	context_expect_skipped(check(&scratch, "/nonexistent", "enabled=no"), "enabled=no");
 }
 
 /* A server that takes the connection, says @answer and closes. */

@@ -3,26 +3,45 @@
 
 #include "tests/unit/scratch.h"
 
-static void expect(const char *verdicts, gint64 seconds, ProaHealthDecision decision)
+/* One letter a second: o ok, s skipped, w wait, f fail, e elsewhere. deadline 20, settle 3, failing 5,
+ * limit 30. */
+static ProaHealthDecision decide(ProaHealthTrial *trial, char letter, gint64 now)
 {
-	/* One letter a second: o ok, w wait, f fail. deadline 20, settle 3, failing 5. */
-	ProaHealthTrial trial = {
-		.deadline = 20, .settle = 3, .failing = 5, .began = 100, .ok_since = -1, .fail_since = -1
-	};
+	ProaHealthVerdict verdict = letter == 'o'   ? PROA_HEALTH_OK
+				    : letter == 's' ? PROA_HEALTH_SKIPPED
+				    : letter == 'f' ? PROA_HEALTH_FAIL
+						    : PROA_HEALTH_WAIT;
+
+	return proa_health_trial_add(
+		trial, verdict, letter == 'e' ? PROA_FAULT_OF_ELSEWHERE : PROA_FAULT_OF_NODE, 100 + now);
+}
+
+static void expect_if(gboolean keep, const char *verdicts, gint64 seconds, ProaHealthDecision decision)
+{
+	ProaHealthTrial trial = { .deadline = 20,
+		.settle = 3,
+		.failing = 5,
+		.limit = 30,
+		.keep = keep,
+		.began = 100,
+		.ok_since = -1,
+		.fail_since = -1,
+		.node_since = -1 };
 	gsize length = strlen(verdicts);
 
 	for (gint64 now = 0;; now++) {
-		char letter = verdicts[MIN((gsize)now, length - 1)];
-		ProaHealthVerdict verdict = letter == 'o'   ? PROA_HEALTH_OK
-					    : letter == 'w' ? PROA_HEALTH_WAIT
-							    : PROA_HEALTH_FAIL;
-		ProaHealthDecision seen = proa_health_trial_add(&trial, verdict, 100 + now);
+		ProaHealthDecision seen = decide(&trial, verdicts[MIN((gsize)now, length - 1)], now);
 		if (seen == PROA_HEALTH_UNDECIDED && now < 60)
 			continue;
 		g_assert_cmpint(seen, ==, decision);
 		g_assert_cmpint(now, ==, seconds);
 		return;
 	}
+}
+
+static void expect(const char *verdicts, gint64 seconds, ProaHealthDecision decision)
+{
+	expect_if(TRUE, verdicts, seconds, decision);
 }
 
 static void healthy_once_it_settled(void)
@@ -54,6 +73,30 @@ static void right_at_the_deadline_may_still_settle(void)
 	expect("wwwwwwwwwwwwwwwwwwwo", 22, PROA_HEALTHY);
 }
 
+static void what_is_skipped_is_in_nobodys_way(void)
+{
+	expect("s", 3, PROA_HEALTHY);
+	expect("wos", 4, PROA_HEALTHY);
+}
+
+/* An API server that is down for everyone costs nobody a trial. */
+static void a_fault_elsewhere_prolongs_up_to_the_limit(void)
+{
+	expect("e", 30, PROA_HEALTHY);
+	expect_if(FALSE, "e", 30, PROA_UNHEALTHY);
+	expect("eeeeeeeeeeeeeeeeeeeeeeeeeo", 28, PROA_HEALTHY);
+}
+
+/* Nor does it hide the node's own. */
+static void a_fault_of_the_node_ends_it_all_the_same(void)
+{
+	expect("ew", 20, PROA_UNHEALTHY);
+	expect("ef", 6, PROA_UNHEALTHY);
+	expect("eeeeeeeeeeeeeeeeeeeeeew", 27, PROA_UNHEALTHY);
+	expect("eeeeeeeeeeeeeeeeeeeeeewwwe", 30, PROA_HEALTHY);
+	expect_if(FALSE, "wwwwwwwwwwwwwwwwwwwe", 30, PROA_UNHEALTHY);
+}
+
 static void defaults_are_those_of_the_shipped_file(void)
 {
 	g_auto(Scratch) scratch = scratch_new();
@@ -68,7 +111,8 @@ static void defaults_are_those_of_the_shipped_file(void)
 		proa_config_load("/nonexistent", PROA_HEALTH_CONFIG_NAME, proa_health_config_keys);
 	g_assert_null(proa_config_problems(config)[0]);
 	for (const ProaConfigKey *key = proa_health_config_keys; key->group; key++) {
-		g_assert_nonnull(strstr(text, key->key));
+		g_autofree char *line = g_strdup_printf("\n%s=", key->key);
+		g_assert_nonnull(strstr(text, line));
 		if (key->type == PROA_CONFIG_STRING)
 			g_assert_cmpstr(proa_config_string(config, key->group, key->key), ==,
 				proa_config_string(none, key->group, key->key));
@@ -87,16 +131,25 @@ static void says_what_is_missing(void)
 	g_autoptr(ProaSystemd) systemd = proa_systemd_new("unix:path=/nonexistent/private", 1);
 	g_autoptr(ProaConfig) config =
 		proa_config_load("/nonexistent", PROA_HEALTH_CONFIG_NAME, proa_health_config_keys);
-	ProaHealthContext context = { config, systemd };
+	g_autoptr(GHashTable) memory = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	ProaHealthContext context = { config, systemd, "/nonexistent", memory };
+	g_autoptr(JsonArray) report = NULL;
 	ProaHealthResult result = { 0 };
 	const char *name = NULL;
 
-	proa_health_run(&context, &result, &name);
+	proa_health_run(&context, &result, &name, &report);
 	g_assert_cmpint(result.verdict, ==, PROA_HEALTH_WAIT);
 	g_assert_cmpint(result.reason, ==, PROA_REASON_NOT_RUNNING);
 	g_assert_cmpstr(name, ==, "units");
 	g_assert_nonnull(strstr(result.detail, "system manager"));
 	proa_health_result_clear(&result);
+
+	/* What costs much waits for what costs little. */
+	g_autofree char *text = proa_health_report_to_text(report);
+	g_assert_nonnull(strstr(text, "units       waiting (not-running, fault of node): "));
+	g_assert_nonnull(strstr(text, "disk        waiting (read-only, fault of node): /var"));
+	g_assert_nonnull(strstr(text, "canary      skipped: waits until"));
+	g_assert_nonnull(strstr(text, "kubelet     skipped: this node has no kubelet"));
 }
 
 int main(int argc, char **argv)
@@ -108,6 +161,11 @@ int main(int argc, char **argv)
 	g_test_add_func("/health/deadline-ends-it", deadline_ends_it);
 	g_test_add_func(
 		"/health/right-at-the-deadline-may-still-settle", right_at_the_deadline_may_still_settle);
+	g_test_add_func("/health/what-is-skipped-is-in-nobodys-way", what_is_skipped_is_in_nobodys_way);
+	g_test_add_func("/health/a-fault-elsewhere-prolongs-up-to-the-limit",
+		a_fault_elsewhere_prolongs_up_to_the_limit);
+	g_test_add_func(
+		"/health/a-fault-of-the-node-ends-it-all-the-same", a_fault_of_the_node_ends_it_all_the_same);
 	g_test_add_func(
 		"/health/defaults-are-those-of-the-shipped-file", defaults_are_those_of_the_shipped_file);
 	g_test_add_func("/health/says-what-is-missing", says_what_is_missing);

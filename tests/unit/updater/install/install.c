@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole transactions of the real proa-install. What each one leaves behind is what matters. */
+#include "base/pin.h"
 #include "base/state.h"
 #include "tests/unit/updater/install/world.h"
 
@@ -395,6 +396,20 @@ static void rejected_before(Fixture *f, gconstpointer channel)
 	assert_booted_untouched(&f->node);
 }
 
+/* An operator's pin holds the node, by name too; on its own version there is nothing to do. */
+static void pinned(Fixture *f, gconstpointer channel)
+{
+	g_assert_true(proa_pin_save(f->node.state, "1.0.1", NULL));
+	g_auto(Run) other = node_run(&f->node, "--to", "0.9.0");
+	assert_failed(&other, 3, "pinned");
+	g_assert_true(proa_pin_save(f->node.state, "1.0.0", NULL));
+	g_auto(Run) running = node_run(&f->node, NULL, NULL);
+	assert_failed(&running, 4, "no-update");
+	assert_nothing_armed(&f->node);
+	g_assert_true(proa_pin_save(f->node.state, "1.0.1", NULL));
+	assert_good_update_succeeds(&f->node);
+}
+
 static void below_floor(Fixture *f, gconstpointer channel)
 {
 	g_free(scratch_write(&f->node.scratch, "var/lib/proa/floor.json", "{\"version\":\"2.0\"}", -1));
@@ -533,6 +548,7 @@ int main(int argc, char **argv)
 	ADD("set-aside", "stable", set_aside);
 	ADD("no-boot-entry", "stable", no_boot_entry);
 	ADD("rejected-before", "stable", rejected_before);
+	ADD("pinned", "stable", pinned);
 	ADD("below-floor", "stable", below_floor);
 	ADD("named-release-missing", "stable", named_release_missing);
 	ADD("nothing-newer", "stable", nothing_newer);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crashes: counting goes on after the blessing. A release that is blessed and under which the node then goes
+ * down unasked (panic, hang, reset, power) too often, soon after it first ran here, is no good release
+ * (/var/lib/proa/crashes.json, docs/formats.md).
+ *
+ * A boot is noted when it begins and when it came to health; an orderly shutdown takes the note away. A boot
+ * that finds a healthy one noted knows that it ended unasked. Boots that never came to health are counted by
+ * the firmware (on trial) and by proa-etc (after it).
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct {
+	char *root_hash; /* of the release that went down unasked; NULL: none did */
+	guint count;     /* so often by now, all within the time asked for */
+} ProaCrash;
+
+void proa_crash_clear(ProaCrash *crash);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ProaCrash, proa_crash_clear)
+
+/*
+ * The boot @boot_id of @root_hash begins at @now (seconds since 1970): judges the one before, and is noted
+ * itself. Only what happens within @within seconds of a release's first boot here counts. Called again in the
+ * same boot it counts nothing. A broken file is as none. IO if it cannot be written; *@ret_crash is set all
+ * the same.
+ */
+gboolean proa_crashes_begin(const char *dir, const char *root_hash, const char *boot_id, gint64 now,
+	gint64 within, ProaCrash *ret_crash, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* This boot came to health. */
+gboolean proa_crashes_healthy(const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* This boot is about to end because someone asked for it. */
+gboolean proa_crashes_asked(const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Forgets what was counted of @root_hash: it was left for it, and may come back one day. */
+gboolean proa_crashes_forget(
+	const char *dir, const char *root_hash, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * disk: the file systems that a node writes to can be written and have room. A kernel that meets damage
+ * mounts an ext4 read-only and goes on; everything then fails a little later, and elsewhere.
+ */
+#include "boot/health/check.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+static void check_room(
+	const ProaConfig *config, const char *path, const struct statvfs *fs, ProaHealthResult *result)
+{
+	guint64 bytes = (guint64)fs->f_bavail * fs->f_frsize;
+	guint64 least = (guint64)proa_config_integer(config, "disk", "free");
+	guint64 least_inodes = (guint64)proa_config_integer(config, "disk", "inodes");
+
+	if (fs->f_flag & ST_RDONLY)
+		proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_READ_ONLY,
+			g_strdup_printf("%s is mounted read-only", path));
+	else if (bytes < least)
+		proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_DISK_SPACE,
+			g_strdup_printf("%s has %" G_GUINT64_FORMAT " bytes free, at least %" G_GUINT64_FORMAT
+					" are wanted",
+				path, bytes, least));
+	else if (fs->f_files > 0 && fs->f_favail < least_inodes)
+		proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_DISK_SPACE,
+			g_strdup_printf("%s has %" G_GUINT64_FORMAT
+					" inodes free, at least %" G_GUINT64_FORMAT " are wanted",
+				path, (guint64)fs->f_favail, least_inodes));
+}
+
+static void run(const ProaHealthContext *context, ProaHealthResult *result)
+{
+	g_auto(GStrv) paths =
+		g_strsplit_set(proa_config_string(context->config, "disk", "writable"), " \t,", -1);
+
+	if (!proa_config_boolean(context->config, "disk", "enabled")) {
+		proa_health_skip(result, "[disk] enabled=no");
+		return;
+	}
+	for (char **path = paths; *path && proa_health_good(result->verdict); path++) {
+		g_autofree char *full = g_strconcat(context->root, *path, NULL);
+		struct statvfs fs;
+		if (!**path)
+			continue;
+		if (statvfs(full, &fs) < 0)
+			proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_READ_ONLY,
+				g_strdup_printf("%s: %s", *path, g_strerror(errno)));
+		else
+			check_room(context->config, *path, &fs, result);
+	}
+}
+
+const ProaHealthCheck proa_health_disk = { .name = "disk", .run = run };

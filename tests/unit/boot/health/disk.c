@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/boot/health/context.h"
+
+#include <sys/mount.h>
+#include <unistd.h>
+
+static ProaHealthResult check(const Scratch *scratch, const char *text)
+{
+	return context_check(scratch, &proa_health_disk, text, NULL);
+}
+
+static void room_enough_is_right(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *var = scratch_write(&scratch, "var/x", "", 0);
+
+	g_assert_nonnull(var);
+	context_expect_ok(check(&scratch, "[disk]\nfree=1K\ninodes=1\n"));
+}
+
+static void a_full_one_is_told_by_name(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *var = scratch_write(&scratch, "var/x", "", 0);
+
+	g_assert_nonnull(var);
+	context_expect_node(check(&scratch, "[disk]\nfree=1048576G\n"), PROA_REASON_DISK_SPACE, "/var has");
+}
+
+static void a_missing_one_is_not_writable(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+
+	context_expect_node(check(&scratch, "[disk]\nwritable=/var\n"), PROA_REASON_READ_ONLY, "/var");
+	context_expect_ok(check(&scratch, "[disk]\nwritable=\n"));
+	context_expect_skipped(check(&scratch, "[disk]\nenabled=no\n"), "enabled=no");
+}
+
+/* Real file systems: one mounted read-only, one without a free inode. */
+static void read_only_and_no_inodes(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *var = scratch_file(&scratch, "var");
+	g_autofree char *file = scratch_file(&scratch, "var/one");
+
+	g_assert_cmpint(g_mkdir(var, 0755), ==, 0);
+	if (geteuid() != 0 || mount("none", var, "tmpfs", MS_RDONLY, "size=32m") < 0) {
+		g_test_skip("cannot mount");
+		return;
+	}
+	context_expect_node(check(&scratch, ""), PROA_REASON_READ_ONLY, "/var is mounted read-only");
+	g_assert_cmpint(umount(var), ==, 0);
+	g_assert_cmpint(mount("none", var, "tmpfs", 0, "size=32m,nr_inodes=2"), ==, 0);
+	g_assert_true(g_file_set_contents(file, "", 0, NULL));
+	context_expect_node(check(&scratch, "[disk]\nfree=1K\n"), PROA_REASON_DISK_SPACE, "inodes");
+	g_assert_cmpint(umount(var), ==, 0);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/disk/room-enough-is-right", room_enough_is_right);
+	g_test_add_func("/disk/a-full-one-is-told-by-name", a_full_one_is_told_by_name);
+	g_test_add_func("/disk/a-missing-one-is-not-writable", a_missing_one_is_not_writable);
+	g_test_add_func("/disk/read-only-and-no-inodes", read_only_and_no_inodes);
+	return g_test_run();
+}

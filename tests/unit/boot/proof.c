@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A real hash tree, whose root hash names the partitions of the other slot. */
+#include "boot/proof.h"
+
+#include "base/digest.h"
+#include "base/json.h"
+#include "boot/disk.h"
+#include "tests/unit/boot/fixture.h"
+#include "verity/tree.h"
+
+#define BLOCKS 300
+
+typedef struct {
+	Fixture node;
+	char *root_hash, *data, *hash;
+} Slot;
+
+static void slot_clear(Slot *slot)
+{
+	fixture_clear(&slot->node);
+	g_free(slot->root_hash);
+	g_free(slot->data);
+	g_free(slot->hash);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Slot, slot_clear)
+
+/* Gives root-b the UUIDs of the release that is in it. */
+static void name_partitions(const Slot *slot)
+{
+	char root[37], verity[37];
+	g_autoptr(GError) error = NULL;
+
+	proa_partition_uuid_of_root(slot->root_hash, root);
+	proa_partition_uuid_of_verity(slot->root_hash, verity);
+	const char *const uuids[] = { root, verity };
+	for (int i = 0; i < 2; i++) {
+		g_autofree char *number = g_strdup_printf("%d", 4 + i);
+		g_autoptr(GSubprocess) sfdisk = g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_SILENCE, &error,
+			"sfdisk", "--quiet", "--part-uuid", slot->node.disk, number, uuids[i], NULL);
+		g_assert_no_error(error);
+		g_assert_true(g_subprocess_wait_check(sfdisk, NULL, &error));
+	}
+}
+
+/* 1.0.0 runs from root-a, blessed; 2.0.0 lies in root-b with an entry called @entry. */
+static Slot slot_new(const char *entry)
+{
+	Slot slot = { .node = fixture_new() };
+	ProaVerityParams params = { .data_size = BLOCKS * 4096,
+		.uuid = "3a2f4b5c-1111-4222-8333-444455556666" };
+	g_autofree char *bytes = g_strnfill(BLOCKS * 4096, 'x');
+	g_autoptr(GError) error = NULL;
+
+	slot.data =
+		scratch_write(&slot.node.scratch, "root/dev/disk/by-partlabel/root-b", bytes, BLOCKS * 4096);
+	slot.hash = scratch_write(&slot.node.scratch, "root/dev/disk/by-partlabel/root-b-verity", "", 0);
+	g_assert_true(proa_verity_build(slot.data, slot.hash, &params, &slot.root_hash, &error));
+	name_partitions(&slot);
+	fixture_entry(slot.node.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(slot.node.esp, entry, "2.0.0", slot.root_hash);
+	fixture_state(&slot.node, PROA_STATE_GOOD, NULL, HASH_1);
+	return slot;
+}
+
+static void damage(const Slot *slot)
+{
+	g_autofree char *bytes = NULL;
+	gsize size;
+
+	g_assert_true(g_file_get_contents(slot->data, &bytes, &size, NULL));
+	bytes[200 * 4096 + 7] ^= 4;
+	g_assert_true(g_file_set_contents(slot->data, bytes, (gssize)size, NULL));
+}
+
+static void expect_check(const Slot *slot, const char *version, int reason)
+{
+	g_autoptr(ProaNode) node = fixture_open(&slot->node);
+	const ProaStateRelease *next = NULL;
+	g_autoptr(GError) error = NULL;
+
+	gboolean ok = proa_proof_rollback(node, version, NULL, NULL, &next, &error);
+	if (reason >= 0)
+		g_assert_error(error, PROA_ERROR, reason);
+	else
+		g_assert_no_error(error);
+	g_assert_cmpint(ok, ==, reason < 0);
+	if (ok)
+		g_assert_cmpstr(next->root_hash, ==, slot->root_hash);
+	/* It is a question: nothing was renamed. */
+	g_autofree char *after = fixture_entries(node->esp);
+	g_assert_null(strstr(after, "proa_1.0.0+"));
+}
+
+static void a_sound_slot_would_work(void)
+{
+	g_auto(Slot) slot = slot_new("proa_2.0.0+0-3.efi");
+
+	expect_check(&slot, NULL, -1);
+	expect_check(&slot, "2.0.0", -1);
+	expect_check(&slot, "3.0.0", PROA_REASON_NO_BOOT_ENTRY);
+	g_autoptr(JsonObject) kept = proa_proof_load(slot.node.state_dir, slot.root_hash);
+	g_assert_true(proa_json_bool_or(kept, "sound", FALSE));
+	g_assert_cmpint(proa_json_int_or(kept, "blocks", 0), ==, BLOCKS);
+	/* Of another release nothing is known. */
+	g_assert_null(proa_proof_load(slot.node.state_dir, HASH_3));
+}
+
+static void a_damaged_one_would_not(void)
+{
+	g_auto(Slot) slot = slot_new("proa_2.0.0+0-3.efi");
+
+	damage(&slot);
+	expect_check(&slot, NULL, PROA_REASON_ROOT_CORRUPT);
+	g_autoptr(JsonObject) kept = proa_proof_load(slot.node.state_dir, slot.root_hash);
+	g_assert_false(proa_json_bool_or(kept, "sound", TRUE));
+	g_assert_cmpint(proa_json_int_or(kept, "bad", 0), ==, 1);
+	g_assert_cmpint(proa_json_int_or(kept, "first_bad", 0), ==, 200);
+	g_assert_true(fixture_history_has(&slot.node, "scrubbed", slot.root_hash, "root-corrupt"));
+}
+
+static void an_empty_slot_has_nothing_to_scrub(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autoptr(GError) error = NULL;
+	ProaScrub scrub;
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	g_autoptr(ProaNode) node = fixture_open(&fixture);
+	g_assert_false(proa_proof_other(node, 0, NULL, NULL, &scrub, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_NOTHING_TO_ROLL_BACK);
+}
+
+static gboolean remove_entry(guint64 done, guint64 total, gpointer data)
+{
+	g_autofree char *path = g_build_filename(data, PROA_ESP_ENTRY_DIR, "proa_2.0.0.efi", NULL);
+
+	g_unlink(path);
+	return TRUE;
+}
+
+/* What a transaction writes meanwhile looks like damage, and is none. */
+static void a_slot_written_to_meanwhile_is_not_judged(void)
+{
+	g_auto(Slot) slot = slot_new("proa_2.0.0.efi");
+	g_autoptr(GError) error = NULL;
+	ProaScrub scrub;
+
+	damage(&slot);
+	g_autoptr(ProaNode) node = fixture_open(&slot.node);
+	g_assert_false(proa_proof_other(node, 0, remove_entry, slot.node.esp, &scrub, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_CANCELLED);
+	g_assert_null(proa_proof_load(slot.node.state_dir, slot.root_hash));
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/proof/a-sound-slot-would-work", a_sound_slot_would_work);
+	g_test_add_func("/proof/a-damaged-one-would-not", a_damaged_one_would_not);
+	g_test_add_func("/proof/an-empty-slot-has-nothing-to-scrub", an_empty_slot_has_nothing_to_scrub);
+	g_test_add_func("/proof/a-slot-written-to-meanwhile-is-not-judged",
+		a_slot_written_to_meanwhile_is_not_judged);
+	return g_test_run();
+}
