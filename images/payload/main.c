@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* proa-payload: makes payloads of root images and tells what is in one. See proa-payload(1). */
 #include "base/json.h"
-#include "images/payload/maker.h"
+#include "images/payload/blocks-maker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define DEFAULT_LEVEL 15
+#define DEFAULT_BLOCKS_LEVEL 19
 #define DEFAULT_FRAME_SIZE "4M"
 
 static int usage_error(const char *message)
@@ -78,6 +79,44 @@ static int run_full(int argc, char **argv)
 	return PROA_EXIT_OK;
 }
 
+static int run_blocks(int argc, char **argv)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *image = NULL, *root_hash = NULL, *salt = NULL, *frame = NULL, *window = NULL, *step = NULL;
+	ProaBlocksMaker maker = { .base = { .level = DEFAULT_BLOCKS_LEVEL, .progress = show_progress } };
+	int threads = 0;
+	const GOptionEntry options[] = {
+		{ "image", 0, 0, G_OPTION_ARG_FILENAME, &image, "Root image", "FILE" },
+		{ "root-hash", 0, 0, G_OPTION_ARG_STRING, &root_hash, "Its verity root hash", "HEX" },
+		{ "salt", 0, 0, G_OPTION_ARG_STRING, &salt, "Its verity salt", "HEX" },
+		{ "level", 0, 0, G_OPTION_ARG_INT, &maker.base.level, "zstd level, 1 to 22 (default: 19)",
+			"N" },
+		{ "frame-size", 0, 0, G_OPTION_ARG_STRING, &frame,
+			"Uncompressed bytes of a frame, 4K to 512K (default: 32K)", "SIZE" },
+		{ "window", 0, 0, G_OPTION_ARG_STRING, &window,
+			"Bytes of the image before a frame that are its dictionary, at most 4M (default: 4M)",
+			"SIZE" },
+		{ "step", 0, 0, G_OPTION_ARG_STRING, &step,
+			"Bytes of image that share a dictionary, at most 1M (default: 512K)", "SIZE" },
+		{ "threads", 0, 0, G_OPTION_ARG_INT, &threads, "Threads (default: one a core)", "N" },
+		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new("OUT - make a blocks payload");
+
+	g_option_context_add_main_entries(context, options, NULL);
+	if (!g_option_context_parse(context, &argc, &argv, &error))
+		return usage_error(error->message);
+	if (argc != 2 || !image || !root_hash || !salt || threads < 0)
+		return usage_error("blocks needs --image, --root-hash, --salt and one OUT");
+	maker.base.frame_size = frame ? parse_size(frame) : PROA_BLOCKS_MAKER_FRAME_SIZE;
+	maker.window = window ? parse_size(window) : PROA_BLOCKS_MAKER_WINDOW;
+	maker.step = step ? parse_size(step) : PROA_BLOCKS_MAKER_STEP;
+	maker.base.threads = (guint)threads;
+	if (!proa_blocks_make(&maker, image, root_hash, salt, argv[1], &error))
+		return failed(error);
+	return PROA_EXIT_OK;
+}
+
 static void print_info(const ProaPayloadHeader *header, const char *header_sha256, gboolean as_json)
 {
 	g_autofree char *root_hash = proa_hex_encode(header->root_hash, PROA_SHA256_SIZE);
@@ -142,6 +181,8 @@ int main(int argc, char **argv)
 		     "Makes the full payload of a root image, or tells what is in one. Each verb has --help.");
 		return PROA_EXIT_OK;
 	}
+	if (strcmp(verb, "blocks") == 0)
+		return run_blocks(argc - 1, argv + 1);
 	if (strcmp(verb, "full") == 0)
 		return run_full(argc - 1, argv + 1);
 	if (strcmp(verb, "info") == 0)
