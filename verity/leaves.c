@@ -46,15 +46,15 @@ void proa_verity_hash_free(ProaVerityHash *hash)
 	g_free(hash);
 }
 
-void proa_verity_hash_block(ProaVerityHash *hash, const guint8 *block, guint8 ret_digest[PROA_VERITY_DIGEST_SIZE])
+void proa_verity_hash_block(
+	ProaVerityHash *hash, const guint8 *block, guint8 ret_digest[PROA_VERITY_DIGEST_SIZE])
 {
 	must(EVP_MD_CTX_copy_ex(hash->work, hash->salted));
 	must(EVP_DigestUpdate(hash->work, block, PROA_VERITY_BLOCK_SIZE));
 	must(EVP_DigestFinal_ex(hash->work, ret_digest, NULL));
 }
 
-void proa_verity_hash_group(
-	ProaVerityHash *hash, const guint8 *data, guint n, guint8 *ret_digests,
+void proa_verity_hash_group(ProaVerityHash *hash, const guint8 *data, guint n, guint8 *ret_digests,
 	guint8 ret_digest[PROA_VERITY_DIGEST_SIZE])
 {
 	guint8 block[PROA_VERITY_BLOCK_SIZE] = { 0 };
@@ -73,8 +73,8 @@ guint64 proa_verity_groups(guint64 blocks)
 	return blocks / PROA_VERITY_FANOUT + (blocks % PROA_VERITY_FANOUT != 0);
 }
 
-void proa_verity_root_of_groups(ProaVerityHash *hash, const guint8 *digests, guint64 n,
-	guint8 ret_root[PROA_VERITY_DIGEST_SIZE])
+void proa_verity_root_of_groups(
+	ProaVerityHash *hash, const guint8 *digests, guint64 n, guint8 ret_root[PROA_VERITY_DIGEST_SIZE])
 {
 	g_autofree guint8 *level = g_memdup2(digests, n * PROA_VERITY_DIGEST_SIZE);
 
@@ -102,8 +102,8 @@ static guint64 little(const guint8 *p, guint bytes)
 	return value;
 }
 
-/* The superblock's fields: 0 signature, 8 version, 12 hash type, 16 UUID, 32 algorithm, 64 and 68 block sizes,
- * 72 data blocks, 80 salt size, 88 salt. */
+/* The superblock's fields: 0 signature, 8 version, 12 hash type, 16 UUID, 32 algorithm, 64 and 68 block
+ * sizes, 72 data blocks, 80 salt size, 88 salt. */
 gboolean proa_verity_superblock_parse(const guint8 data[512], ProaVerityLeaves *ret_leaves, GError **error)
 {
 	guint64 blocks = little(data + 72, 8);

@@ -67,14 +67,13 @@ static gboolean step_begin(gpointer job, guint32 index, gpointer user_data, GErr
 	proa_blocks_dictionary(header, step->first, &offset, &dictionary_size);
 	step->dictionary_size = dictionary_size;
 	step->size = (gsize)MIN((guint64)header->step, header->image_size - begin);
-	return proa_pread_all(making->image_fd, step->data, step->dictionary_size + step->size,
-		(goffset)offset, error);
+	return proa_pread_all(
+		making->image_fd, step->data, step->dictionary_size + step->size, (goffset)offset, error);
 }
 
 static gboolean zstd_failed(gsize result, GError **error)
 {
-	return proa_fail(
-		error, PROA_REASON_INTERNAL, "compressing a frame: %s", ZSTD_getErrorName(result));
+	return proa_fail(error, PROA_REASON_INTERNAL, "compressing a frame: %s", ZSTD_getErrorName(result));
 }
 
 static gboolean step_run(gpointer job, gpointer user_data, GError **error)
@@ -97,8 +96,8 @@ static gboolean step_run(gpointer job, gpointer user_data, GError **error)
 		guint32 length = proa_blocks_frame_length(making->header, step->first + i);
 		guint8 *packed = step->packed + step->packed_size;
 		ProaBlocksFrame *frame = &making->header->frames[step->first + i];
-		r = ZSTD_compress2(step->zstd, packed, bound,
-			data + (gsize)i * making->header->frame_size, length);
+		r = ZSTD_compress2(
+			step->zstd, packed, bound, data + (gsize)i * making->header->frame_size, length);
 		if (ZSTD_isError(r))
 			return zstd_failed(r, error);
 		frame->packed_size = (guint32)r;
@@ -207,11 +206,9 @@ gboolean proa_blocks_make(const ProaBlocksMaker *maker, const char *image_path, 
 	g_autoptr(GByteArray) names = g_byte_array_new();
 	memcpy(header->root_hash, hash, sizeof hash);
 	memcpy(header->salt, salt_bytes, sizeof salt_bytes);
-	Making making = { .maker = maker,
-		.image_fd = image_fd,
-		.out_fd = out_fd,
-		.header = header,
-		.names = names };
+	Making making = {
+		.maker = maker, .image_fd = image_fd, .out_fd = out_fd, .header = header, .names = names
+	};
 	gboolean ok = write_payload(&making, error);
 	if (ok && rename(temporary, out_path) < 0)
 		ok = proa_fail_errno(error, PROA_REASON_IO, errno, "renaming %s to %s", temporary, out_path);

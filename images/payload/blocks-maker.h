@@ -11,14 +11,15 @@
 #define PROA_BLOCKS_MAKER_STEP (512u * 1024)
 
 typedef struct {
-	ProaMaker base;        /* level, frame size, threads, progress */
-	guint32 window, step;  /* bytes; as of ProaBlocksHeader */
+	ProaMaker base;       /* level, frame size, threads, progress */
+	guint32 window, step; /* bytes; as of ProaBlocksHeader */
 } ProaBlocksMaker;
 
 /*
- * Writes the blocks payload of @image_path to @out_path, which is replaced only once it is whole. @root_hash and
- * @salt (64 hexadecimal digits each) are those of its hash tree. Fails with NOT_FOUND, IO, USAGE (impossible sizes)
- * or ROOT_HASH_MISMATCH if the image has another root hash with that salt.
+ * Writes the blocks payload of @image_path to @out_path, which is replaced only once it is whole. @root_hash
+ * and
+ * @salt (64 hexadecimal digits each) are those of its hash tree. Fails with NOT_FOUND, IO, USAGE (impossible
+ * sizes) or ROOT_HASH_MISMATCH if the image has another root hash with that salt.
  */
 gboolean proa_blocks_make(const ProaBlocksMaker *maker, const char *image_path, const char *root_hash,
 	const char *salt, const char *out_path, GError **error) G_GNUC_WARN_UNUSED_RESULT;

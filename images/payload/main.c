@@ -82,7 +82,8 @@ static int run_full(int argc, char **argv)
 static int run_blocks(int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
-	g_autofree char *image = NULL, *root_hash = NULL, *salt = NULL, *frame = NULL, *window = NULL, *step = NULL;
+	g_autofree char *image = NULL, *root_hash = NULL, *salt = NULL, *frame = NULL, *window = NULL,
+			*step = NULL;
 	ProaBlocksMaker maker = { .base = { .level = DEFAULT_BLOCKS_LEVEL, .progress = show_progress } };
 	int threads = 0;
 	const GOptionEntry options[] = {

@@ -34,7 +34,7 @@ gboolean proa_blocks_sizes_allowed(guint64 image_size, guint32 frame_size, guint
 	if (!power_of_two(frame_size) || frame_size < PROA_BLOCKS_BLOCK_SIZE ||
 		frame_size > PROA_BLOCKS_GROUP_SIZE)
 		return FALSE;
-	return power_of_two(step) && step >= frame_size && step <= PROA_BLOCKS_MAX_STEP &&
+	return power_of_two(step) && step >= PROA_BLOCKS_GROUP_SIZE && step <= PROA_BLOCKS_MAX_STEP &&
 	       (window == 0 || (power_of_two(window) && window >= PROA_BLOCKS_BLOCK_SIZE &&
 				       window <= PROA_BLOCKS_MAX_WINDOW));
 }
@@ -177,7 +177,8 @@ GBytes *proa_blocks_header_serialize(const ProaBlocksHeader *header)
 	return g_bytes_new_take(data, size);
 }
 
-void proa_blocks_frame_digest(const guint8 *packed, gsize size, guint8 ret_digest[PROA_BLOCKS_FRAME_DIGEST_SIZE])
+void proa_blocks_frame_digest(
+	const guint8 *packed, gsize size, guint8 ret_digest[PROA_BLOCKS_FRAME_DIGEST_SIZE])
 {
 	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
 	guint8 digest[PROA_SHA256_SIZE];
