@@ -28,10 +28,7 @@ typedef void (*ProaPayloadProgress)(guint64 done, gpointer user_data);
 typedef gboolean (*ProaPayloadRead)(
 	guint64 offset, guint8 *data, gsize size, gpointer user_data, GError **error);
 
-/* A part of a payload on the wire; bytes. */
-typedef struct {
-	guint64 offset, length;
-} ProaPayloadRange;
+typedef ProaByteRange ProaPayloadRange;
 
 /* Opens these parts of the payload, one after the other in one stream; @n is at least 1. */
 typedef ProaStream *(*ProaPayloadOpen)(
