@@ -87,7 +87,8 @@ static gboolean step_run(gpointer job, gpointer user_data, GError **error)
 	ZSTD_CCtx_setParameter(step->zstd, ZSTD_c_compressionLevel, making->maker->base.level);
 	ZSTD_CCtx_setParameter(step->zstd, ZSTD_c_windowLog, WINDOW_LOG);
 	ZSTD_CCtx_setParameter(step->zstd, ZSTD_c_checksumFlag, 0);
-	/* The dictionary's tables are looked into where they are: copying them for each frame takes longer than it. */
+	/* The dictionary's tables are looked into where they are: copying them for each frame takes longer
+	 * than it. */
 	ZSTD_CCtx_setParameter(step->zstd, ZSTD_c_forceAttachDict, ZSTD_dictForceAttach);
 	gsize r = ZSTD_CCtx_loadDictionary_advanced(
 		step->zstd, step->data, step->dictionary_size, ZSTD_dlm_byRef, ZSTD_dct_rawContent);

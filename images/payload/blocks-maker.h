@@ -8,7 +8,7 @@
 /* What proa-payload and proa-image use; bytes. */
 #define PROA_BLOCKS_MAKER_FRAME_SIZE (32u * 1024)
 #define PROA_BLOCKS_MAKER_WINDOW (4u * 1024 * 1024)
-#define PROA_BLOCKS_MAKER_STEP (512u * 1024)
+#define PROA_BLOCKS_MAKER_STEP (1024u * 1024)
 
 typedef struct {
 	ProaMaker base;       /* level, frame size, threads, progress */
