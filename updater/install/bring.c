@@ -344,9 +344,9 @@ static gboolean apply_best(Bring *bring, GError **error)
 	}
 }
 
-static void show_reading_back(guint64 done, guint64 total, gpointer data)
+static void show_reading_back(guint64 done, gpointer image_size)
 {
-	proa_report_progress("resume", done, total);
+	proa_report_progress("fetch", done, *(const guint64 *)image_size);
 }
 
 /* Opens the slots, and goes back to where an interrupted transaction stopped. */
@@ -354,6 +354,7 @@ static gboolean open_slots(Bring *bring, GError **error)
 {
 	const ProaBringAsk *ask = bring->ask;
 	const ProaSlots *slots = &ask->site->slots;
+	guint64 image_size = ask->release->root_size;
 	g_autoptr(GError) inner = NULL;
 
 	bring->writer = proa_writer_open(slots->other.data->path, ask->release->root_size, error);
@@ -363,7 +364,7 @@ static gboolean open_slots(Bring *bring, GError **error)
 	bring->new_fd = open(slots->other.data->path, O_RDONLY | O_CLOEXEC);
 	bring->checkpoint = proa_checkpoint_new(ask->state_dir, ask->site->run_dir, ask->release->root_hash,
 		slots->other.name, slots->other.data->path, ask->release->root_size);
-	bring->saved = proa_checkpoint_resume(bring->checkpoint, show_reading_back, NULL);
+	bring->saved = proa_checkpoint_resume(bring->checkpoint, show_reading_back, &image_size);
 	if (bring->saved > 0)
 		proa_report_warning("%s holds %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
 				    " bytes of %s already; going on there",

@@ -116,15 +116,9 @@ static ProaCheckpointClaim read_claim(const ProaCheckpoint *checkpoint, const ch
 	return claim;
 }
 
-typedef struct {
-	void (*progress)(guint64 done, guint64 total, gpointer data);
-	gpointer data;
-	guint64 total;
-} Told;
-
 /* Takes the slot's bytes up to @claim->done into the sum; TRUE if they are what is claimed. */
-static gboolean holds(
-	ProaCheckpoint *checkpoint, int fd, guint8 *chunk, const ProaCheckpointClaim *claim, const Told *told)
+static gboolean holds(ProaCheckpoint *checkpoint, int fd, guint8 *chunk, const ProaCheckpointClaim *claim,
+	ProaCheckpointProgress progress, gpointer data)
 {
 	char hex[65];
 
@@ -133,15 +127,14 @@ static gboolean holds(
 		if (!proa_pread_all(fd, chunk, n, (goffset)checkpoint->done, NULL))
 			return FALSE;
 		proa_checkpoint_took(checkpoint, chunk, n);
-		if (told->progress)
-			told->progress(checkpoint->done, told->total, told->data);
+		if (progress)
+			progress(checkpoint->done, data);
 	}
 	digest_now(checkpoint, hex);
 	return strcmp(hex, claim->sha256) == 0;
 }
 
-guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint,
-	void (*progress)(guint64 done, guint64 total, gpointer data), gpointer data)
+guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint, ProaCheckpointProgress progress, gpointer data)
 {
 	/* The shorter first: the longer goes on where it ends. */
 	ProaCheckpointClaim claims[2] = { read_claim(checkpoint, checkpoint->durable),
@@ -153,7 +146,6 @@ guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint,
 		claims[0] = claims[1];
 		claims[1] = longer;
 	}
-	const Told told = { progress, data, claims[1].done };
 	PROA_AUTO_FD int fd = claims[1].done > 0 ? open(checkpoint->slot_path, O_RDONLY | O_CLOEXEC) : -1;
 	start_sum(checkpoint);
 	if (fd < 0)
@@ -161,12 +153,12 @@ guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint,
 	/* What the device holds, not what is cached of it. */
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	chunk = g_malloc(CHUNK);
-	if (claims[0].done > 0 && !holds(checkpoint, fd, chunk, &claims[0], &told))
+	if (claims[0].done > 0 && !holds(checkpoint, fd, chunk, &claims[0], progress, data))
 		claims[0].done = 0;
 	gboolean first = claims[0].done > 0;
 	EVP_MD_CTX *at_first = EVP_MD_CTX_new();
 	must(at_first && EVP_MD_CTX_copy_ex(at_first, checkpoint->sum) == 1);
-	if (!holds(checkpoint, fd, chunk, &claims[1], &told)) {
+	if (!holds(checkpoint, fd, chunk, &claims[1], progress, data)) {
 		start_sum(checkpoint);
 		if (first) {
 			must(EVP_MD_CTX_copy_ex(checkpoint->sum, at_first));

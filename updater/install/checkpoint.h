@@ -16,6 +16,9 @@
 
 typedef struct ProaCheckpoint ProaCheckpoint;
 
+/* Told while the slot is read back: bytes so far. */
+typedef void (*ProaCheckpointProgress)(guint64 done, gpointer data);
+
 /*
  * Of the release @root_hash (64 hexadecimal digits), @image_size bytes, in @slot ("root-b"), whose data lies
  * at
@@ -32,8 +35,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaCheckpoint, proa_checkpoint_free)
  * understood. What follows is taken by proa_checkpoint_took() from there on. @progress (may be NULL) is told
  * how far it has read.
  */
-guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint,
-	void (*progress)(guint64 done, guint64 total, gpointer data), gpointer data);
+guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint, ProaCheckpointProgress progress, gpointer data);
 
 /* The next @size bytes were written to the slot. */
 void proa_checkpoint_took(ProaCheckpoint *checkpoint, const guint8 *data, gsize size);

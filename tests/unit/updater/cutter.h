@@ -75,6 +75,10 @@ static inline gpointer cutter_serve(gpointer data)
 	static const struct linger at_once = { .l_onoff = 1 };
 	char buffer[16384];
 	guint64 given = 0;
+	int little = 64 * 1024;
+
+	/* What is counted has gone to the client, or nearly. */
+	setsockopt(client, SOL_SOCKET, SO_SNDBUF, &little, sizeof little);
 
 	g_free(connection);
 	while (server >= 0) {
