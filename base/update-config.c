@@ -7,6 +7,13 @@ const ProaConfigKey proa_update_config_keys[] = {
 	{ "feed", "url", PROA_CONFIG_STRING, NULL, 0, 0, NULL },
 	{ "feed", "channel", PROA_CONFIG_STRING, "stable", 0, 0, NULL },
 
+	/* How releases are fetched. Bytes a second, 0: no limit. */
+	{ "fetch", "payload", PROA_CONFIG_CHOICE, "auto", 0, 0, "auto|full|blocks|delta" },
+	{ "fetch", "max_speed", PROA_CONFIG_BYTES, "0", 0, 1024ll * 1024 * 1024 * 1024, NULL },
+	{ "fetch", "retries", PROA_CONFIG_INTEGER, "8", 0, 1000, NULL },
+	{ "fetch", "io_priority", PROA_CONFIG_CHOICE, "low", 0, 0, "idle|low|normal" },
+	{ "fetch", "cpu_priority", PROA_CONFIG_CHOICE, "low", 0, 0, "low|normal" },
+
 	{ "update", "automatic", PROA_CONFIG_CHOICE, "yes", 0, 0, "yes|no|check-only" },
 	{ "update", "check_interval", PROA_CONFIG_DURATION, "1h", 60, 4 * 604800, NULL },
 	{ "update", "jitter", PROA_CONFIG_DURATION, "10min", 0, 7 * 86400, NULL },

@@ -30,11 +30,12 @@ LAYERS = {
     "updater/trust": {"base"},
     "updater/release": {"base", "updater/trust"},
     "updater/fetch": {"base"},
-    "updater/payload": {"base", "updater/fetch/stream.h"},
+    "updater/payload": {"base", "verity/leaves.h", "updater/fetch/stream.h"},
     "updater/slot": {"base", "verity"},
     "updater": {"base", "verity", "updater", "boot/entry.h", "boot/esp.h", "boot/uki.h"},
     "agent": {"base"},
-    "images": {"base", "verity", "updater/trust", "updater/payload/format.h", "images"},
+    "images": {"base", "verity", "updater/trust", "updater/payload/format.h", "updater/payload/blocks-format.h",
+               "updater/payload/wire.h", "images"},
 }
 
 

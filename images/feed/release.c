@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/version.h"
 #include "images/feed/content.h"
+#include "updater/payload/blocks-format.h"
 #include "updater/payload/format.h"
 
 #include <string.h>
@@ -143,39 +144,92 @@ static JsonObject *take_file(const ProaFeed *feed, const char *release_dir, cons
 	return described(&content, folder, suffix);
 }
 
-/* Whether the payload says that it is of this root; returns the digest of its header, to be freed with
- * g_free(). */
-static char *check_payload(const char *path, JsonObject *release, GError **error)
+/* What a payload says of itself. */
+typedef struct {
+	guint8 root_hash[PROA_SHA256_SIZE];
+	guint64 image_size, head_size;
+	char *head_sha256;
+} Head;
+
+static gboolean read_full(const char *path, Head *head, GError **error)
 {
-	g_autofree char *header_digest = NULL;
-	g_autoptr(ProaPayloadHeader) header = proa_payload_file_header(path, &header_digest, error);
+	g_autoptr(ProaPayloadHeader) header = proa_payload_file_header(path, &head->head_sha256, error);
 
 	if (!header)
-		return NULL;
+		return FALSE;
+	memcpy(head->root_hash, header->root_hash, PROA_SHA256_SIZE);
+	head->image_size = header->image_size;
+	head->head_size = PROA_PAYLOAD_HEADER_SIZE + proa_payload_table_size(header);
+	return TRUE;
+}
+
+static gboolean read_blocks(const char *path, Head *head, GError **error)
+{
+	g_autoptr(ProaBlocksHeader) header = proa_blocks_file_header(path, &head->head_sha256, error);
+
+	if (!header)
+		return FALSE;
+	memcpy(head->root_hash, header->root_hash, PROA_SHA256_SIZE);
+	head->image_size = header->image_size;
+	head->head_size = proa_blocks_head_size(header);
+	return TRUE;
+}
+
+/* Payloads that are made of an image alone. */
+typedef struct {
+	const char *type, *name, *suffix;
+	gboolean (*read)(const char *path, Head *head, GError **error);
+	gboolean optional;
+} PayloadKind;
+
+static const PayloadKind payload_kinds[] = {
+	{ "full", "root.full", ".full", read_full, FALSE },
+	{ "blocks", "root.blocks", ".blocks", read_blocks, TRUE },
+};
+
+static JsonObject *take_payload(const ProaFeed *feed, const char *release_dir, JsonObject *release,
+	const PayloadKind *kind, GError **error)
+{
+	g_autofree char *path = g_build_filename(release_dir, kind->name, NULL);
+	g_autofree char *head_sha256 = NULL;
 	JsonObject *root = json_object_get_object_member(release, "root");
-	g_autofree char *root_hash = proa_hex_encode(header->root_hash, PROA_SHA256_SIZE);
+	Head head = { 0 };
+
+	if (!kind->read(path, &head, error))
+		return NULL;
+	head_sha256 = head.head_sha256;
+	g_autofree char *root_hash = proa_hex_encode(head.root_hash, PROA_SHA256_SIZE);
 	if (strcmp(root_hash, json_object_get_string_member(root, "hash")) != 0 ||
-		header->image_size != (guint64)json_object_get_int_member(root, "size")) {
+		head.image_size != (guint64)json_object_get_int_member(root, "size")) {
 		proa_fail(error, PROA_REASON_BAD_PAYLOAD, "%s is the payload of another root image", path);
 		return NULL;
 	}
-	return g_steal_pointer(&header_digest);
-}
-
-static JsonObject *take_payload(
-	const ProaFeed *feed, const char *release_dir, JsonObject *release, GError **error)
-{
-	g_autofree char *path = g_build_filename(release_dir, "root.full", NULL);
-	g_autofree char *header_digest = check_payload(path, release, error);
-	JsonObject *payload = header_digest ? take_file(feed, release_dir, "root.full", release, NULL,
-						      "payloads", ".full", error)
-					    : NULL;
-
+	JsonObject *payload =
+		take_file(feed, release_dir, kind->name, release, NULL, "payloads", kind->suffix, error);
 	if (!payload)
 		return NULL;
-	json_object_set_string_member(payload, "type", "full");
-	json_object_set_string_member(payload, "header_sha256", header_digest);
+	json_object_set_string_member(payload, "type", kind->type);
+	json_object_set_string_member(payload, "header_sha256", head_sha256);
+	json_object_set_int_member(payload, "header_size", (gint64)head.head_size);
 	return payload;
+}
+
+static JsonArray *take_payloads(
+	const ProaFeed *feed, const char *release_dir, JsonObject *release, GError **error)
+{
+	g_autoptr(JsonArray) payloads = json_array_new();
+
+	for (guint i = 0; i < G_N_ELEMENTS(payload_kinds); i++) {
+		const PayloadKind *kind = &payload_kinds[i];
+		g_autofree char *path = g_build_filename(release_dir, kind->name, NULL);
+		if (kind->optional && !g_file_test(path, G_FILE_TEST_EXISTS))
+			continue;
+		JsonObject *payload = take_payload(feed, release_dir, release, kind, error);
+		if (!payload)
+			return NULL;
+		json_array_add_object_element(payloads, payload);
+	}
+	return g_steal_pointer(&payloads);
 }
 
 /* The manifest: what release.json knows, and where the feed has the files. */
@@ -205,11 +259,9 @@ static JsonObject *make_manifest(
 	if (!sbom)
 		return NULL;
 	json_object_set_object_member(manifest, "sbom", sbom);
-	JsonObject *payload = take_payload(feed, release_dir, release, error);
-	if (!payload)
+	JsonArray *payloads = take_payloads(feed, release_dir, release, error);
+	if (!payloads)
 		return NULL;
-	JsonArray *payloads = json_array_new();
-	json_array_add_object_element(payloads, payload);
 	json_object_set_array_member(manifest, "payloads", payloads);
 	return g_steal_pointer(&manifest);
 }

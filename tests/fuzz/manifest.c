@@ -21,8 +21,12 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
 	g_assert(manifest->root_size <= PROA_MANIFEST_MAX_ROOT_SIZE);
 	g_assert(strlen(manifest->root_hash) == 64 && strlen(manifest->root_salt) == 64);
 	g_assert(strlen(manifest->root_uuid) == 36);
-	g_assert(manifest->full.path && manifest->uki.path && manifest->sbom.path);
-	g_assert(!strstr(manifest->full.path, "..") || !strstr(manifest->full.path, "../"));
-	g_assert(manifest->full.path[0] != '/' && manifest->uki.path[0] != '/');
+	g_assert(proa_manifest_payload(manifest, PROA_PAYLOAD_FULL, NULL));
+	g_assert(manifest->uki.path && manifest->uki.path[0] != '/' && manifest->sbom.path);
+	for (guint i = 0; i < manifest->payloads->len; i++) {
+		const ProaManifestPayload *payload = manifest->payloads->pdata[i];
+		g_assert(payload->file.path[0] != '/' && !strstr(payload->file.path, "../"));
+		g_assert(payload->header_size <= payload->file.size);
+	}
 	return 0;
 }

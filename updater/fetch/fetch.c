@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "updater/fetch/ranges.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,13 +12,14 @@
 #include <pwd.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* The helper's report is one line; what is longer was not written by it. Bytes. */
 #define MAX_REPORT 4096
-#define PIPE_SIZE (1024 * 1024)
+#define PIPE_SIZE (256 * 1024)
 
 typedef struct {
 	ProaStream stream;
@@ -81,14 +83,33 @@ static void add_number(GPtrArray *argv, const char *option, guint64 value)
 	g_ptr_array_add(argv, g_strdup_printf("%" G_GUINT64_FORMAT, value));
 }
 
-static gboolean start_helper(FetchStream *self, GPtrArray *argv, GError **error)
+/* @text in a file that is in memory only, to be read from its start; -1 on failure. */
+static int text_fd(const char *text, GError **error)
+{
+	PROA_AUTO_FD int fd = memfd_create("proa-ranges", MFD_CLOEXEC);
+
+	if (fd < 0) {
+		proa_fail_errno(error, PROA_REASON_INTERNAL, errno, "making a file in memory");
+		return -1;
+	}
+	if (!proa_write_all(fd, text, strlen(text), error))
+		return -1;
+	return lseek(fd, 0, SEEK_SET) == 0 ? proa_steal_fd(&fd) : -1;
+}
+
+/* @ranges: what the helper reads on standard input; NULL: nothing. */
+static gboolean start_helper(FetchStream *self, GPtrArray *argv, const char *ranges, GError **error)
 {
 	Identity identity = find_identity();
 	g_auto(GStrv) environment = helper_environment();
 	g_autoptr(GError) inner = NULL;
 
-	if (!g_spawn_async_with_pipes("/", (char **)argv->pdata, environment, G_SPAWN_DO_NOT_REAP_CHILD,
-		    become, &identity, &self->pid, NULL, &self->out_fd, &self->report_fd, &inner))
+	PROA_AUTO_FD int in_fd = ranges ? text_fd(ranges, error) : -1;
+	if (ranges && in_fd < 0)
+		return FALSE;
+	if (!g_spawn_async_with_pipes_and_fds("/", (const char *const *)argv->pdata,
+		    (const char *const *)environment, G_SPAWN_DO_NOT_REAP_CHILD, become, &identity, in_fd, -1,
+		    -1, NULL, NULL, 0, &self->pid, NULL, &self->out_fd, &self->report_fd, &inner))
 		return proa_fail(error, PROA_REASON_IO, "starting %s: %s", (const char *)argv->pdata[0],
 			inner->message);
 	/* Room to go on while the disk is busy; a smaller pipe works too. */
@@ -203,36 +224,68 @@ static void fetch_close(ProaStream *stream)
 	g_free(self);
 }
 
-ProaStream *proa_fetch_open(const ProaFetch *fetch, const char *url, guint64 offset, guint64 length,
-	guint64 max_bytes, GError **error)
+/* The command line, up to what is fetched. */
+static GPtrArray *helper_arguments(const ProaFetch *fetch)
 {
-	static const ProaStreamKind kind = { fetch_read, fetch_close };
-	g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
+	GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
 
 	g_ptr_array_add(argv, g_strdup(fetch->helper ? fetch->helper : PROA_FETCH_HELPER));
-	add_number(argv, "--offset", offset);
-	add_number(argv, "--length", length);
-	add_number(argv, "--max-bytes", max_bytes);
 	add_number(argv, "--connect-timeout", (guint64)fetch->connect_timeout);
+	add_number(argv, "--max-speed", (guint64)fetch->max_speed);
+	add_number(argv, "--retries", fetch->retries);
+	add_number(argv, "--retry-delay", (guint64)fetch->retry_delay);
 	if (fetch->low_speed_seconds > 0) {
 		g_ptr_array_add(argv, g_strdup("--low-speed"));
 		g_ptr_array_add(argv, g_strdup_printf("%" G_GINT64_FORMAT ":%" G_GINT64_FORMAT,
 					      fetch->low_speed_bytes, fetch->low_speed_seconds));
 	}
+	return argv;
+}
+
+static ProaStream *open_stream(
+	const ProaFetch *fetch, GPtrArray *argv, const char *url, const char *ranges, GError **error)
+{
+	static const ProaStreamKind kind = { fetch_read, fetch_close };
+	FetchStream *self = g_new0(FetchStream, 1);
+
 	g_ptr_array_add(argv, g_strdup("--"));
 	g_ptr_array_add(argv, g_strdup(url));
 	g_ptr_array_add(argv, NULL);
-
-	FetchStream *self = g_new0(FetchStream, 1);
 	self->stream.kind = &kind;
 	self->fetch = fetch;
 	self->url = g_strdup(url);
 	self->out_fd = self->report_fd = -1;
-	if (!start_helper(self, argv, error)) {
+	if (!start_helper(self, argv, ranges, error)) {
 		fetch_close(&self->stream);
 		return NULL;
 	}
 	return &self->stream;
+}
+
+ProaStream *proa_fetch_open(const ProaFetch *fetch, const char *url, guint64 offset, guint64 length,
+	guint64 max_bytes, GError **error)
+{
+	g_autoptr(GPtrArray) argv = helper_arguments(fetch);
+
+	add_number(argv, "--offset", offset);
+	add_number(argv, "--length", length);
+	add_number(argv, "--max-bytes", max_bytes);
+	return open_stream(fetch, argv, url, NULL, error);
+}
+
+ProaStream *proa_fetch_open_ranges(
+	const ProaFetch *fetch, const char *url, const ProaByteRange *ranges, guint n, GError **error)
+{
+	g_autoptr(GPtrArray) argv = helper_arguments(fetch);
+	g_autofree char *text = proa_ranges_format(ranges, n);
+	guint64 total = 0;
+
+	g_assert(n > 0);
+	for (guint i = 0; i < n; i++)
+		total += ranges[i].length;
+	g_ptr_array_add(argv, g_strdup("--ranges"));
+	add_number(argv, "--max-bytes", total);
+	return open_stream(fetch, argv, url, text, error);
 }
 
 GBytes *proa_fetch_bytes(const ProaFetch *fetch, const char *url, gsize max_bytes, GError **error)

@@ -16,10 +16,13 @@
 #define PROA_FETCH_USER "proa-fetch"
 
 typedef struct {
-	const char *helper;        /* path of the helper; NULL: PROA_FETCH_HELPER */
-	gint64 connect_timeout;    /* seconds; 0: the helper's default */
-	gint64 low_speed_bytes;    /* give up when slower than this many bytes a second ... */
-	gint64 low_speed_seconds;  /* ... for this long; 0: the helper's default */
+	const char *helper;       /* path of the helper; NULL: PROA_FETCH_HELPER */
+	gint64 connect_timeout;   /* seconds; 0: the helper's default */
+	gint64 low_speed_bytes;   /* give up when slower than this many bytes a second ... */
+	gint64 low_speed_seconds; /* ... for this long; 0: the helper's default */
+	gint64 max_speed;         /* bytes a second; 0: no limit */
+	guint retries;            /* tries again after a break, each without a byte since the last */
+	gint64 retry_delay; /* milliseconds before the first, doubling up to 30 s; 0: the helper's default */
 	GCancellable *cancellable; /* stops a transfer with CANCELLED; may be NULL */
 } ProaFetch;
 
@@ -33,6 +36,13 @@ typedef struct {
  */
 ProaStream *proa_fetch_open(const ProaFetch *fetch, const char *url, guint64 offset, guint64 length,
 	guint64 max_bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * The same for several parts of @url, which come one after the other in one stream and over one connection as
+ * far as the server allows; @n is at least 1, no length is 0. More than they have together is TOO_LARGE.
+ */
+ProaStream *proa_fetch_open_ranges(const ProaFetch *fetch, const char *url, const ProaByteRange *ranges,
+	guint n, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Fetches the whole of @url into memory, at most @max_bytes. NULL with one of the errors above. */
 GBytes *proa_fetch_bytes(

@@ -7,6 +7,11 @@
 
 typedef struct ProaStream ProaStream;
 
+/* A part of a file, bytes. */
+typedef struct {
+	guint64 offset, length;
+} ProaByteRange;
+
 /* What a kind of stream does; the stream itself is the first member of the implementer's structure. */
 typedef struct {
 	/* Reads 1 to @size bytes into @data and returns how many; 0 at the end, -1 with *@error set. */

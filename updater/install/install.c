@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/install/install.h"
 
+#include "base/digest.h"
 #include "base/file.h"
 #include "base/pin.h"
 #include "base/update-config.h"
 #include "updater/fetch/fetch.h"
 #include "updater/install/arm.h"
+#include "updater/install/bring.h"
+#include "updater/install/checkpoint.h"
 #include "updater/install/memory.h"
 #include "updater/install/offer.h"
+#include "updater/install/priority.h"
 #include "updater/install/report.h"
-#include "updater/payload/apply.h"
-#include "updater/slot/writer.h"
 #include "verity/tree.h"
 
 #include <errno.h>
@@ -18,6 +20,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
+
+/* Before the first try after a break; milliseconds. */
+#define RETRY_DELAY 250
 
 typedef struct {
 	const ProaInstallOptions *options;
@@ -73,6 +78,14 @@ static gboolean find_wanted(const Install *install, char **ret_wanted, GError **
 	return TRUE;
 }
 
+/* Of the root image, as far as the manifest tells: `blocks` may cost less. */
+static guint64 most_bytes(const Install *install)
+{
+	const ProaManifestPayload *full = proa_manifest_payload(install->release, PROA_PAYLOAD_FULL, NULL);
+
+	return full->file.size;
+}
+
 static gboolean find_offer(Install *install, GError **error)
 {
 	g_autofree char *wanted = NULL;
@@ -100,7 +113,7 @@ static gboolean find_offer(Install *install, GError **error)
 		return FALSE;
 	}
 	proa_report_offer(install->release->version, install->release->root_hash,
-		install->release->full.size + install->release->uki.size);
+		most_bytes(install) + install->release->uki.size);
 	return TRUE;
 }
 
@@ -136,43 +149,37 @@ static gboolean remove_boot_entry(Install *install, GError **error)
 	return proa_entry_remove_others(install->site->esp, install->site->root_hash, error);
 }
 
-typedef struct {
-	ProaWriter *writer;
-	guint64 total;
-} Sink;
-
-static gboolean write_image(const guint8 *data, gsize size, gpointer sink, GError **error)
+/* Of transfers that may take long: how fast, and how often again. */
+static void set_manners(const Install *install, ProaFetch *fetch)
 {
-	return proa_writer_write(((Sink *)sink)->writer, data, size, error);
+	fetch->max_speed = proa_config_integer(install->config, "fetch", "max_speed");
+	fetch->retries = (guint)proa_config_integer(install->config, "fetch", "retries");
+	fetch->retry_delay = RETRY_DELAY;
 }
 
-static void show_progress(guint64 done, gpointer sink)
-{
-	proa_report_progress("fetch", done, ((Sink *)sink)->total);
-}
-
-/* 3. Stream the payload into the slot: no temporary copy, memory that does not grow. */
+/* 3. Stream the cheapest payload into the slot: no temporary copy, memory that does not grow. */
 static gboolean write_slot(Install *install, GError **error)
 {
-	const ProaManifest *release = install->release;
-	const ProaPayloadExpect expect = { .size = release->full.size,
-		.sha256 = release->full.sha256,
-		.header_sha256 = release->full_header_sha256,
-		.image_size = release->root_size,
-		.root_hash = release->root_hash };
-	g_autofree char *url =
-		proa_fetch_url(proa_config_string(install->config, "feed", "url"), release->full.path);
+	ProaFetch fetch = install->fetch;
+	const ProaBringAsk ask = { .release = install->release,
+		.site = install->site,
+		.fetch = &fetch,
+		.feed_url = proa_config_string(install->config, "feed", "url"),
+		.state_dir = install->state_dir,
+		.wanted = proa_config_string(install->config, "fetch", "payload") };
 
 	proa_report_phase("fetch");
-	g_autoptr(ProaWriter) writer =
-		proa_writer_open(install->site->slots.other.data->path, release->root_size, error);
-	g_autoptr(ProaStream) in =
-		writer ? proa_fetch_open(&install->fetch, url, 0, 0, release->full.size, error) : NULL;
-	if (!in)
-		return FALSE;
-	Sink sink = { writer, release->full.size };
-	return proa_payload_apply(in, &expect, write_image, show_progress, &sink, error) &&
-	       proa_writer_finish(writer, error);
+	set_manners(install, &fetch);
+	return proa_bring(&ask, error);
+}
+
+/* What lies in the slot is armed, or it is no good: there is nothing to go on with. */
+static void forget_checkpoint(const Install *install)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_checkpoint_forget(install->state_dir, install->site->run_dir, &error))
+		proa_report_warning("%s", error->message);
 }
 
 /* 4. What the device gives back has the last word, whatever path the bytes took. */
@@ -190,9 +197,11 @@ static gboolean verify_slot(Install *install, GError **error)
 	if (!go_on(install, error) ||
 		!proa_verity_build(slot->data->path, slot->hash->path, &params, &root_hash, error))
 		return FALSE;
-	if (strcmp(root_hash, release->root_hash) != 0)
+	if (strcmp(root_hash, release->root_hash) != 0) {
+		forget_checkpoint(install);
 		return proa_fail(error, PROA_REASON_ROOT_HASH_MISMATCH,
 			"%s reads as %s, the manifest says %s", slot->name, root_hash, release->root_hash);
+	}
 	return TRUE;
 }
 
@@ -209,17 +218,20 @@ static gboolean arm(Install *install, GError **error)
 {
 	g_autofree char *url = proa_fetch_url(
 		proa_config_string(install->config, "feed", "url"), install->release->uki.path);
+	ProaFetch fetch = install->fetch;
 
 	proa_report_phase("arm");
-	g_autoptr(ProaStream) in = go_on(install, error) ? proa_fetch_open(&install->fetch, url, 0, 0,
-								   install->release->uki.size, error)
-							 : NULL;
+	set_manners(install, &fetch);
+	g_autoptr(ProaStream) in =
+		go_on(install, error) ? proa_fetch_open(&fetch, url, 0, 0, install->release->uki.size, error)
+				      : NULL;
 	return in && proa_arm(install->site, install->release, in, error);
 }
 
 /* 7. The node boots the new release whether or not this succeeds. */
 static void record(Install *install)
 {
+	forget_checkpoint(install);
 	proa_memory_staged(install->state_dir, &install->target);
 	if (install->release->security_floor)
 		proa_memory_raise_floor(install->state_dir, install->release->security_floor);
@@ -262,6 +274,9 @@ static void load_config(Install *install)
 	install->config = proa_update_config_load(install->options->site.root);
 	for (const char *const *problem = proa_config_problems(install->config); *problem; problem++)
 		proa_report_warning("%s", *problem);
+	if (!proa_priority_lower(proa_config_string(install->config, "fetch", "io_priority"),
+		    proa_config_string(install->config, "fetch", "cpu_priority")))
+		proa_report_warning("the priority of this process could not be lowered");
 	install->fetch.helper = install->options->fetch_helper;
 	install->fetch.cancellable = install->options->cancellable;
 }

@@ -83,14 +83,41 @@ static gboolean update(const char *state_dir, ProaStateChange change, gpointer d
 	return FALSE;
 }
 
-static void tell(const char *state_dir, const char *event, const ProaStateRelease *release, const GError *why)
+static void tell_detail(const char *state_dir, const char *event, const ProaStateRelease *release,
+	const char *reason, const char *detail)
 {
 	g_autoptr(GError) error = NULL;
 
-	if (!proa_history_append(state_dir, event, release,
-		    why ? proa_reason_to_string(proa_reason_of(why)) : NULL, why ? why->message : NULL,
-		    &error))
+	if (!proa_history_append(state_dir, event, release, reason, detail, &error))
 		proa_report_warning("writing the history: %s", error->message);
+}
+
+static void tell(const char *state_dir, const char *event, const ProaStateRelease *release, const GError *why)
+{
+	tell_detail(state_dir, event, release, why ? proa_reason_to_string(proa_reason_of(why)) : NULL,
+		why ? why->message : NULL);
+}
+
+void proa_memory_fetched(
+	const char *state_dir, const ProaManifest *release, const char *type, guint64 bytes, guint64 from)
+{
+	g_autofree char *already =
+		from > 0 ? g_strdup_printf("; %.1f MB of the image were there already", (double)from / 1e6)
+			 : g_strdup("");
+	g_autofree char *detail = g_strdup_printf("payload %s: %.1f MB fetched for an image of %.1f MB%s",
+		type, (double)bytes / 1e6, (double)release->root_size / 1e6, already);
+	const ProaStateRelease what = { release->version, release->root_hash, NULL };
+
+	tell_detail(state_dir, "fetched", &what, NULL, detail);
+}
+
+void proa_memory_payload_failed(
+	const char *state_dir, const ProaManifest *release, const char *type, const GError *why)
+{
+	g_autofree char *detail = g_strdup_printf("payload %s: %s", type, why->message);
+	const ProaStateRelease what = { release->version, release->root_hash, NULL };
+
+	tell_detail(state_dir, "payload-failed", &what, proa_reason_to_string(proa_reason_of(why)), detail);
 }
 
 static void copy_release(ProaStateRelease *to, const ProaStateRelease *from)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/state.h"
+#include "updater/release/manifest.h"
 
 /* The state; an empty one, with a warning, if the file is broken. */
 ProaState *proa_memory_load(const char *state_dir);
@@ -26,6 +27,15 @@ void proa_memory_begin(const char *state_dir, const ProaStateRelease *release);
 /* It ended: staged, or failed (the state goes back to what runs) and why. Told to the history. */
 void proa_memory_staged(const char *state_dir, const ProaStateRelease *release);
 void proa_memory_failed(const char *state_dir, const ProaStateRelease *release, const GError *error);
+
+/* For the history: the image came by that type of payload, @bytes of it; @from bytes of the image were there
+ * before. */
+void proa_memory_fetched(
+	const char *state_dir, const ProaManifest *release, const char *type, guint64 bytes, guint64 from);
+
+/* For the history: that type of payload failed, and another was tried. */
+void proa_memory_payload_failed(
+	const char *state_dir, const ProaManifest *release, const char *type, const GError *why);
 
 /*
  * How asking the feed ended: @error NULL for well, with the version @offered (NULL: none). A refusal is told

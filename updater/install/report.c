@@ -40,6 +40,35 @@ void proa_report_offer(const char *version, const char *root_hash, guint64 bytes
 	say(object);
 }
 
+void proa_report_payload(const char *type, guint64 bytes, guint64 from)
+{
+	g_autoptr(JsonObject) object = event("payload");
+
+	json_object_set_string_member(object, "payload", type);
+	json_object_set_int_member(object, "bytes", (gint64)bytes);
+	json_object_set_int_member(object, "from", (gint64)from);
+	say(object);
+}
+
+/* What a server sent may be in a message. */
+static void set_error(JsonObject *object, const GError *error)
+{
+	g_autofree char *message = g_utf8_make_valid(error->message, -1);
+
+	json_object_set_string_member(object, "reason", proa_reason_to_string(proa_reason_of(error)));
+	json_object_set_string_member(object, "message", message);
+}
+
+void proa_report_fallback(const char *type, const GError *error)
+{
+	g_autoptr(JsonObject) object = event("fallback");
+
+	json_object_set_string_member(object, "payload", type);
+	set_error(object, error);
+	say(object);
+	proa_report_warning("payload %s: %s; trying another", type, error->message);
+}
+
 void proa_report_progress(const char *phase, guint64 done, guint64 total)
 {
 	static gint64 last;
@@ -68,14 +97,10 @@ void proa_report_done(const char *version, const char *root_hash, const char *sl
 
 void proa_report_error(const GError *error)
 {
-	ProaReason reason = proa_reason_of(error);
-	/* What a server sent may be in the message. */
-	g_autofree char *message = g_utf8_make_valid(error->message, -1);
 	g_autoptr(JsonObject) object = event("error");
 
-	json_object_set_string_member(object, "reason", proa_reason_to_string(reason));
-	json_object_set_string_member(object, "message", message);
-	json_object_set_string_member(object, "hint", proa_reason_hint(reason));
+	set_error(object, error);
+	json_object_set_string_member(object, "hint", proa_reason_hint(proa_reason_of(error)));
 	say(object);
 }
 

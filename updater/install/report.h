@@ -13,6 +13,13 @@
 void proa_report_phase(const char *phase);
 void proa_report_offer(const char *version, const char *root_hash, guint64 bytes);
 
+/* Which payload is taken, what is still to be fetched of it, and how much of the image is there already;
+ * bytes. */
+void proa_report_payload(const char *type, guint64 bytes, guint64 from);
+
+/* That payload failed, and the next one is tried. Also said on standard error. */
+void proa_report_fallback(const char *type, const GError *error);
+
 /* Bytes done of @total; left out when the last line was less than PROA_REPORT_INTERVAL ago, unless all is
  * done. */
 void proa_report_progress(const char *phase, guint64 done, guint64 total);

@@ -6,6 +6,7 @@
 #include <zstd.h>
 
 typedef struct {
+	const ProaPayloadJob *job;
 	ProaStream *in;
 	const ProaPayloadExpect *expect;
 	GChecksum *whole; /* NULL if the frame table is authentic by itself */
@@ -149,21 +150,65 @@ static gboolean take_end(Apply *apply, GError **error)
 	return TRUE;
 }
 
+static gboolean take_frames(Apply *apply, guint32 first, GError **error)
+{
+	const ProaPayloadJob *job = apply->job;
+
+	for (guint32 i = first; i < apply->header->n_frames; i++) {
+		if (!take_frame(apply, i, error) ||
+			!proa_payload_emit(job, (guint64)i * apply->header->frame_size, apply->image,
+				proa_payload_frame_length(apply->header, i), error))
+			return FALSE;
+		if (job->progress)
+			job->progress(apply->done, job->user_data);
+	}
+	return take_end(apply, error);
+}
+
+static gboolean apply_whole(ProaStream *in, const ProaPayloadJob *job, GError **error)
+{
+	g_auto(Apply) apply = { .job = job, .in = in, .expect = job->expect };
+
+	if (!job->expect->header_sha256)
+		apply.whole = g_checksum_new(G_CHECKSUM_SHA256);
+	return take_header(&apply, error) && allocate(&apply, error) && take_frames(&apply, 0, error);
+}
+
 gboolean proa_payload_apply(ProaStream *in, const ProaPayloadExpect *expect, ProaPayloadSink sink,
 	ProaPayloadProgress progress, gpointer user_data, GError **error)
 {
-	g_auto(Apply) apply = { .in = in, .expect = expect };
+	const ProaPayloadJob job = {
+		.expect = expect, .sink = sink, .progress = progress, .user_data = user_data
+	};
 
-	if (!expect->header_sha256)
-		apply.whole = g_checksum_new(G_CHECKSUM_SHA256);
-	if (!take_header(&apply, error) || !allocate(&apply, error))
+	return apply_whole(in, &job, error);
+}
+
+/* The head again, then the frame in which @job->from lies, and what follows. */
+static gboolean go_on(const ProaPayloadJob *job, GError **error)
+{
+	const ProaPayloadRange head = { 0, job->expect->header_size };
+	g_autoptr(ProaStream) in = job->open(&head, 1, job->user_data, error);
+	g_auto(Apply) apply = { .job = job, .in = in, .expect = job->expect };
+
+	if (!in || !take_header(&apply, error) || !allocate(&apply, error))
 		return FALSE;
-	for (guint32 i = 0; i < apply.header->n_frames; i++) {
-		if (!take_frame(&apply, i, error) ||
-			!sink(apply.image, proa_payload_frame_length(apply.header, i), user_data, error))
-			return FALSE;
-		if (progress)
-			progress(apply.done, user_data);
-	}
-	return take_end(&apply, error);
+	guint32 first = (guint32)(job->from / apply.header->frame_size);
+	for (guint32 i = 0; i < first; i++)
+		apply.done += apply.header->frames[i].compressed_size;
+	const ProaPayloadRange rest = { apply.done, job->expect->size - apply.done };
+	g_autoptr(ProaStream) frames = job->open(&rest, 1, job->user_data, error);
+	apply.in = frames;
+	return frames && take_frames(&apply, first, error);
+}
+
+gboolean proa_full_apply(const ProaPayloadJob *job, GError **error)
+{
+	if (job->from >= job->expect->image_size)
+		return TRUE;
+	if (job->from > 0 && job->expect->header_sha256 && job->expect->header_size > 0)
+		return go_on(job, error);
+	const ProaPayloadRange all = { 0, job->expect->size };
+	g_autoptr(ProaStream) in = job->open(&all, 1, job->user_data, error);
+	return in && apply_whole(in, job, error);
 }

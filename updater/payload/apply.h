@@ -7,23 +7,8 @@
  */
 #pragma once
 
-#include "updater/fetch/stream.h"
 #include "updater/payload/format.h"
-
-/* What the signed manifest says of the payload and of the image it makes. */
-typedef struct {
-	guint64 size;              /* bytes of the payload */
-	const char *sha256;        /* digest of the whole payload */
-	const char *header_sha256; /* digest of header and frame table; NULL: not said */
-	guint64 image_size;        /* bytes of the root image */
-	const char *root_hash;     /* root hash of the image */
-} ProaPayloadExpect;
-
-/* Takes the next @size bytes of the image; @data is aligned to 4096 bytes, @size a multiple of 4096. */
-typedef gboolean (*ProaPayloadSink)(const guint8 *data, gsize size, gpointer user_data, GError **error);
-
-/* Told after each frame: bytes of the payload read so far. */
-typedef void (*ProaPayloadProgress)(guint64 done, gpointer user_data);
+#include "updater/payload/job.h"
 
 /*
  * Reads the whole payload from @in and gives the image to @sink, in order. @progress may be NULL. On failure
@@ -32,3 +17,10 @@ typedef void (*ProaPayloadProgress)(guint64 done, gpointer user_data);
  */
 gboolean proa_payload_apply(ProaStream *in, const ProaPayloadExpect *expect, ProaPayloadSink sink,
 	ProaPayloadProgress progress, gpointer user_data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * The same for a job of docs/architecture.md's transaction: fetches what is needed to go on at @job->from,
+ * which is the frame in which it lies and all after it. Without a digest and size of the head there is no
+ * going on: it begins at 0.
+ */
+gboolean proa_full_apply(const ProaPayloadJob *job, GError **error) G_GNUC_WARN_UNUSED_RESULT;

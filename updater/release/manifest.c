@@ -18,6 +18,51 @@ static void file_clear(ProaManifestFile *file)
 	g_free(file->sha256);
 }
 
+static void payload_free(ProaManifestPayload *payload)
+{
+	file_clear(&payload->file);
+	g_free(payload->header_sha256);
+	g_free(payload->from);
+	g_free(payload);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaManifestPayload, payload_free)
+
+static void free_payload(gpointer payload)
+{
+	payload_free(payload);
+}
+
+static const char *const type_words[] = {
+	[PROA_PAYLOAD_FULL] = "full",
+	[PROA_PAYLOAD_BLOCKS] = "blocks",
+	[PROA_PAYLOAD_DELTA] = "delta",
+};
+
+const char *proa_payload_type_to_string(ProaPayloadType type)
+{
+	return (int)type >= 0 && type < _PROA_PAYLOAD_MAX ? type_words[type] : NULL;
+}
+
+ProaPayloadType proa_payload_type_from_string(const char *word)
+{
+	for (guint i = 0; i < G_N_ELEMENTS(type_words); i++)
+		if (g_strcmp0(word, type_words[i]) == 0)
+			return (ProaPayloadType)i;
+	return _PROA_PAYLOAD_INVALID;
+}
+
+const ProaManifestPayload *proa_manifest_payload(
+	const ProaManifest *manifest, ProaPayloadType type, const char *from)
+{
+	for (guint i = 0; i < manifest->payloads->len; i++) {
+		const ProaManifestPayload *payload = manifest->payloads->pdata[i];
+		if (payload->type == type &&
+			(type != PROA_PAYLOAD_DELTA || g_strcmp0(payload->from, from) == 0))
+			return payload;
+	}
+	return NULL;
+}
+
 void proa_manifest_free(ProaManifest *manifest)
 {
 	if (!manifest)
@@ -31,8 +76,7 @@ void proa_manifest_free(ProaManifest *manifest)
 	g_free(manifest->root_uuid);
 	file_clear(&manifest->uki);
 	file_clear(&manifest->sbom);
-	file_clear(&manifest->full);
-	g_free(manifest->full_header_sha256);
+	g_clear_pointer(&manifest->payloads, g_ptr_array_unref);
 	g_free(manifest);
 }
 
@@ -135,15 +179,39 @@ static gboolean take_root(JsonObject *top, ProaManifest *manifest, GError **erro
 	return TRUE;
 }
 
-static gboolean take_full(JsonObject *payload, ProaManifest *manifest, GError **error)
+static gboolean take_payload_members(JsonObject *object, ProaManifestPayload *payload, GError **error)
 {
-	if (manifest->full.path)
-		return proa_fail(error, BAD, "there are several full payloads");
-	if (!take_file(payload, PROA_MANIFEST_MAX_ROOT_SIZE, &manifest->full, error))
+	if (payload->type == PROA_PAYLOAD_DELTA &&
+		!take_string(object, "from", proa_sha256_hex_valid, &payload->from, error))
 		return FALSE;
-	return !json_object_has_member(payload, "header_sha256") ||
-	       take_string(
-		       payload, "header_sha256", proa_sha256_hex_valid, &manifest->full_header_sha256, error);
+	if (!take_file(object, PROA_MANIFEST_MAX_ROOT_SIZE, &payload->file, error))
+		return FALSE;
+	/* Without them a full payload is checked as a whole; the others can't be. */
+	gboolean optional = payload->type == PROA_PAYLOAD_FULL;
+	if ((!optional || json_object_has_member(object, "header_sha256")) &&
+		!take_string(object, "header_sha256", proa_sha256_hex_valid, &payload->header_sha256, error))
+		return FALSE;
+	return (payload->type != PROA_PAYLOAD_BLOCKS && !json_object_has_member(object, "header_size")) ||
+	       take_size(object, "header_size", payload->file.size, &payload->header_size, error);
+}
+
+static gboolean take_payload(JsonObject *object, ProaManifest *manifest, GError **error)
+{
+	const char *word = proa_json_string(object, "type", BAD, error);
+	g_autoptr(ProaManifestPayload) payload = g_new0(ProaManifestPayload, 1);
+
+	if (!word)
+		return FALSE;
+	payload->type = proa_payload_type_from_string(word);
+	if (payload->type == _PROA_PAYLOAD_INVALID)
+		return TRUE; /* of a later publisher */
+	if (!take_payload_members(object, payload, error))
+		return FALSE;
+	if (proa_manifest_payload(manifest, payload->type, payload->from))
+		return proa_fail(error, BAD, "there are several %s payloads%s%s", word,
+			payload->from ? " from " : "", payload->from ? payload->from : "");
+	g_ptr_array_add(manifest->payloads, g_steal_pointer(&payload));
+	return TRUE;
 }
 
 static gboolean take_payloads(JsonObject *top, ProaManifest *manifest, GError **error)
@@ -152,18 +220,19 @@ static gboolean take_payloads(JsonObject *top, ProaManifest *manifest, GError **
 
 	if (!payloads)
 		return FALSE;
+	manifest->payloads = g_ptr_array_new_with_free_func(free_payload);
 	for (guint i = 0; i < json_array_get_length(payloads); i++) {
 		JsonNode *node = json_array_get_element(payloads, i);
 		if (!JSON_NODE_HOLDS_OBJECT(node))
 			return proa_fail(error, BAD, "payloads: entry %u is not an object", i);
-		JsonObject *payload = json_node_get_object(node);
-		const char *type = proa_json_string(payload, "type", BAD, error);
-		if (!type || (strcmp(type, "full") == 0 && !take_full(payload, manifest, error))) {
+		if (!take_payload(json_node_get_object(node), manifest, error)) {
 			g_prefix_error(error, "payloads: ");
 			return FALSE;
 		}
 	}
-	return manifest->full.path ? TRUE : proa_fail(error, BAD, "there is no full payload");
+	return proa_manifest_payload(manifest, PROA_PAYLOAD_FULL, NULL)
+		       ? TRUE
+		       : proa_fail(error, BAD, "there is no full payload");
 }
 
 static gboolean take_top(JsonObject *top, ProaManifest *manifest, GError **error)

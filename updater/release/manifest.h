@@ -5,6 +5,8 @@
 
 #include "base/reason.h"
 
+#include <errno.h>
+
 #define PROA_MANIFEST_MAX_SIZE (1024 * 1024)
 #define PROA_MANIFEST_FORMAT_VERSION 1
 
@@ -19,6 +21,27 @@ typedef struct {
 	char *sha256; /* 64 hexadecimal digits */
 } ProaManifestFile;
 
+/* Ways to the root image (docs/formats.md). */
+typedef enum {
+	PROA_PAYLOAD_FULL,
+	PROA_PAYLOAD_BLOCKS,
+	PROA_PAYLOAD_DELTA,
+	_PROA_PAYLOAD_MAX,
+	_PROA_PAYLOAD_INVALID = -EINVAL,
+} ProaPayloadType;
+
+/* The word of a type, as in the manifest ("full"); NULL if it is none. */
+const char *proa_payload_type_to_string(ProaPayloadType type);
+ProaPayloadType proa_payload_type_from_string(const char *word);
+
+typedef struct {
+	ProaPayloadType type;
+	ProaManifestFile file;
+	char *header_sha256; /* digest of its head, all before the first frame; NULL: not said */
+	guint64 header_size; /* bytes of its head; 0: not said */
+	char *from;          /* delta: root hash of the old image; otherwise NULL */
+} ProaManifestPayload;
+
 typedef struct {
 	char *version;
 	char *architecture;
@@ -32,8 +55,7 @@ typedef struct {
 	guint64 root_size; /* bytes, a multiple of 4096 */
 	ProaManifestFile uki;
 	ProaManifestFile sbom;
-	ProaManifestFile full;    /* the full payload */
-	char *full_header_sha256; /* digest of its header and frame table; NULL: not said */
+	GPtrArray *payloads; /* of ProaManifestPayload, as in the manifest; one of them full */
 } ProaManifest;
 
 void proa_manifest_free(ProaManifest *manifest);
@@ -44,3 +66,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaManifest, proa_manifest_free)
  * PROA_MANIFEST_MAX_SIZE. Members and types of payload that are not known are passed over.
  */
 ProaManifest *proa_manifest_parse(const char *text, gsize size, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The payload of that type; of deltas, the one from @from (a root hash). NULL if there is none. */
+const ProaManifestPayload *proa_manifest_payload(
+	const ProaManifest *manifest, ProaPayloadType type, const char *from);

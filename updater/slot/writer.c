@@ -109,6 +109,19 @@ gboolean proa_writer_write(ProaWriter *writer, const guint8 *data, gsize size, G
 	return TRUE;
 }
 
+void proa_writer_skip(ProaWriter *writer, guint64 size)
+{
+	g_assert(writer->done == 0 && size <= writer->size && size % PROA_WRITER_ALIGNMENT == 0);
+	writer->done = size;
+}
+
+gboolean proa_writer_flush(ProaWriter *writer, GError **error)
+{
+	if (fdatasync(writer->fd) < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "flushing %s", writer->path);
+	return TRUE;
+}
+
 gboolean proa_writer_finish(ProaWriter *writer, GError **error)
 {
 	if (writer->done != writer->size)

@@ -28,6 +28,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaWriter, proa_writer_free)
 gboolean proa_writer_write(
 	ProaWriter *writer, const guint8 *data, gsize size, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Leaves the first @size bytes as they are: the next write goes behind them. Aligned, before the first write.
+ */
+void proa_writer_skip(ProaWriter *writer, guint64 size);
+
+/* Makes what was written so far durable; IO. */
+gboolean proa_writer_flush(ProaWriter *writer, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /*
  * Makes everything durable and drops what the page cache holds of it. IO if fewer bytes came than were
  * announced, or on failure.

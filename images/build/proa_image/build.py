@@ -101,8 +101,10 @@ class Builder:
         level = release.payload_level or self.definition.payload_level
         full = None
         if self.with_payload:
-            full = payload.make(self.meson_dir / "images/payload/proa-payload", work / "root.img", root_hash, level,
-                                work / "root.full", self.payloads, release.name)
+            maker = self.meson_dir / "images/payload/proa-payload"
+            full = payload.make_full(maker, work / "root.img", root_hash, level, work / "root.full", self.payloads, release.name)
+            payload.make_blocks(maker, work / "root.img", root_hash, self.definition.root_salt, work / "root.blocks",
+                                self.payloads, release.name)
             self.payloads.forget(PAYLOADS_KEPT)
         for name in ("tree", "initrd", "repart"):
             remove(work / name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""payload: the full payload of a root image, made by the program proa-payload; kept, since it is slow to make."""
+"""payload: the payloads of a root image, made by the program proa-payload; kept, since they are slow to make."""
 
 import os
 import shutil
@@ -9,19 +9,29 @@ from .failure import Failure
 from .progress import step
 
 
-def make(program, image, root_hash, level, to, cache, name):
-    """Makes the payload at `to` and returns its size."""
+def make_full(program, image, root_hash, level, to, cache, name):
+    """Makes the full payload at `to` and returns its size."""
+    return _make(program, "full", ["--image", image, "--root-hash", root_hash, "--level", level], root_hash, to, cache, name)
+
+
+def make_blocks(program, image, root_hash, salt, to, cache, name):
+    """Makes the blocks payload at `to` and returns its size. A quick compression level is not what makes it small."""
+    return _make(program, "blocks", ["--image", image, "--root-hash", root_hash, "--salt", salt], root_hash, to, cache, name)
+
+
+def _make(program, verb, arguments, root_hash, to, cache, name):
     if not program.exists():
         raise Failure(f"{program}: not compiled (./dev build)")
-    key = digest.of_value(["payload", root_hash, level, digest.of_file(program)])
+    plain = [str(argument) for argument in arguments if argument != arguments[1]]
+    key = digest.of_value(["payload", verb, root_hash, plain, digest.of_file(program)])
     kept = cache.get(key)
     if kept is None:
-        step(f"{name}: compressing the full payload (zstd {level})")
+        step(f"{name}: making the {verb} payload")
         folder = cache.begin(key)
-        command.run([program, "full", "--image", image, "--root-hash", root_hash, "--level", level, folder / "root.full"])
+        command.run([program, verb, *arguments, folder / to.name])
         kept = cache.commit(key)
     try:
-        os.link(kept / "root.full", to)
+        os.link(kept / to.name, to)
     except OSError:
-        shutil.copyfile(kept / "root.full", to)
+        shutil.copyfile(kept / to.name, to)
     return to.stat().st_size

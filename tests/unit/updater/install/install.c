@@ -293,6 +293,8 @@ static void server_dies(Fixture *f, gconstpointer channel)
 
 	nginx_start(&mortal, world.feed, SLOW_RATE, FALSE);
 	use_slow_server(&f->node, &mortal);
+	g_free(scratch_write(
+		&f->node.scratch, "etc/proa/update.conf.d/quick.conf", "[fetch]\nretries=0\n", -1));
 	g_auto(Run) run = node_run_until(&f->node, "\"progress\"", kill_server, &mortal);
 	nginx_clear(&mortal);
 	assert_failed(&run, 1, "transfer-interrupted");

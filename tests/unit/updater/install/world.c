@@ -152,6 +152,11 @@ void world_add(const World *world, const WorldRelease *release)
 	g_assert_true(g_file_set_contents(sbom, "{}", -1, NULL));
 	SPAWN(g_getenv("PROA_PAYLOAD"), "full", "--level", "1", "--image", world->root_img, "--root-hash",
 		root_hash, full);
+	if (release->blocks) {
+		g_autofree char *blocks = g_build_filename(dir, "root.blocks", NULL);
+		SPAWN(g_getenv("PROA_PAYLOAD"), "blocks", "--level", "1", "--window", "64K", "--image",
+			world->root_img, "--root-hash", root_hash, "--salt", SALT, blocks);
+	}
 	write_release_json(release, root_hash, dir);
 	SPAWN(g_getenv("PROA_FEED"), "add", "--feed", world->feed, "--channel", release->channel,
 		"--no-trees", dir);
@@ -281,6 +286,24 @@ void node_clear(Node *node)
 	scratch_clear(&node->scratch);
 }
 
+void node_give_old_image(Node *node)
+{
+	g_autofree char *data = node_path(node, "parts/root-a"),
+			*hash = node_path(node, "parts/root-a-verity");
+	g_autofree char *bytes = NULL;
+	gsize size = 0;
+
+	/* Every other piece of 2 MiB has its second half of blocks changed, a byte each. */
+	g_assert_true(g_file_get_contents(node->world->root_img, &bytes, &size, NULL));
+	for (gsize at = 0; at < size; at += 4096)
+		if (at % (4u << 20) >= 3u << 20)
+			bytes[at + 100] ^= 0x55;
+	g_assert_true(g_file_set_contents(data, bytes, (gssize)size, NULL));
+	SPAWN("veritysetup", "format", "--salt=" SALT, "--uuid=" ROOT_UUID, data, hash);
+	g_free(node->booted_before);
+	node->booted_before = digest_of_booted(node);
+}
+
 /* --- runs
  * -------------------------------------------------------------------------------------------------------- */
 
@@ -364,6 +387,37 @@ static Run follow(GSubprocess *process, const char *text, void (*act)(GSubproces
 	run.status = g_subprocess_get_exit_status(process);
 	g_assert_nonnull(run.last);
 	return run;
+}
+
+Run node_run_killed(const Node *node, const char *text, guint nth)
+{
+	g_autoptr(GSubprocess) process = start(node, NULL, NULL);
+	g_autoptr(GDataInputStream) lines = g_data_input_stream_new(g_subprocess_get_stdout_pipe(process));
+	Run run = { 0 };
+	char *got;
+
+	while (nth > 0 && (got = g_data_input_stream_read_line_utf8(lines, NULL, NULL, NULL))) {
+		g_autofree char *line = got;
+		take_line(&run, line);
+		if (strstr(line, text))
+			nth--;
+	}
+	if (nth > 0)
+		g_error("it ended before it could be killed: %s", run.output);
+	g_subprocess_force_exit(process);
+	g_subprocess_wait(process, NULL, NULL);
+	return run;
+}
+
+char *run_lines(const Run *run, const char *text)
+{
+	g_auto(GStrv) lines = g_strsplit(run->output, "\n", -1);
+	GString *found = g_string_new(NULL);
+
+	for (char **line = lines; *line; line++)
+		if (strstr(*line, text))
+			g_string_append_printf(found, "%s\n", *line);
+	return g_string_free(found, FALSE);
 }
 
 Run node_run_until(

@@ -35,6 +35,7 @@ typedef struct {
 	const char *root_hash;     /* in the manifest; NULL: the right one */
 	const char *uki_root_hash; /* in the UKI; NULL: that of the manifest */
 	const char *floor;         /* may be NULL */
+	gboolean blocks;           /* it has a blocks payload too */
 } WorldRelease;
 
 void world_make(World *world);
@@ -57,6 +58,10 @@ typedef struct {
 void node_make(Node *node, const World *world, const char *url, const char *channel);
 void node_clear(Node *node);
 
+/* Gives the running slot the root image that 1.0.1 differs from in a quarter of its blocks, and its hash
+ * tree. */
+void node_give_old_image(Node *node);
+
 /* A file below the node's scratch folder; free with g_free(). */
 char *node_path(const Node *node, const char *name);
 
@@ -77,6 +82,12 @@ Run node_run(const Node *node, const char *first, const char *second);
 /* The same in the background, until a line with @text was said; then @act is done and the end waited for. */
 Run node_run_until(
 	const Node *node, const char *text, void (*act)(GSubprocess *process, gpointer data), gpointer data);
+
+/* The same, and killed (SIGKILL) at the @nth line with @text; its status is 0 then. */
+Run node_run_killed(const Node *node, const char *text, guint nth);
+
+/* The lines with @text; free with g_free(). */
+char *run_lines(const Run *run, const char *text);
 
 /* Exit status and last line. */
 void assert_done(const Run *run, const World *world);

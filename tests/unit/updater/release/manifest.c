@@ -12,8 +12,13 @@ static const char good[] =
 	"\"uuid\":\"3a2f4b5c-1111-4222-8333-444455556666\"},"
 	"\"uki\":{\"file\":\"payloads/x.efi\",\"size\":10,\"sha256\":\"" HEX "\"},"
 	"\"sbom\":{\"file\":\"sbom/x.spdx.json\",\"size\":10,\"sha256\":\"" HEX "\"},"
-	"\"payloads\":[{\"type\":\"delta\",\"from\":1},{\"type\":\"full\",\"file\":\"payloads/x.full\",\"size\":100,"
-	"\"sha256\":\"" HEX "\",\"header_sha256\":\"" HEX "\"}]}";
+	"\"payloads\":[{\"type\":\"later\",\"from\":1},{\"type\":\"full\",\"file\":\"payloads/x.full\",\"size\":100,"
+	"\"sha256\":\"" HEX "\",\"header_sha256\":\"" HEX
+	"\"},{\"type\":\"blocks\",\"file\":\"payloads/x.blocks\","
+	"\"size\":90,\"sha256\":\"" HEX "\",\"header_sha256\":\"" HEX
+	"\",\"header_size\":80},{\"type\":\"delta\","
+	"\"from\":\"" HEX "\",\"file\":\"payloads/x.delta\",\"size\":70,\"sha256\":\"" HEX
+	"\",\"header_sha256\":\"" HEX "\"}]}";
 
 static void reads_all(void)
 {
@@ -29,9 +34,15 @@ static void reads_all(void)
 	g_assert_cmpstr(m->root_hash, ==, HEX);
 	g_assert_cmpuint(m->root_size, ==, 8192);
 	g_assert_cmpstr(m->uki.path, ==, "payloads/x.efi");
-	g_assert_cmpstr(m->full.path, ==, "payloads/x.full");
-	g_assert_cmpuint(m->full.size, ==, 100);
-	g_assert_cmpstr(m->full_header_sha256, ==, HEX);
+	const ProaManifestPayload *full = proa_manifest_payload(m, PROA_PAYLOAD_FULL, NULL);
+	g_assert_cmpstr(full->file.path, ==, "payloads/x.full");
+	g_assert_cmpuint(full->file.size, ==, 100);
+	g_assert_cmpstr(full->header_sha256, ==, HEX);
+	const ProaManifestPayload *blocks = proa_manifest_payload(m, PROA_PAYLOAD_BLOCKS, NULL);
+	g_assert_cmpuint(blocks->header_size, ==, 80);
+	g_assert_cmpstr(proa_manifest_payload(m, PROA_PAYLOAD_DELTA, HEX)->file.path, ==, "payloads/x.delta");
+	g_assert_null(proa_manifest_payload(m, PROA_PAYLOAD_DELTA, "other"));
+	g_assert_cmpuint(m->payloads->len, ==, 3);
 }
 
 /* The good manifest with one thing replaced. */
@@ -126,11 +137,15 @@ static const Change bad[] = {
 	{ "uki-size-huge", "\"size\":10,", "\"size\":999999999999," },
 	{ "sbom-missing", "\"sbom\"", "\"sbon\"" },
 	{ "payloads-missing", "\"payloads\"", "\"payload\"" },
-	{ "payloads-no-full", "\"type\":\"full\"", "\"type\":\"blocks\"" },
-	{ "payloads-two-full", "{\"type\":\"delta\",\"from\":1}",
+	{ "payloads-no-full", "\"type\":\"full\"", "\"type\":\"fall\"" },
+	{ "payloads-two-blocks", "\"type\":\"full\"", "\"header_size\":1,\"type\":\"blocks\"" },
+	{ "blocks-no-head", ",\"header_size\":80", "" },
+	{ "blocks-head-over-size", "\"header_size\":80", "\"header_size\":91" },
+	{ "delta-from-malformed", "\"from\":\"00", "\"from\":\"zz" },
+	{ "payloads-two-full", "{\"type\":\"later\",\"from\":1}",
 		"{\"type\":\"full\",\"file\":\"x\",\"size\":1,\"sha256\":\"" HEX "\"}" },
-	{ "payloads-entry-no-object", "{\"type\":\"delta\",\"from\":1}", "7" },
-	{ "payloads-entry-no-type", "\"type\":\"delta\",", "" },
+	{ "payloads-entry-no-object", "{\"type\":\"later\",\"from\":1}", "7" },
+	{ "payloads-entry-no-type", "\"type\":\"later\",", "" },
 	{ "payload-header-digest-malformed", "\"header_sha256\":\"00", "\"header_sha256\":\"zz" },
 	{ "array-on-top", "{\"format\"", "[{\"format\"" },
 	{ "deep-nesting", "\"from\":1",

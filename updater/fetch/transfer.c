@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/fetch/transfer.h"
+
+#include "base/file.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MAX_REDIRECTS 5
+/*
+ * What a server has sent and nobody has read is sent again after a kill, so the socket holds little; a kernel
+ * gives at most net.core.rmem_max. 200 KiB a round trip are 16 Mbit/s at 100 ms, and 160 at 10. Bytes.
+ */
+#define SOCKET_BUFFER (512 * 1024)
+/* The wait doubles with each try that brings nothing, up to this. Milliseconds. */
+#define MAX_DELAY 30000
+
+/* A transfer and how it stands. */
+typedef struct {
+	const ProaTransfer *wish;
+	CURL *curl;
+	guint64 bytes;   /* written to standard output, of all ranges */
+	guint64 done;    /* the same, of the range at hand */
+	gboolean ranged; /* a part of the file was asked for */
+	char *etag;
+	guint retries; /* made in all */
+	gboolean over_limit, output_gone, range_ignored;
+	char said[CURL_ERROR_SIZE];
+} Transfer;
+
+static int set_buffer(void *user_data, curl_socket_t fd, curlsocktype purpose)
+{
+	int size = SOCKET_BUFFER;
+
+	/* A kernel that refuses costs bytes, not correctness. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+	return CURL_SOCKOPT_OK;
+}
+
+static gsize take_body(char *data, gsize one, gsize size, void *user_data)
+{
+	Transfer *transfer = user_data;
+	const ProaTransfer *wish = transfer->wish;
+	long status = 0;
+
+	curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (!wish->is_file && transfer->ranged && status == 200) {
+		/* The whole file where a part was asked for: its first bytes are not the ones wanted. */
+		transfer->range_ignored = TRUE;
+		return CURL_WRITEFUNC_ERROR;
+	}
+	if (wish->max_bytes > 0 && size > (guint64)wish->max_bytes - transfer->bytes) {
+		transfer->over_limit = TRUE;
+		return CURL_WRITEFUNC_ERROR;
+	}
+	if (!proa_write_all(STDOUT_FILENO, data, size, NULL)) {
+		transfer->output_gone = TRUE;
+		return CURL_WRITEFUNC_ERROR;
+	}
+	transfer->bytes += size;
+	transfer->done += size;
+	return size;
+}
+
+static gsize take_header(char *data, gsize one, gsize size, void *user_data)
+{
+	Transfer *transfer = user_data;
+	g_autofree char *line = g_strndup(data, size);
+
+	/* A redirect's header is not the answer's. */
+	if (g_ascii_strncasecmp(line, "HTTP/", 5) == 0)
+		g_clear_pointer(&transfer->etag, g_free);
+	else if (g_ascii_strncasecmp(line, "etag:", 5) == 0 && size < PROA_TRANSFER_MAX_ETAG &&
+		 g_utf8_validate(line, -1, NULL)) {
+		g_free(transfer->etag);
+		transfer->etag = g_strdup(g_strstrip(line + 5));
+	}
+	return size;
+}
+
+static ProaReason reason_of_status(long status)
+{
+	return status == 404 || status == 403 || status == 410 ? PROA_REASON_NOT_FOUND
+							       : PROA_REASON_FEED_ERROR;
+}
+
+/* PROA_REASON_MAX when all went well. */
+static ProaReason judge(const Transfer *transfer, CURLcode code, long status)
+{
+	if (transfer->over_limit)
+		return PROA_REASON_TOO_LARGE;
+	if (transfer->range_ignored)
+		return PROA_REASON_FEED_ERROR;
+	if (transfer->output_gone)
+		return PROA_REASON_CANCELLED;
+
+	switch (code) {
+	case CURLE_OK:
+		if (transfer->wish->is_file || (status >= 200 && status < 300) || status == 304)
+			return PROA_REASON_MAX;
+		return reason_of_status(status);
+	case CURLE_HTTP_RETURNED_ERROR:
+		return reason_of_status(status);
+	case CURLE_FILESIZE_EXCEEDED:
+		return PROA_REASON_TOO_LARGE;
+	case CURLE_FILE_COULDNT_READ_FILE:
+		return PROA_REASON_NOT_FOUND;
+	case CURLE_PARTIAL_FILE:
+	case CURLE_RECV_ERROR:
+	case CURLE_SEND_ERROR:
+	case CURLE_HTTP2_STREAM:
+	case CURLE_HTTP2:
+		return PROA_REASON_TRANSFER_INTERRUPTED;
+	case CURLE_OPERATION_TIMEDOUT: {
+		double connected = 0;
+		curl_easy_getinfo(transfer->curl, CURLINFO_CONNECT_TIME, &connected);
+		return connected > 0 ? PROA_REASON_TRANSFER_SLOW : PROA_REASON_FEED_UNREACHABLE;
+	}
+	case CURLE_RANGE_ERROR:
+	case CURLE_BAD_DOWNLOAD_RESUME:
+	case CURLE_TOO_MANY_REDIRECTS:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_GOT_NOTHING:
+	case CURLE_URL_MALFORMAT:
+		return PROA_REASON_FEED_ERROR;
+	default:
+		return PROA_REASON_FEED_UNREACHABLE; /* name, route, refused, TLS */
+	}
+}
+
+/* By hand, since json-glib and what it needs would be a fifth of this program's memory. @text is UTF-8. */
+static char *json_string(const char *text)
+{
+	if (!text)
+		return g_strdup("null");
+	GString *quoted = g_string_new("\"");
+	for (const char *c = text; *c; c++)
+		if ((guchar)*c < 0x20 || *c == 0x7f)
+			g_string_append_printf(quoted, "\\u%04x", (guint)(guchar)*c);
+		else if (*c == '"' || *c == '\\')
+			g_string_append_printf(quoted, "\\%c", *c);
+		else
+			g_string_append_c(quoted, *c);
+	g_string_append_c(quoted, '"');
+	return g_string_free(quoted, FALSE);
+}
+
+static char *message_of(const Transfer *transfer, CURLcode code, long status)
+{
+	if (transfer->over_limit)
+		return g_strdup_printf("more than %" G_GINT64_FORMAT " bytes", transfer->wish->max_bytes);
+	if (transfer->range_ignored)
+		return g_strdup("the server does not serve parts of files");
+	if (code == CURLE_OK || code == CURLE_HTTP_RETURNED_ERROR)
+		return g_strdup_printf("the server answered %ld", status);
+	return g_utf8_make_valid(transfer->said[0] ? transfer->said : curl_easy_strerror(code), -1);
+}
+
+/* The one line on standard error; returns the exit status. */
+static int report(const Transfer *transfer, CURLcode code)
+{
+	long status = 0;
+
+	curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
+	ProaReason reason = judge(transfer, code, status);
+	gboolean ok = reason == PROA_REASON_MAX;
+	g_autofree char *message = ok ? NULL : message_of(transfer, code, status);
+	g_autofree char *etag = json_string(transfer->etag);
+	g_autofree char *word = json_string(ok ? NULL : proa_reason_to_string(reason));
+	g_autofree char *text = json_string(message);
+	fprintf(stderr,
+		"{\"status\":%ld,\"bytes\":%" G_GUINT64_FORMAT
+		",\"etag\":%s,\"reason\":%s,\"message\":%s,\"retries\":%u}\n",
+		status, transfer->bytes, etag, word, text, transfer->retries);
+	return ok ? PROA_EXIT_OK : PROA_EXIT_FAILED;
+}
+
+/* A limit of ours must not look like a slow network. */
+static long low_speed(const ProaTransfer *wish)
+{
+	return wish->max_speed > 0 ? (long)CLAMP(wish->max_speed / 2, 1, wish->low_speed_bytes)
+				   : wish->low_speed_bytes;
+}
+
+static void set_transfer_options(CURL *curl, Transfer *transfer, struct curl_slist **headers)
+{
+	const ProaTransfer *wish = transfer->wish;
+
+	curl_easy_setopt(curl, CURLOPT_URL, wish->url);
+	/* A file is read only when the operator's URL says so, never because a server does. */
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, wish->is_file ? "file" : "http,https");
+	curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR,
+		g_str_has_prefix(wish->url, "https:") ? "https" : "http,https");
+	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+	curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)MAX_REDIRECTS);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transfer->said);
+	curl_easy_setopt(curl, CURLOPT_USERAGENT, "proa/" PROA_VERSION);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)wish->connect_timeout);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, low_speed(wish));
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, wish->low_speed_seconds);
+	curl_easy_setopt(curl, CURLOPT_SOCKOPTFUNCTION, set_buffer);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
+	if (wish->ca_file)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, wish->ca_file);
+
+	if (wish->max_speed > 0)
+		curl_easy_setopt(curl, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)wish->max_speed);
+	if (wish->if_none_match) {
+		g_autofree char *header = g_strconcat("If-None-Match: ", wish->if_none_match, NULL);
+		*headers = curl_slist_append(*headers, header);
+		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, *headers);
+	}
+}
+
+/* Asks for what is left of @range; TRUE if there is anything left to ask for. */
+static gboolean ask(Transfer *transfer, const ProaByteRange *range)
+{
+	guint64 first = range->offset + transfer->done;
+	g_autofree char *text = NULL;
+
+	if (range->length > 0 && transfer->done >= range->length)
+		return FALSE;
+	transfer->ranged = first > 0 || range->length > 0;
+	if (range->length > 0)
+		text = g_strdup_printf(
+			"%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, first, range->offset + range->length - 1);
+	else if (first > 0)
+		text = g_strdup_printf("%" G_GUINT64_FORMAT "-", first);
+	curl_easy_setopt(transfer->curl, CURLOPT_RANGE, text);
+	if (transfer->wish->max_bytes > 0)
+		curl_easy_setopt(transfer->curl, CURLOPT_MAXFILESIZE_LARGE,
+			(curl_off_t)transfer->wish->max_bytes - (curl_off_t)transfer->bytes);
+	return TRUE;
+}
+
+/* Whether the same may go well another time. */
+static gboolean worth_another_try(const Transfer *transfer, CURLcode code)
+{
+	long status = 0;
+
+	curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
+	switch (judge(transfer, code, status)) {
+	case PROA_REASON_TRANSFER_INTERRUPTED:
+	case PROA_REASON_TRANSFER_SLOW:
+	case PROA_REASON_FEED_UNREACHABLE:
+		return TRUE;
+	case PROA_REASON_FEED_ERROR:
+		return code == CURLE_GOT_NOTHING || status == 408 || status == 429 || status >= 500;
+	default:
+		return FALSE;
+	}
+}
+
+/* One range, however often the connection breaks, as long as each try but @wish->retries brings something. */
+static CURLcode fetch_range(Transfer *transfer, const ProaByteRange *range)
+{
+	guint left = transfer->wish->retries;
+	gulong delay = transfer->wish->retry_delay;
+	CURLcode code = CURLE_OK;
+
+	transfer->done = 0;
+	while (ask(transfer, range)) {
+		guint64 before = transfer->done;
+		transfer->said[0] = '\0';
+		code = curl_easy_perform(transfer->curl);
+		if (code == CURLE_OK || !worth_another_try(transfer, code))
+			return code;
+		if (transfer->done > before) {
+			left = transfer->wish->retries;
+			delay = transfer->wish->retry_delay;
+		}
+		if (left == 0)
+			return code;
+		left--;
+		transfer->retries++;
+		g_usleep(delay * 1000);
+		delay = MIN(delay * 2, MAX_DELAY);
+	}
+	return CURLE_OK;
+}
+
+int proa_transfer_run(const ProaTransfer *wish)
+{
+	Transfer transfer = { .wish = wish, .curl = curl_easy_init() };
+	struct curl_slist *headers = NULL;
+	CURLcode code = CURLE_OK;
+
+	if (!transfer.curl)
+		return PROA_EXIT_FAILED;
+	set_transfer_options(transfer.curl, &transfer, &headers);
+	for (guint i = 0; i < wish->n_ranges && code == CURLE_OK; i++)
+		code = fetch_range(&transfer, &wish->ranges[i]);
+	int status = report(&transfer, code);
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(transfer.curl);
+	g_free(transfer.etag);
+	return status;
+}

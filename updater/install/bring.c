@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/install/bring.h"
+
+#include "base/file.h"
+#include "updater/install/checkpoint.h"
+#include "updater/install/memory.h"
+#include "updater/install/report.h"
+#include "updater/payload/apply.h"
+#include "updater/payload/blocks.h"
+#include "updater/slot/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The slot is flushed and a checkpoint written after so many bytes of the image: one frame of a full payload.
+ */
+#define DURABLE_INTERVAL (4u * 1024 * 1024)
+/* A payload whose cost is known only from its head is asked if the head is this much smaller than what is
+ * known. */
+#define HEAD_WORTH 4
+
+typedef struct {
+	const ProaBringAsk *ask;
+	ProaCheckpoint *checkpoint;
+	ProaWriter *writer;
+	int old_fd, new_fd;                 /* the running slot, and the other one to be read back */
+	const ProaManifestPayload *payload; /* the one that is open */
+	ProaBlocksPlan *plan;
+	guint64 saved;   /* bytes of the image under a durable checkpoint */
+	guint64 fetched; /* bytes, all payloads together */
+} Bring;
+
+static void bring_clear(Bring *bring)
+{
+	proa_checkpoint_free(bring->checkpoint);
+	proa_writer_free(bring->writer);
+	proa_blocks_plan_free(bring->plan);
+	proa_close_fd(&bring->old_fd);
+	proa_close_fd(&bring->new_fd);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Bring, bring_clear)
+
+/* --- what an applier is given -----------------------------------------------------------------------------
+ */
+
+/* A stream that counts what comes. */
+typedef struct {
+	ProaStream stream;
+	ProaStream *inner;
+	guint64 *count;
+} Counted;
+
+static gssize counted_read(ProaStream *stream, void *data, gsize size, GError **error)
+{
+	Counted *self = (Counted *)stream;
+	gssize n = proa_stream_read(self->inner, data, size, error);
+
+	if (n > 0)
+		*self->count += (guint64)n;
+	return n;
+}
+
+static void counted_close(ProaStream *stream)
+{
+	proa_stream_close(((Counted *)stream)->inner);
+	g_free(stream);
+}
+
+static ProaStream *open_parts(const ProaPayloadRange *ranges, guint n, gpointer user_data, GError **error)
+{
+	static const ProaStreamKind kind = { counted_read, counted_close };
+	Bring *bring = user_data;
+	const ProaManifestFile *file = &bring->payload->file;
+	g_autofree char *url = proa_fetch_url(bring->ask->feed_url, file->path);
+	/* The whole is asked for as such: it needs no server that serves parts. */
+	gboolean whole = n == 1 && ranges[0].offset == 0 && ranges[0].length == file->size;
+	ProaStream *inner = whole ? proa_fetch_open(bring->ask->fetch, url, 0, 0, file->size, error)
+				  : proa_fetch_open_ranges(bring->ask->fetch, url, ranges, n, error);
+
+	if (!inner)
+		return NULL;
+	Counted *self = g_new0(Counted, 1);
+	self->stream.kind = &kind;
+	self->inner = inner;
+	self->count = &bring->fetched;
+	return &self->stream;
+}
+
+/* Reads past what the workload has in the page cache, and leaves nothing of it there. */
+static gboolean read_slot(int fd, guint64 offset, guint8 *data, gsize size, const char *slot, GError **error)
+{
+	if (fd < 0 || !proa_pread_all(fd, data, size, (goffset)offset, error)) {
+		if (fd < 0)
+			proa_fail(error, PROA_REASON_IO, "it can't be read");
+		g_prefix_error(error, "reading %s: ", slot);
+		return FALSE;
+	}
+	(void)posix_fadvise(fd, (off_t)offset, (off_t)size, POSIX_FADV_DONTNEED);
+	return TRUE;
+}
+
+static gboolean read_old(guint64 offset, guint8 *data, gsize size, gpointer user_data, GError **error)
+{
+	const Bring *bring = user_data;
+
+	return read_slot(bring->old_fd, offset, data, size, bring->ask->site->slots.booted.name, error);
+}
+
+static gboolean read_new(guint64 offset, guint8 *data, gsize size, gpointer user_data, GError **error)
+{
+	const Bring *bring = user_data;
+
+	return read_slot(bring->new_fd, offset, data, size, bring->ask->site->slots.other.name, error);
+}
+
+/* Where to go on is worth time, not more: a checkpoint that can't be written stops nothing. */
+static void save(Bring *bring, gboolean durable)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_checkpoint_save(bring->checkpoint, durable, &error))
+		proa_report_warning("writing a checkpoint: %s", error->message);
+	if (durable)
+		bring->saved = proa_checkpoint_done(bring->checkpoint);
+}
+
+static gboolean take(const guint8 *data, gsize size, gpointer user_data, GError **error)
+{
+	Bring *bring = user_data;
+
+	if (g_cancellable_is_cancelled(bring->ask->fetch->cancellable))
+		return proa_fail(error, PROA_REASON_CANCELLED, "cancelled; nothing was armed");
+	if (!proa_writer_write(bring->writer, data, size, error))
+		return FALSE;
+	proa_checkpoint_took(bring->checkpoint, data, size);
+	save(bring, FALSE);
+	if (proa_checkpoint_done(bring->checkpoint) - bring->saved >= DURABLE_INTERVAL) {
+		if (!proa_writer_flush(bring->writer, error))
+			return FALSE;
+		save(bring, TRUE);
+	}
+	proa_report_progress(
+		"fetch", proa_checkpoint_done(bring->checkpoint), bring->ask->release->root_size);
+	return TRUE;
+}
+
+/* --- the types of payload ---------------------------------------------------------------------------------
+ */
+
+/* What an applier is given for the payload that is open, from where the slot stands now. */
+typedef struct {
+	ProaPayloadExpect expect;
+	ProaPayloadJob job;
+} Job;
+
+static void job_of(Bring *bring, Job *job)
+{
+	const ProaManifestPayload *payload = bring->payload;
+
+	job->expect = (ProaPayloadExpect){ .size = payload->file.size,
+		.sha256 = payload->file.sha256,
+		.header_sha256 = payload->header_sha256,
+		.header_size = payload->header_size,
+		.image_size = bring->ask->release->root_size,
+		.root_hash = bring->ask->release->root_hash };
+	job->job = (ProaPayloadJob){ .expect = &job->expect,
+		.open = open_parts,
+		.read_old = read_old,
+		.read_new = read_new,
+		.from = proa_checkpoint_done(bring->checkpoint),
+		.sink = take,
+		.user_data = bring };
+}
+
+static gboolean cost_of_full(Bring *bring, const ProaPayloadJob *job, guint64 *ret_bytes, GError **error)
+{
+	double left = 1.0 - (double)job->from / (double)job->expect->image_size;
+
+	*ret_bytes = (guint64)((double)job->expect->size * left);
+	return TRUE;
+}
+
+static gboolean apply_full(Bring *bring, const ProaPayloadJob *job, GError **error)
+{
+	return proa_full_apply(job, error);
+}
+
+/* The running slot's tree, as an index; without one, every block is fetched. */
+static ProaBlocksPlan *plan_blocks(const Bring *bring, const ProaPayloadJob *job, GError **error)
+{
+	g_auto(ProaVerityLeaves) leaves = { .fd = -1 };
+	g_autoptr(GError) inner = NULL;
+
+	if (!proa_verity_leaves_open(bring->ask->site->slots.booted.hash->path, &leaves, &inner))
+		proa_report_warning("%s; no block of the running slot can be used", inner->message);
+	return proa_blocks_plan_new(job, leaves.fd >= 0 ? &leaves : NULL, error);
+}
+
+static gboolean cost_of_blocks(Bring *bring, const ProaPayloadJob *job, guint64 *ret_bytes, GError **error)
+{
+	bring->plan = plan_blocks(bring, job, error);
+	if (!bring->plan)
+		return FALSE;
+	g_array_unref(proa_blocks_plan_ranges(bring->plan, job->from, ret_bytes));
+	return TRUE;
+}
+
+static gboolean apply_blocks(Bring *bring, const ProaPayloadJob *job, GError **error)
+{
+	ProaBlocksCount count = { 0 };
+	gboolean ok = proa_blocks_apply(bring->plan, job, &count, error);
+
+	if (count.mended > 0)
+		proa_report_warning(
+			"%s: blocks in %u places are not what its hash tree says; they were fetched",
+			bring->ask->site->slots.booted.name, count.mended);
+	return ok;
+}
+
+/* The order in which costs are asked: what is known from the manifest first. */
+typedef struct {
+	ProaPayloadType type;
+	/* Bytes still to be fetched; FALSE if it can't be used. */
+	gboolean (*cost)(Bring *bring, const ProaPayloadJob *job, guint64 *ret_bytes, GError **error);
+	gboolean (*apply)(Bring *bring, const ProaPayloadJob *job, GError **error);
+	gboolean asks_head; /* to tell the cost its head must be fetched */
+} Kind;
+
+static const Kind kinds[] = {
+	{ PROA_PAYLOAD_FULL, cost_of_full, apply_full, FALSE },
+	{ PROA_PAYLOAD_BLOCKS, cost_of_blocks, apply_blocks, TRUE },
+};
+
+/* --- choice and fallback ----------------------------------------------------------------------------------
+ */
+
+typedef struct {
+	const Kind *kind;
+	const ProaManifestPayload *payload;
+	guint64 cost; /* bytes */
+} Choice;
+
+/* Whether another payload may succeed where this one failed: not where the network or the disk did. */
+static gboolean another_may_do(const GError *error)
+{
+	switch (proa_reason_of(error)) {
+	case PROA_REASON_BAD_PAYLOAD:
+	case PROA_REASON_BAD_MANIFEST:
+	case PROA_REASON_PAYLOAD_DIGEST:
+	case PROA_REASON_PAYLOAD_TRUNCATED:
+	case PROA_REASON_ROOT_HASH_MISMATCH:
+	case PROA_REASON_NOT_FOUND:
+	case PROA_REASON_FEED_ERROR:
+	case PROA_REASON_TOO_LARGE:
+	case PROA_REASON_IO:
+		return TRUE;
+	default:
+		return FALSE;
+	}
+}
+
+static void give_up_on(const Bring *bring, const ProaManifestPayload *payload, const GError *error)
+{
+	const char *word = proa_payload_type_to_string(payload->type);
+
+	proa_report_fallback(word, error);
+	proa_memory_payload_failed(bring->ask->state_dir, bring->ask->release, word, error);
+}
+
+/* FALSE only if nothing can be fetched at all. */
+static gboolean add_choice(Bring *bring, const Kind *kind, Choice *choices, guint *n, GError **error)
+{
+	const ProaBringAsk *ask = bring->ask;
+	Choice choice = { .kind = kind };
+	g_autoptr(GError) inner = NULL;
+	Job job;
+
+	choice.payload = proa_manifest_payload(ask->release, kind->type, ask->site->root_hash);
+	if (!choice.payload || (kind->type != PROA_PAYLOAD_FULL && strcmp(ask->wanted, "auto") != 0 &&
+				       strcmp(ask->wanted, proa_payload_type_to_string(kind->type)) != 0))
+		return TRUE;
+	guint64 least = *n > 0 ? choices[0].cost : G_MAXUINT64;
+	if (kind->asks_head && choice.payload->header_size > least / HEAD_WORTH)
+		return TRUE;
+	bring->payload = choice.payload;
+	job_of(bring, &job);
+	if (!kind->cost(bring, &job.job, &choice.cost, &inner)) {
+		if (!another_may_do(inner)) {
+			g_propagate_error(error, g_steal_pointer(&inner));
+			return FALSE;
+		}
+		give_up_on(bring, choice.payload, inner);
+		return TRUE;
+	}
+	/* Cheapest first; what an operator asked for before full whatever it costs. */
+	guint at = 0;
+	gboolean asked_for = strcmp(ask->wanted, proa_payload_type_to_string(kind->type)) == 0;
+	while (at < *n && choices[at].cost <= choice.cost && !asked_for)
+		at++;
+	memmove(&choices[at + 1], &choices[at], (*n - at) * sizeof *choices);
+	choices[at] = choice;
+	(*n)++;
+	return TRUE;
+}
+
+static gboolean apply_choice(Bring *bring, const Choice *choice, GError **error)
+{
+	const char *word = proa_payload_type_to_string(choice->payload->type);
+	guint64 before = bring->fetched;
+	Job job;
+
+	bring->payload = choice->payload;
+	job_of(bring, &job);
+	proa_report_payload(word, choice->cost, job.job.from);
+	if (!choice->kind->apply(bring, &job.job, error) || !proa_writer_finish(bring->writer, error))
+		return FALSE;
+	save(bring, TRUE);
+	proa_memory_fetched(
+		bring->ask->state_dir, bring->ask->release, word, bring->fetched - before, job.job.from);
+	return TRUE;
+}
+
+static gboolean apply_best(Bring *bring, GError **error)
+{
+	Choice choices[G_N_ELEMENTS(kinds)];
+	guint n = 0;
+
+	for (guint i = 0; i < G_N_ELEMENTS(kinds); i++)
+		if (!add_choice(bring, &kinds[i], choices, &n, error))
+			return FALSE;
+	/* A manifest always has a full payload, whose cost can be told. */
+	g_assert(n > 0);
+	for (guint i = 0;; i++) {
+		g_autoptr(GError) inner = NULL;
+		if (apply_choice(bring, &choices[i], &inner))
+			return TRUE;
+		if (i + 1 == n || !another_may_do(inner)) {
+			g_propagate_error(error, g_steal_pointer(&inner));
+			return FALSE;
+		}
+		give_up_on(bring, choices[i].payload, inner);
+	}
+}
+
+static void show_reading_back(guint64 done, gpointer image_size)
+{
+	proa_report_progress("fetch", done, *(const guint64 *)image_size);
+}
+
+/* Opens the slots, and goes back to where an interrupted transaction stopped. */
+static gboolean open_slots(Bring *bring, GError **error)
+{
+	const ProaBringAsk *ask = bring->ask;
+	const ProaSlots *slots = &ask->site->slots;
+	guint64 image_size = ask->release->root_size;
+	g_autoptr(GError) inner = NULL;
+
+	bring->writer = proa_writer_open(slots->other.data->path, ask->release->root_size, error);
+	if (!bring->writer)
+		return FALSE;
+	bring->old_fd = open(slots->booted.data->path, O_RDONLY | O_CLOEXEC);
+	bring->new_fd = open(slots->other.data->path, O_RDONLY | O_CLOEXEC);
+	bring->checkpoint = proa_checkpoint_new(ask->state_dir, ask->site->run_dir, ask->release->root_hash,
+		slots->other.name, slots->other.data->path, ask->release->root_size);
+	bring->saved = proa_checkpoint_resume(bring->checkpoint, show_reading_back, &image_size);
+	if (bring->saved > 0)
+		proa_report_warning("%s holds %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+				    " bytes of %s already; going on there",
+			slots->other.name, bring->saved, ask->release->root_size, ask->release->version);
+	else if (!proa_checkpoint_forget(ask->state_dir, ask->site->run_dir, &inner))
+		proa_report_warning("forgetting an old checkpoint: %s", inner->message);
+	proa_writer_skip(bring->writer, bring->saved);
+	return TRUE;
+}
+
+gboolean proa_bring(const ProaBringAsk *ask, GError **error)
+{
+	g_auto(Bring) bring = { .ask = ask, .old_fd = -1, .new_fd = -1 };
+
+	return open_slots(&bring, error) && apply_best(&bring, error);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/install/checkpoint.h"
+
+#include "base/digest.h"
+#include "base/file.h"
+#include "base/json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FILE_NAME "checkpoint.json"
+#define BLOCK 4096u
+#define CHUNK (512u * 1024)
+
+struct ProaCheckpoint {
+	char *durable, *quick; /* paths of the files */
+	char *root_hash, *slot, *slot_path;
+	guint64 image_size, done;
+	EVP_MD_CTX *sum; /* of the first @done bytes */
+};
+
+static void must(int ok)
+{
+	if (ok != 1)
+		g_error("libcrypto has no SHA-256");
+}
+
+static void start_sum(ProaCheckpoint *checkpoint)
+{
+	must(EVP_DigestInit_ex(checkpoint->sum, EVP_sha256(), NULL));
+	checkpoint->done = 0;
+}
+
+ProaCheckpoint *proa_checkpoint_new(const char *state_dir, const char *run_dir, const char *root_hash,
+	const char *slot, const char *slot_path, guint64 image_size)
+{
+	ProaCheckpoint *checkpoint = g_new0(ProaCheckpoint, 1);
+
+	checkpoint->durable = g_build_filename(state_dir, FILE_NAME, NULL);
+	checkpoint->quick = g_build_filename(run_dir, FILE_NAME, NULL);
+	checkpoint->root_hash = g_strdup(root_hash);
+	checkpoint->slot = g_strdup(slot);
+	checkpoint->slot_path = g_strdup(slot_path);
+	checkpoint->image_size = image_size;
+	checkpoint->sum = EVP_MD_CTX_new();
+	must(checkpoint->sum != NULL);
+	start_sum(checkpoint);
+	return checkpoint;
+}
+
+void proa_checkpoint_free(ProaCheckpoint *checkpoint)
+{
+	if (!checkpoint)
+		return;
+	g_free(checkpoint->durable);
+	g_free(checkpoint->quick);
+	g_free(checkpoint->root_hash);
+	g_free(checkpoint->slot);
+	g_free(checkpoint->slot_path);
+	EVP_MD_CTX_free(checkpoint->sum);
+	g_free(checkpoint);
+}
+
+/* The digest of what was taken so far; more can follow. */
+static void digest_now(const ProaCheckpoint *checkpoint, char ret_hex[65])
+{
+	EVP_MD_CTX *copy = EVP_MD_CTX_new();
+	guint8 digest[PROA_SHA256_SIZE];
+
+	must(copy && EVP_MD_CTX_copy_ex(copy, checkpoint->sum) == 1);
+	must(EVP_DigestFinal_ex(copy, digest, NULL));
+	EVP_MD_CTX_free(copy);
+	g_autofree char *hex = proa_hex_encode(digest, sizeof digest);
+	g_strlcpy(ret_hex, hex, 65);
+}
+
+gboolean proa_checkpoint_parse(const char *text, gsize size, ProaCheckpointClaim *ret_claim, GError **error)
+{
+	g_autoptr(JsonObject) object =
+		proa_json_parse(text, size, "the checkpoint", PROA_REASON_BAD_STATE, error);
+	gint64 done = 0;
+
+	if (!object)
+		return FALSE;
+	const char *root_hash = proa_json_string(object, "root_hash", PROA_REASON_BAD_STATE, error);
+	const char *slot = root_hash ? proa_json_string(object, "slot", PROA_REASON_BAD_STATE, error) : NULL;
+	const char *sha256 = slot ? proa_json_string(object, "sha256", PROA_REASON_BAD_STATE, error) : NULL;
+	if (!sha256 || !proa_json_int(object, "done", 0, G_MAXINT64, &done, PROA_REASON_BAD_STATE, error))
+		return FALSE;
+	if (!proa_sha256_hex_valid(root_hash) || !proa_sha256_hex_valid(sha256) ||
+		strlen(slot) >= sizeof ret_claim->slot || done % BLOCK != 0)
+		return proa_fail(error, PROA_REASON_BAD_STATE, "the checkpoint is malformed");
+	g_strlcpy(ret_claim->root_hash, root_hash, sizeof ret_claim->root_hash);
+	g_strlcpy(ret_claim->slot, slot, sizeof ret_claim->slot);
+	g_strlcpy(ret_claim->sha256, sha256, sizeof ret_claim->sha256);
+	ret_claim->done = (guint64)done;
+	return TRUE;
+}
+
+/* What the file claims of this release in this slot; done is 0 if it claims nothing. */
+static ProaCheckpointClaim read_claim(const ProaCheckpoint *checkpoint, const char *path)
+{
+	const ProaCheckpointClaim none = { .done = 0 };
+	ProaCheckpointClaim claim = none;
+	gsize size = 0;
+	g_autofree char *text = proa_file_read(path, PROA_CHECKPOINT_MAX_SIZE, &size, NULL);
+
+	if (!text || !proa_checkpoint_parse(text, size, &claim, NULL))
+		return none;
+	if (strcmp(claim.root_hash, checkpoint->root_hash) != 0 ||
+		strcmp(claim.slot, checkpoint->slot) != 0 || claim.done > checkpoint->image_size)
+		return none;
+	return claim;
+}
+
+/* Takes the slot's bytes up to @claim->done into the sum; TRUE if they are what is claimed. */
+static gboolean holds(ProaCheckpoint *checkpoint, int fd, guint8 *chunk, const ProaCheckpointClaim *claim,
+	ProaCheckpointProgress progress, gpointer data)
+{
+	char hex[65];
+
+	while (checkpoint->done < claim->done) {
+		gsize n = (gsize)MIN((guint64)CHUNK, claim->done - checkpoint->done);
+		if (!proa_pread_all(fd, chunk, n, (goffset)checkpoint->done, NULL))
+			return FALSE;
+		proa_checkpoint_took(checkpoint, chunk, n);
+		if (progress)
+			progress(checkpoint->done, data);
+	}
+	digest_now(checkpoint, hex);
+	return strcmp(hex, claim->sha256) == 0;
+}
+
+guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint, ProaCheckpointProgress progress, gpointer data)
+{
+	/* The shorter first: the longer goes on where it ends. */
+	ProaCheckpointClaim claims[2] = { read_claim(checkpoint, checkpoint->durable),
+		read_claim(checkpoint, checkpoint->quick) };
+	g_autofree guint8 *chunk = NULL;
+
+	if (claims[0].done > claims[1].done) {
+		ProaCheckpointClaim longer = claims[0];
+		claims[0] = claims[1];
+		claims[1] = longer;
+	}
+	PROA_AUTO_FD int fd = claims[1].done > 0 ? open(checkpoint->slot_path, O_RDONLY | O_CLOEXEC) : -1;
+	start_sum(checkpoint);
+	if (fd < 0)
+		return 0;
+	/* What the device holds, not what is cached of it. */
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	chunk = g_malloc(CHUNK);
+	if (claims[0].done > 0 && !holds(checkpoint, fd, chunk, &claims[0], progress, data))
+		claims[0].done = 0;
+	gboolean first = claims[0].done > 0;
+	EVP_MD_CTX *at_first = EVP_MD_CTX_new();
+	must(at_first && EVP_MD_CTX_copy_ex(at_first, checkpoint->sum) == 1);
+	if (!holds(checkpoint, fd, chunk, &claims[1], progress, data)) {
+		start_sum(checkpoint);
+		if (first) {
+			must(EVP_MD_CTX_copy_ex(checkpoint->sum, at_first));
+			checkpoint->done = claims[0].done;
+		}
+	}
+	EVP_MD_CTX_free(at_first);
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	return checkpoint->done;
+}
+
+void proa_checkpoint_took(ProaCheckpoint *checkpoint, const guint8 *data, gsize size)
+{
+	must(EVP_DigestUpdate(checkpoint->sum, data, size));
+	checkpoint->done += size;
+}
+
+guint64 proa_checkpoint_done(const ProaCheckpoint *checkpoint)
+{
+	return checkpoint->done;
+}
+
+/* Whole under its name at any time, but not on the disk: for a file that a reboot may lose. */
+static gboolean replace_quickly(const char *path, const char *text, GError **error)
+{
+	g_autofree char *temporary = g_strconcat(path, ".tmp", NULL);
+	PROA_AUTO_FD int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "creating %s", temporary);
+	if (!proa_write_all(fd, text, strlen(text), error))
+		return FALSE;
+	return rename(temporary, path) == 0
+		       ? TRUE
+		       : proa_fail_errno(error, PROA_REASON_IO, errno, "renaming %s", temporary);
+}
+
+gboolean proa_checkpoint_save(const ProaCheckpoint *checkpoint, gboolean durable, GError **error)
+{
+	g_autoptr(JsonObject) object = json_object_new();
+	char hex[65];
+
+	digest_now(checkpoint, hex);
+	json_object_set_string_member(object, "root_hash", checkpoint->root_hash);
+	json_object_set_string_member(object, "slot", checkpoint->slot);
+	json_object_set_int_member(object, "done", (gint64)checkpoint->done);
+	json_object_set_string_member(object, "sha256", hex);
+	g_autofree char *text = proa_json_to_text(object);
+	if (!durable)
+		return replace_quickly(checkpoint->quick, text, error);
+	return proa_file_replace(checkpoint->durable, text, strlen(text), 0644, error);
+}
+
+gboolean proa_checkpoint_forget(const char *state_dir, const char *run_dir, GError **error)
+{
+	g_autofree char *durable = g_build_filename(state_dir, FILE_NAME, NULL);
+	g_autofree char *quick = g_build_filename(run_dir, FILE_NAME, NULL);
+
+	return proa_file_remove(durable, error) && proa_file_remove(quick, error);
+}

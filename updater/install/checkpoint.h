@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * checkpoint: how much of a release lies in the other slot already, so that an interrupted transaction goes
+ * on there.
+ *
+ * Two files say so. /run/proa/checkpoint.json is written often and is gone after a reboot: it is of use after
+ * a killed process, when what was handed to the kernel is still there. /var/lib/proa/checkpoint.json is
+ * written only after the slot was flushed: it is of use after a power cut too. Neither is believed: what they
+ * claim is read back and compared, and the root hash has the last word.
+ */
+#pragma once
+
+#include "base/reason.h"
+
+#define PROA_CHECKPOINT_MAX_SIZE 4096
+
+typedef struct ProaCheckpoint ProaCheckpoint;
+
+/* Told while the slot is read back: bytes so far. */
+typedef void (*ProaCheckpointProgress)(guint64 done, gpointer data);
+
+/*
+ * Of the release @root_hash (64 hexadecimal digits), @image_size bytes, in @slot ("root-b"), whose data lies
+ * at
+ * @slot_path. The strings are copied.
+ */
+ProaCheckpoint *proa_checkpoint_new(const char *state_dir, const char *run_dir, const char *root_hash,
+	const char *slot, const char *slot_path, guint64 image_size);
+void proa_checkpoint_free(ProaCheckpoint *checkpoint);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaCheckpoint, proa_checkpoint_free)
+
+/*
+ * Reads what the files claim and reads the slot back: the bytes from its start that are what was written
+ * there, a multiple of 4096; 0 if there are none, or the files are of another release or slot, or cannot be
+ * understood. What follows is taken by proa_checkpoint_took() from there on. @progress (may be NULL) is told
+ * how far it has read.
+ */
+guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint, ProaCheckpointProgress progress, gpointer data);
+
+/* The next @size bytes were written to the slot. */
+void proa_checkpoint_took(ProaCheckpoint *checkpoint, const guint8 *data, gsize size);
+
+/* Bytes taken so far, those of proa_checkpoint_resume() among them. */
+guint64 proa_checkpoint_done(const ProaCheckpoint *checkpoint);
+
+/*
+ * Writes down what was taken. @durable: the slot has been flushed, and a power cut must not lose this. A
+ * failure costs only time later; the caller may warn of it.
+ */
+gboolean proa_checkpoint_save(
+	const ProaCheckpoint *checkpoint, gboolean durable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Forgets both files, durably: the slot is armed, or what lies there is no good. */
+gboolean proa_checkpoint_forget(
+	const char *state_dir, const char *run_dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* What a file claims. */
+typedef struct {
+	char root_hash[65], slot[17], sha256[65]; /* sha256: of the first @done bytes of the slot */
+	guint64 done;                             /* bytes, a multiple of 4096 */
+} ProaCheckpointClaim;
+
+/* Parses a file. BAD_STATE if it is malformed. */
+gboolean proa_checkpoint_parse(const char *text, gsize size, ProaCheckpointClaim *ret_claim,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;

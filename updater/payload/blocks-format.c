@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/payload/blocks-format.h"
+
+#include "base/file.h"
+#include "updater/payload/format.h"
+#include "updater/payload/wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <zstd.h>
+
+#define CHUNK (64 * 1024)
+
+void proa_blocks_header_free(ProaBlocksHeader *header)
+{
+	if (!header)
+		return;
+	g_free(header->frames);
+	g_free(header->groups);
+	g_free(header);
+}
+
+static gboolean power_of_two(guint32 value)
+{
+	return value != 0 && (value & (value - 1)) == 0;
+}
+
+gboolean proa_blocks_sizes_allowed(guint64 image_size, guint32 frame_size, guint32 window, guint32 step)
+{
+	if (image_size < 2ull * PROA_BLOCKS_BLOCK_SIZE || image_size > PROA_BLOCKS_MAX_IMAGE_SIZE ||
+		image_size % PROA_BLOCKS_BLOCK_SIZE != 0)
+		return FALSE;
+	if (!power_of_two(frame_size) || frame_size < PROA_BLOCKS_BLOCK_SIZE ||
+		frame_size > PROA_BLOCKS_GROUP_SIZE)
+		return FALSE;
+	return power_of_two(step) && step >= PROA_BLOCKS_GROUP_SIZE && step <= PROA_BLOCKS_MAX_STEP &&
+	       (window == 0 || (power_of_two(window) && window >= PROA_BLOCKS_BLOCK_SIZE &&
+				       window <= PROA_BLOCKS_MAX_WINDOW));
+}
+
+guint64 proa_blocks_n_blocks(const ProaBlocksHeader *header)
+{
+	return header->image_size / PROA_BLOCKS_BLOCK_SIZE;
+}
+
+guint32 proa_blocks_n_groups(const ProaBlocksHeader *header)
+{
+	return (guint32)((header->image_size - 1) / PROA_BLOCKS_GROUP_SIZE + 1);
+}
+
+static guint32 frames_needed(guint64 image_size, guint32 frame_size)
+{
+	return (guint32)((image_size - 1) / frame_size + 1);
+}
+
+ProaBlocksHeader *proa_blocks_header_new(guint64 image_size, guint32 frame_size, guint32 window, guint32 step)
+{
+	g_assert(proa_blocks_sizes_allowed(image_size, frame_size, window, step));
+	ProaBlocksHeader *header = g_new0(ProaBlocksHeader, 1);
+
+	header->image_size = image_size;
+	header->frame_size = frame_size;
+	header->window = window;
+	header->step = step;
+	header->n_frames = frames_needed(image_size, frame_size);
+	header->frames = g_new0(ProaBlocksFrame, header->n_frames);
+	header->groups = g_malloc0((gsize)proa_blocks_n_groups(header) * PROA_SHA256_SIZE);
+	return header;
+}
+
+ProaBlocksHeader *proa_blocks_header_parse(const guint8 data[PROA_BLOCKS_HEADER_SIZE], GError **error)
+{
+	guint64 image_size = proa_get_u64(data + 16);
+	guint32 frame_size = proa_get_u32(data + 24), n_frames = proa_get_u32(data + 28);
+	guint32 window = proa_get_u32(data + 96), step = proa_get_u32(data + 100);
+
+	if (memcmp(data, PROA_PAYLOAD_MAGIC, 8) != 0)
+		proa_fail(error, PROA_REASON_BAD_PAYLOAD,
+			"the payload does not begin with " PROA_PAYLOAD_MAGIC);
+	else if (proa_get_u32(data + 8) != PROA_BLOCKS_FORMAT_VERSION ||
+		 proa_get_u32(data + 12) != PROA_BLOCKS_TYPE)
+		proa_fail(error, PROA_REASON_BAD_PAYLOAD,
+			"the payload is of type %u, version %u; this program reads blocks, version %d",
+			proa_get_u32(data + 12), proa_get_u32(data + 8), PROA_BLOCKS_FORMAT_VERSION);
+	else if (!proa_blocks_sizes_allowed(image_size, frame_size, window, step) ||
+		 n_frames != frames_needed(image_size, frame_size))
+		proa_fail(error, PROA_REASON_BAD_PAYLOAD,
+			"an image of %" G_GUINT64_FORMAT
+			" bytes in %u frames of %u, window %u, step %u, is not allowed",
+			image_size, n_frames, frame_size, window, step);
+	else if (proa_get_u64(data + 104) != 0)
+		proa_fail(error, PROA_REASON_BAD_PAYLOAD, "the payload's header has a reserved bit set");
+	else {
+		ProaBlocksHeader *header = proa_blocks_header_new(image_size, frame_size, window, step);
+		memcpy(header->root_hash, data + 32, PROA_SHA256_SIZE);
+		memcpy(header->salt, data + 64, PROA_SHA256_SIZE);
+		return header;
+	}
+	return NULL;
+}
+
+gsize proa_blocks_tables_size(const ProaBlocksHeader *header)
+{
+	return (gsize)header->n_frames * PROA_BLOCKS_FRAME_ENTRY_SIZE +
+	       (gsize)proa_blocks_n_groups(header) * PROA_SHA256_SIZE;
+}
+
+gboolean proa_blocks_tables_parse(ProaBlocksHeader *header, const guint8 *tables, GError **error)
+{
+	const guint8 *entry = tables;
+
+	for (guint32 i = 0; i < header->n_frames; i++, entry += PROA_BLOCKS_FRAME_ENTRY_SIZE) {
+		guint32 size = proa_get_u32(entry);
+		if (size == 0 || size > ZSTD_COMPRESSBOUND((gsize)proa_blocks_frame_length(header, i)))
+			return proa_fail(error, PROA_REASON_BAD_PAYLOAD,
+				"frame %u of the payload can't be %u bytes", i, size);
+		header->frames[i].packed_size = size;
+		memcpy(header->frames[i].digest, entry + 4, PROA_BLOCKS_FRAME_DIGEST_SIZE);
+	}
+	memcpy(header->groups, entry, (gsize)proa_blocks_n_groups(header) * PROA_SHA256_SIZE);
+	return TRUE;
+}
+
+guint64 proa_blocks_head_size(const ProaBlocksHeader *header)
+{
+	return PROA_BLOCKS_HEADER_SIZE + proa_blocks_tables_size(header) +
+	       proa_blocks_n_blocks(header) * PROA_BLOCKS_NAME_SIZE;
+}
+
+guint64 proa_blocks_total_size(const ProaBlocksHeader *header)
+{
+	guint64 total = proa_blocks_head_size(header);
+
+	for (guint32 i = 0; i < header->n_frames; i++)
+		total += header->frames[i].packed_size;
+	return total;
+}
+
+guint32 proa_blocks_frame_length(const ProaBlocksHeader *header, guint32 index)
+{
+	guint64 begin = (guint64)index * header->frame_size;
+
+	g_assert(index < header->n_frames);
+	return (guint32)MIN((guint64)header->frame_size, header->image_size - begin);
+}
+
+void proa_blocks_dictionary(
+	const ProaBlocksHeader *header, guint32 index, guint64 *ret_offset, guint32 *ret_size)
+{
+	guint64 begin = (guint64)index * header->frame_size, end = begin - begin % header->step;
+
+	*ret_size = (guint32)MIN((guint64)header->window, end);
+	*ret_offset = end - *ret_size;
+}
+
+GBytes *proa_blocks_header_serialize(const ProaBlocksHeader *header)
+{
+	gsize size = PROA_BLOCKS_HEADER_SIZE + proa_blocks_tables_size(header);
+	guint8 *data = g_malloc0(size), *entry = data + PROA_BLOCKS_HEADER_SIZE;
+
+	memcpy(data, PROA_PAYLOAD_MAGIC, 8);
+	proa_put_u32(data + 8, PROA_BLOCKS_FORMAT_VERSION);
+	proa_put_u32(data + 12, PROA_BLOCKS_TYPE);
+	proa_put_u64(data + 16, header->image_size);
+	proa_put_u32(data + 24, header->frame_size);
+	proa_put_u32(data + 28, header->n_frames);
+	memcpy(data + 32, header->root_hash, PROA_SHA256_SIZE);
+	memcpy(data + 64, header->salt, PROA_SHA256_SIZE);
+	proa_put_u32(data + 96, header->window);
+	proa_put_u32(data + 100, header->step);
+	for (guint32 i = 0; i < header->n_frames; i++, entry += PROA_BLOCKS_FRAME_ENTRY_SIZE) {
+		proa_put_u32(entry, header->frames[i].packed_size);
+		memcpy(entry + 4, header->frames[i].digest, PROA_BLOCKS_FRAME_DIGEST_SIZE);
+	}
+	memcpy(entry, header->groups, (gsize)proa_blocks_n_groups(header) * PROA_SHA256_SIZE);
+	return g_bytes_new_take(data, size);
+}
+
+void proa_blocks_frame_digest(
+	const guint8 *packed, gsize size, guint8 ret_digest[PROA_BLOCKS_FRAME_DIGEST_SIZE])
+{
+	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+	guint8 digest[PROA_SHA256_SIZE];
+	gsize digest_size = sizeof digest;
+
+	g_checksum_update(sum, packed, (gssize)size);
+	g_checksum_get_digest(sum, digest, &digest_size);
+	memcpy(ret_digest, digest, PROA_BLOCKS_FRAME_DIGEST_SIZE);
+}
+
+/* The digest of the first @size bytes of @fd. */
+static char *digest_of_head(int fd, guint64 size, GError **error)
+{
+	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+	g_autofree guint8 *chunk = g_malloc(CHUNK);
+
+	for (guint64 at = 0; at < size; at += CHUNK) {
+		gsize n = (gsize)MIN((guint64)CHUNK, size - at);
+		if (!proa_pread_all(fd, chunk, n, (goffset)at, error))
+			return NULL;
+		g_checksum_update(sum, chunk, (gssize)n);
+	}
+	return g_strdup(g_checksum_get_string(sum));
+}
+
+static ProaBlocksHeader *read_file_header(int fd, guint64 file_size, char **ret_head_sha256, GError **error)
+{
+	guint8 fixed[PROA_BLOCKS_HEADER_SIZE];
+
+	if (file_size < sizeof fixed) {
+		proa_fail(error, PROA_REASON_PAYLOAD_TRUNCATED, "it is shorter than a header");
+		return NULL;
+	}
+	if (!proa_pread_all(fd, fixed, sizeof fixed, 0, error))
+		return NULL;
+	g_autoptr(ProaBlocksHeader) header = proa_blocks_header_parse(fixed, error);
+	if (!header)
+		return NULL;
+	if (file_size < proa_blocks_head_size(header)) {
+		proa_fail(error, PROA_REASON_PAYLOAD_TRUNCATED, "it ends within its head");
+		return NULL;
+	}
+	gsize size = proa_blocks_tables_size(header);
+	g_autofree guint8 *tables = g_malloc(size);
+	if (!proa_pread_all(fd, tables, size, sizeof fixed, error) ||
+		!proa_blocks_tables_parse(header, tables, error))
+		return NULL;
+	guint64 total = proa_blocks_total_size(header);
+	if (file_size != total) {
+		proa_fail(error, file_size < total ? PROA_REASON_PAYLOAD_TRUNCATED : PROA_REASON_BAD_PAYLOAD,
+			"it is %" G_GUINT64_FORMAT " bytes, its header says %" G_GUINT64_FORMAT, file_size,
+			total);
+		return NULL;
+	}
+	g_autofree char *sha256 = digest_of_head(fd, proa_blocks_head_size(header), error);
+	if (!sha256)
+		return NULL;
+	if (ret_head_sha256)
+		*ret_head_sha256 = g_steal_pointer(&sha256);
+	return g_steal_pointer(&header);
+}
+
+ProaBlocksHeader *proa_blocks_file_header(const char *path, char **ret_head_sha256, GError **error)
+{
+	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		proa_fail_errno(error, errno == ENOENT ? PROA_REASON_NOT_FOUND : PROA_REASON_IO, errno,
+			"opening %s", path);
+		return NULL;
+	}
+	ProaBlocksHeader *header = read_file_header(fd, (guint64)st.st_size, ret_head_sha256, error);
+	if (!header)
+		g_prefix_error(error, "%s: ", path);
+	return header;
+}
