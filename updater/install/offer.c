@@ -20,17 +20,24 @@
 
 /* For ProaTrust: a file of the feed's metadata/, whose path is percent-encoded already. */
 static gboolean fetch_metadata(
-	const char *path, gsize max_size, GBytes **ret_bytes, gpointer data, GError **error)
+	const char *path, gsize max_size, char **etag, GBytes **ret_bytes, gpointer data, GError **error)
 {
 	const ProaOfferAsk *ask = data;
 	g_autofree char *folder = proa_fetch_url(ask->feed_url, "metadata");
 	g_autofree char *url = g_strconcat(folder, "/", path, NULL);
-	GBytes *bytes = proa_fetch_bytes(ask->fetch, url, max_size, error);
 
-	if (!bytes)
-		return FALSE;
-	*ret_bytes = bytes;
-	return TRUE;
+	if (etag)
+		return proa_fetch_if_changed(ask->fetch, url, max_size, etag, ret_bytes, error);
+	return (*ret_bytes = proa_fetch_bytes(ask->fetch, url, max_size, error)) != NULL;
+}
+
+/* One small request as long as the feed has nothing new. */
+static gboolean bring_up_to_date(ProaOfferAsk *ask, ProaTrust *trust, GError **error)
+{
+	gboolean news = TRUE;
+
+	return proa_trust_poll(trust, fetch_metadata, ask, &news, error) &&
+	       (!news || proa_trust_refresh(trust, fetch_metadata, ask, error));
 }
 
 /* All files of an image carry its build time. */
@@ -133,7 +140,7 @@ ProaManifest *proa_offer_find(ProaOfferAsk *ask, char **ret_offered, GError **er
 		return NULL;
 	}
 	g_autoptr(ProaTrust) trust = proa_trust_open(store, shipped, build_time(ask->root), error);
-	if (!trust || !proa_trust_refresh(trust, fetch_metadata, ask, error))
+	if (!trust || !bring_up_to_date(ask, trust, error))
 		return NULL;
 
 	proa_report_phase("choose");

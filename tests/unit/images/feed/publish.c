@@ -98,7 +98,7 @@ static void test_missing_keys(void)
 }
 
 static gboolean fetch_file(
-	const char *path, gsize max_size, GBytes **ret_bytes, gpointer data, GError **error)
+	const char *path, gsize max_size, char **etag, GBytes **ret_bytes, gpointer data, GError **error)
 {
 	g_autofree char *file = g_build_filename(data, "metadata", path, NULL);
 	gsize size;
