@@ -6,6 +6,7 @@ const ProaConfigKey proa_update_config_keys[] = {
 	/* group, key, type, default, min, max, choices */
 	{ "feed", "url", PROA_CONFIG_STRING, NULL, 0, 0, NULL },
 	{ "feed", "channel", PROA_CONFIG_STRING, "stable", 0, 0, NULL },
+	{ "feed", "pool", PROA_CONFIG_STRING, NULL, 0, 0, NULL },
 
 	{ "update", "automatic", PROA_CONFIG_CHOICE, "yes", 0, 0, "yes|no|check-only" },
 	{ "update", "check_interval", PROA_CONFIG_DURATION, "1h", 60, 4 * 604800, NULL },

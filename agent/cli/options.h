@@ -23,8 +23,9 @@ typedef struct {
 	gboolean json;
 	gboolean reboot, no_wait;
 	gboolean rejected;
-	guint count; /* of history entries; 0: all */
-	char *to;    /* a version; NULL: not given */
+	guint count;                /* of history entries; 0: all */
+	char *to;                   /* a version; NULL: not given */
+	char *token, *accept_stale; /* what root decides for once; NULL: not given */
 	char *root, *libexec;
 } ProaOptions;
 

@@ -105,6 +105,19 @@ GPtrArray *proa_trust_list_targets(
 const ProaTrustTarget *proa_trust_find_target(
 	ProaTrust *trust, const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* A role whose metadata is trusted now. */
+typedef struct {
+	char *name;
+	gint64 version;
+	gint64 expires; /* seconds since 1970 */
+} ProaTrustRole;
+
+/*
+ * Root, timestamp, snapshot, targets, and the delegated roles that look-ups have needed so far, in that
+ * order; an array of ProaTrustRole that owns them. To be called after a successful refresh.
+ */
+GPtrArray *proa_trust_roles(const ProaTrust *trust);
+
 /*
  * Where the target lies below the feed's top: "targets/<dir>/<digest>.<name>" (TUF 6.2, consistent
  * snapshots). Not percent-encoded. Free with g_free(). Of the two digests sha256 is taken if there is one.

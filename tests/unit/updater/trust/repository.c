@@ -239,6 +239,13 @@ void repository_publish(Repository *repository)
 	if (repository->delegations)
 		json_object_set_object_member(
 			targets, "delegations", json_object_ref(repository->delegations));
+	if (repository->token_key) {
+		JsonObject *ours = json_object_new(), *role = json_object_new();
+		set_keys(role, repository, (int[]){ repository->token_key, -1 }, 1);
+		json_object_set_object_member(role, "keys", all_keys(repository));
+		json_object_set_object_member(ours, "break-glass", role);
+		json_object_set_object_member(targets, "proa", ours);
+	}
 	GBytes *bytes = repository_sign(repository, targets, repository->signing[PROA_ROLE_TARGETS]);
 	json_object_set_object_member(
 		meta, "targets.json", describe(repository, bytes, version[PROA_ROLE_TARGETS]));

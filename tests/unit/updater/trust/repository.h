@@ -34,6 +34,7 @@ typedef struct {
 	gint64 time;                    /* of the timestamp, our extension; 0: left out */
 	gboolean inconsistent;          /* no consistent snapshots */
 	gboolean no_hashes;             /* parents tell versions only */
+	int token_key;                  /* whose tokens targets accepts; 0: nobody's */
 	JsonObject *targets;            /* the member "targets" of the top-level role */
 	JsonObject *delegations;        /* NULL: none */
 	GHashTable *others;             /* role name to content of a delegated role */
