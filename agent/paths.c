@@ -29,6 +29,7 @@ void proa_paths_free(ProaPaths *paths)
 	g_free(paths->state_dir);
 	g_free(paths->run_dir);
 	g_free(paths->lock);
+	g_strfreev(paths->decision);
 	g_free(paths);
 }
 
@@ -47,6 +48,8 @@ char **proa_paths_command(const ProaPaths *paths, const char *program, const cha
 		g_ptr_array_add(argv, g_strdup("--to"));
 		g_ptr_array_add(argv, g_strdup(version));
 	}
+	for (char **word = paths->decision; word && *word && g_str_equal(program, "proa-install"); word++)
+		g_ptr_array_add(argv, g_strdup(*word));
 	g_ptr_array_add(argv, NULL);
 	return (char **)g_ptr_array_steal(argv, NULL);
 }

@@ -11,6 +11,7 @@ typedef struct {
 	char *libexec;   /* folder of proa-install and proa-bootd; not below root */
 	char *state_dir; /* ROOT/var/lib/proa */
 	char *run_dir;   /* ROOT/run/proa: gone with each reboot */
+	char **decision; /* more arguments for proa-install: what an operator decided; NULL: none */
 	char *lock; /* ROOT/run/proa/install.lock: held by proa-install for as long as a transaction lasts */
 } ProaPaths;
 
@@ -22,7 +23,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaPaths, proa_paths_free)
 
 /*
  * The command line of a helper program: LIBEXEC/@program, then @verb (may be NULL), then --root if the root
- * is not the node's own, then --to @version (may be NULL or ""). Free with g_strfreev().
+ * is not the node's own, then --to @version (may be NULL or ""), then the decision, which is for proa-install
+ * alone. Free with g_strfreev().
  */
 char **proa_paths_command(const ProaPaths *paths, const char *program, const char *verb, const char *version);
 

@@ -57,9 +57,11 @@ static const Entry table[PROA_REASON_MAX] = {
 	[PROA_REASON_REJECTED_BEFORE] = { "rejected-before", PROA_EXIT_REFUSED,
 		"It failed on this node; `proa history` says why. A newer release is not hindered." },
 	[PROA_REASON_BELOW_FLOOR] = { "below-floor", PROA_EXIT_REFUSED,
-		"Choose a release at or above the floor." },
+		"Choose a release at or above the floor, or ask for a break-glass token." },
 	[PROA_REASON_WRONG_ARCHITECTURE] = { "wrong-architecture", PROA_EXIT_REFUSED,
 		"Point the node at its own feed." },
+	[PROA_REASON_BAD_TOKEN] = { "bad-token", PROA_EXIT_REFUSED,
+		"Ask whoever holds the break-glass keys for a token for this node and release." },
 
 	[PROA_REASON_BAD_PAYLOAD] = { "bad-payload", PROA_EXIT_FAILED, SEE_FEED },
 	[PROA_REASON_PAYLOAD_DIGEST] = { "payload-digest", PROA_EXIT_FAILED,

@@ -47,6 +47,7 @@ typedef enum {
 	PROA_REASON_REJECTED_BEFORE,    /* this root hash failed here before */
 	PROA_REASON_BELOW_FLOOR,        /* below the lowest version allowed */
 	PROA_REASON_WRONG_ARCHITECTURE, /* made for another machine */
+	PROA_REASON_BAD_TOKEN,          /* a break-glass token is malformed, expired, or for something else */
 
 	/* Payload */
 	PROA_REASON_BAD_PAYLOAD,       /* the payload's header or frames are malformed */

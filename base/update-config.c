@@ -6,6 +6,7 @@ const ProaConfigKey proa_update_config_keys[] = {
 	/* group, key, type, default, min, max, choices */
 	{ "feed", "url", PROA_CONFIG_STRING, NULL, 0, 0, NULL },
 	{ "feed", "channel", PROA_CONFIG_STRING, "stable", 0, 0, NULL },
+	{ "feed", "pool", PROA_CONFIG_STRING, NULL, 0, 0, NULL },
 
 	/* How releases are fetched. Bytes a second, 0: no limit. */
 	{ "fetch", "payload", PROA_CONFIG_CHOICE, "auto", 0, 0, "auto|full|blocks|delta" },

@@ -239,8 +239,9 @@ def releases_of(document):
 
 
 def group_feed(report):
-    for path in sorted((TOP / "tests/conformance").glob("test_*.py")):
-        python_unit(report, "feed", path)
+    for folder in ("conformance", "attacks"):
+        for path in sorted((TOP / "tests" / folder).glob("test_*.py")):
+            python_unit(report, "feed", path)
 
 
 # --- e2e -------------------------------------------------------------------------------------------------------

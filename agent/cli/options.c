@@ -22,6 +22,8 @@ typedef enum {
 	OPTION_TO,
 	OPTION_REBOOT,
 	OPTION_NO_WAIT,
+	OPTION_TOKEN,
+	OPTION_ACCEPT_STALE,
 	OPTION_COUNT,
 	OPTION_REJECTED,
 	OPTION_CHECK,
@@ -51,6 +53,10 @@ static const Option options_table[OPTION_MAX] = {
 	[OPTION_TO] = { "--to", NULL, "VERSION", "this release and no other", FALSE },
 	[OPTION_REBOOT] = { "--reboot", NULL, NULL, "reboot at the end, if all went well", FALSE },
 	[OPTION_NO_WAIT] = { "--no-wait", NULL, NULL, "start it and come back at once", FALSE },
+	[OPTION_TOKEN] = { "--token", NULL, "FILE",
+		"a break-glass token, with which VERSION may be below the floor", FALSE },
+	[OPTION_ACCEPT_STALE] = { "--accept-stale", NULL, "DATE",
+		"accept a feed that has expired until then (UTC); logged", FALSE },
 	[OPTION_COUNT] = { "--lines", "-n", "N", "the newest N entries, 0 for all; default 20", FALSE },
 	[OPTION_REJECTED] = { "--rejected", NULL, NULL, "the releases that failed here, and why", FALSE },
 	[OPTION_CHECK] = { "--check", NULL, NULL, "only see whether it would work: the whole slot is read",
@@ -77,13 +83,14 @@ static const Verb verbs_table[_PROA_VERB_MAX] = {
 		{ OPTION_HELP }, NULL },
 	[PROA_VERB_CHECK] = { "check", "ask the feed whether there is a newer release; change nothing",
 		"Asks the feed what it offers this node. Exit status 4 means that there is nothing newer.\n",
-		{ OPTION_HELP }, NULL },
+		{ OPTION_ACCEPT_STALE, OPTION_HELP }, NULL },
 	[PROA_VERB_UPDATE] = { "update",
 		"bring the newest release into the other slot; the next boot tries it",
 		"Downloads the newest release of the channel, or the one named, writes it into the other slot, verifies what it\n"
 		"wrote and arms it. What runs is not touched until the reboot. Ctrl-C cancels: nothing is armed then.\n"
-		"If proad does not answer, root's proa runs proa-install itself.\n",
-		{ OPTION_TO, OPTION_REBOOT, OPTION_NO_WAIT, OPTION_HELP }, NULL },
+		"If proad does not answer, root's proa runs proa-install itself; so it does with --token and --accept-stale,\n"
+		"which are root's own decisions and are written into the history and the journal.\n",
+		{ OPTION_TO, OPTION_TOKEN, OPTION_ACCEPT_STALE, OPTION_REBOOT, OPTION_NO_WAIT, OPTION_HELP }, NULL },
 	[PROA_VERB_ROLLBACK] = { "rollback", "make the release in the other slot the next one to boot",
 		"Makes the release in the other slot the firmware's next choice. Done twice, it goes forward again.\n"
 		"With --check it only sees whether that would work: it would not be refused, and every block of the slot is\n"
@@ -163,6 +170,8 @@ void proa_options_free(ProaOptions *options)
 	g_free(options->to);
 	g_free(options->at);
 	g_strfreev(options->words);
+	g_free(options->token);
+	g_free(options->accept_stale);
 	g_free(options->root);
 	g_free(options->libexec);
 	g_free(options);
@@ -243,6 +252,12 @@ static gboolean set_option(ProaOptions *options, OptionKind kind, const char *va
 		return TRUE;
 	case OPTION_NO_WAIT:
 		options->no_wait = TRUE;
+		return TRUE;
+	case OPTION_TOKEN:
+		g_set_str(&options->token, value);
+		return TRUE;
+	case OPTION_ACCEPT_STALE:
+		g_set_str(&options->accept_stale, value);
 		return TRUE;
 	case OPTION_COUNT:
 		return parse_count(value, &options->count, error);
@@ -346,6 +361,12 @@ static gboolean check_together(const ProaOptions *options, guint seen, GError **
 	if ((seen & 1u << OPTION_NEXT_REBOOT) && (options->at || options->reboot))
 		return proa_fail(
 			error, PROA_REASON_USAGE, "now, --at a time or at the --next-reboot: choose one");
+	if (options->token && !options->to)
+		return proa_fail(
+			error, PROA_REASON_USAGE, "--token needs --to VERSION: it is for one release");
+	if (options->no_wait && (options->token || options->accept_stale))
+		return proa_fail(error, PROA_REASON_USAGE,
+			"--no-wait leaves it to proad, which takes no --token and no --accept-stale");
 	if (options->reboot && options->no_wait)
 		return proa_fail(error, PROA_REASON_USAGE,
 			"--reboot waits for the end, --no-wait does not: choose one");

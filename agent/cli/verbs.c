@@ -105,8 +105,40 @@ static JsonObject *get_status(const Run *run)
 }
 
 /* Runs an operation to its end; the outcome is never NULL. */
+/* What proad is not asked to decide: the arguments for proa-install, or NULL. */
+static char **decision_of(const ProaOptions *options)
+{
+	g_autoptr(GStrvBuilder) words = g_strv_builder_new();
+	/* The child may run in another directory. */
+	g_autofree char *token = options->token ? g_canonicalize_filename(options->token, NULL) : NULL;
+
+	if (!options->token && !options->accept_stale)
+		return NULL;
+	if (token)
+		g_strv_builder_add_many(words, "--token", token, NULL);
+	if (options->accept_stale)
+		g_strv_builder_add_many(words, "--accept-stale", options->accept_stale, NULL);
+	return g_strv_builder_end(words);
+}
+
+static JsonObject *decide(const Run *run, ProaOperation operation)
+{
+	g_autoptr(GError) error = NULL;
+	JsonObject *outcome = NULL;
+
+	if (geteuid() != 0)
+		proa_fail(
+			&error, PROA_REASON_PERMISSION, "--token and --accept-stale are for root to decide");
+	else
+		outcome = proa_direct_operate(run->paths, operation, run->options->to, run->progress, &error);
+	proa_progress_end(run->progress);
+	return outcome ? outcome : failed(proa_operation_to_string(operation), error);
+}
+
 static JsonObject *operate(const Run *run, ProaOperation operation)
 {
+	if (run->paths->decision)
+		return decide(run, operation);
 	g_autoptr(GError) error = NULL;
 	g_autoptr(ProaClient) client = proa_client_open(&error);
 	const char *version = run->options->to;
@@ -371,6 +403,8 @@ ProaExit proa_verb_run(const ProaOptions *options)
 	g_autoptr(ProaPaths) paths = proa_paths_new(options->root, options->libexec);
 	g_autoptr(ProaProgress) progress = proa_progress_new(stderr, progress_style(options));
 	Run run = { options, paths, progress };
+
+	paths->decision = decision_of(options);
 
 	switch (options->verb) {
 	case PROA_VERB_STATUS:

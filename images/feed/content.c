@@ -28,12 +28,12 @@ static int open_for_reading(const char *path, GError **error)
 	return fd;
 }
 
-/* Reads all of @in, writes it to @out unless that is negative, and tells what it was. */
-static gboolean pump(int in, int out, const char *path, ProaContent *ret_content, GError **error)
+/* Reads all of @in, at most @max bytes, and writes it to @out unless that is negative. */
+static gboolean pump(int in, guint64 max, int out, GChecksum *checksum, const char *path, guint64 *ret_size,
+	GError **error)
 {
-	g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
 	g_autofree guint8 *chunk = g_malloc(CHUNK);
-	gint64 size = 0;
+	guint64 size = 0;
 
 	for (;;) {
 		ssize_t n = read(in, chunk, CHUNK);
@@ -43,12 +43,35 @@ static gboolean pump(int in, int out, const char *path, ProaContent *ret_content
 			return proa_fail_errno(error, PROA_REASON_IO, errno, "reading %s", path);
 		if (n == 0)
 			break;
+		if ((guint64)n > max - size)
+			return proa_fail(error, PROA_REASON_TOO_LARGE, "%s: over %" G_GUINT64_FORMAT " bytes",
+				path, max);
+		size += (guint64)n;
 		g_checksum_update(checksum, chunk, n);
-		size += n;
 		if (out >= 0 && !proa_write_all(out, chunk, (gsize)n, error))
 			return FALSE;
 	}
-	ret_content->size = size;
+	*ret_size = size;
+	return TRUE;
+}
+
+gboolean proa_content_pump_file(
+	const char *path, guint64 max, int out, GChecksum *checksum, guint64 *ret_size, GError **error)
+{
+	PROA_AUTO_FD int in = open_for_reading(path, error);
+
+	return in >= 0 && pump(in, max, out, checksum, path, ret_size, error);
+}
+
+/* The same, and tells what it was. */
+static gboolean pump_whole(int in, int out, const char *path, ProaContent *ret_content, GError **error)
+{
+	g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+	guint64 size = 0;
+
+	if (!pump(in, G_MAXINT64, out, checksum, path, &size, error))
+		return FALSE;
+	ret_content->size = (gint64)size;
 	ret_content->sha256 = g_strdup(g_checksum_get_string(checksum));
 	return TRUE;
 }
@@ -57,7 +80,7 @@ gboolean proa_content_of_file(const char *path, ProaContent *ret_content, GError
 {
 	PROA_AUTO_FD int fd = open_for_reading(path, error);
 
-	return fd >= 0 && pump(fd, -1, path, ret_content, error);
+	return fd >= 0 && pump_whole(fd, -1, path, ret_content, error);
 }
 
 static gboolean copy(const char *from, const ProaContent *content, const char *to, GError **error)
@@ -70,7 +93,7 @@ static gboolean copy(const char *from, const ProaContent *content, const char *t
 
 	if (out < 0)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "creating %s", to);
-	if (!pump(in, out, from, &copied, error))
+	if (!pump_whole(in, out, from, &copied, error))
 		return FALSE;
 	if (copied.size != content->size || strcmp(copied.sha256, content->sha256) != 0)
 		return proa_fail(error, PROA_REASON_METADATA_MISMATCH, "%s changed while it was read", from);

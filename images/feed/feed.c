@@ -2,8 +2,7 @@
 #include "images/feed/feed.h"
 
 #include "base/file.h"
-#include "images/feed/publish.h"
-#include "images/feed/signer.h"
+#include "images/feed/commit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +14,6 @@
 #define MAX_LIFETIME (20 * 365 * DAY)
 #define MAX_PENDING ((gsize)4 * 1024 * 1024)
 #define MAX_ROOTS 100000
-#define OURS ".proa-feed"
 
 void proa_lifetimes_defaults(ProaLifetimes *lifetimes)
 {
@@ -114,6 +112,33 @@ static gboolean check_signed(const ProaFeed *feed, const ProaSigned *file, ProaR
 	return proa_signed_check(file, feed->root->roles[role], proa_role_to_string(role), error);
 }
 
+/* The role that a channel is. */
+static gboolean load_channel(ProaFeed *feed, const ProaDelegate *delegate, GError **error)
+{
+	g_autofree char *file = g_strconcat(delegate->name, ".json", NULL);
+	const ProaFileInfo *info = g_hash_table_lookup(feed->snapshot->meta, file);
+
+	if (!info)
+		return proa_fail(error, PROA_REASON_BAD_METADATA, "the snapshot does not list %s", file);
+	g_autoptr(GBytes) bytes = read_described(feed, delegate->name, info, PROA_TARGETS_MAX_SIZE, error);
+	g_autoptr(ProaTargets) targets = bytes ? proa_targets_parse(bytes, file, error) : NULL;
+	if (!targets || !proa_signed_check(targets->file, delegate->keys, file, error))
+		return FALSE;
+	g_hash_table_insert(feed->channels, g_strdup(delegate->name), g_steal_pointer(&targets));
+	return TRUE;
+}
+
+static gboolean load_channels(ProaFeed *feed, GError **error)
+{
+	g_autoptr(GPtrArray) delegates =
+		feed->targets->delegations ? proa_delegations_all(feed->targets->delegations) : NULL;
+
+	for (guint i = 0; delegates && i < delegates->len; i++)
+		if (!load_channel(feed, delegates->pdata[i], error))
+			return FALSE;
+	return TRUE;
+}
+
 static gboolean load_metadata(ProaFeed *feed, GError **error)
 {
 	feed->root = read_root(feed, error);
@@ -134,13 +159,14 @@ static gboolean load_metadata(ProaFeed *feed, GError **error)
 		return proa_fail(error, PROA_REASON_BAD_METADATA, "the snapshot does not list targets.json");
 	g_autoptr(GBytes) targets = read_described(feed, "targets", info, PROA_TARGETS_MAX_SIZE, error);
 	feed->targets = targets ? proa_targets_parse(targets, "targets", error) : NULL;
-	return feed->targets && check_signed(feed, feed->targets->file, PROA_ROLE_TARGETS, error);
+	return feed->targets && check_signed(feed, feed->targets->file, PROA_ROLE_TARGETS, error) &&
+	       load_channels(feed, error);
 }
 
 static gboolean load_pending(ProaFeed *feed, GError **error)
 {
 	g_autoptr(GError) inner = NULL;
-	g_autofree char *path = proa_feed_path(feed, OURS "/pending.json");
+	g_autofree char *path = proa_feed_path(feed, PROA_FEED_OURS "/pending.json");
 	gsize size;
 	g_autofree char *text = proa_file_read(path, MAX_PENDING, &size, &inner);
 
@@ -158,7 +184,7 @@ static gboolean load_pending(ProaFeed *feed, GError **error)
 
 gboolean proa_feed_save_pending(const ProaFeed *feed, GError **error)
 {
-	g_autofree char *path = proa_feed_path(feed, OURS "/pending.json");
+	g_autofree char *path = proa_feed_path(feed, PROA_FEED_OURS "/pending.json");
 
 	if (json_object_get_size(feed->pending) == 0)
 		return proa_file_remove(path, error);
@@ -169,7 +195,7 @@ gboolean proa_feed_save_pending(const ProaFeed *feed, GError **error)
 /* One publisher at a time: two would count the same versions up. */
 static int lock(const char *dir, GError **error)
 {
-	g_autofree char *ours = g_build_filename(dir, OURS, NULL);
+	g_autofree char *ours = g_build_filename(dir, PROA_FEED_OURS, NULL);
 	g_autofree char *path = g_build_filename(ours, "lock", NULL);
 
 	if (!proa_file_make_dirs(ours, error))
@@ -186,12 +212,18 @@ static int lock(const char *dir, GError **error)
 	return proa_steal_fd(&fd);
 }
 
+static void targets_release(gpointer data)
+{
+	proa_targets_free(data);
+}
+
 static ProaFeed *feed_new(const char *dir)
 {
 	ProaFeed *feed = g_new0(ProaFeed, 1);
 
 	feed->dir = g_strdup(dir);
 	feed->lock_fd = -1;
+	feed->channels = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, targets_release);
 	return feed;
 }
 
@@ -205,7 +237,7 @@ ProaFeed *proa_feed_open(const char *dir, gboolean write, GError **error)
 		proa_fail(error, PROA_REASON_NOT_FOUND, "%s holds no feed; `proa-feed init` makes one", dir);
 		return NULL;
 	}
-	if (write && (feed->lock_fd = lock(dir, error)) < 0)
+	if (write && ((feed->lock_fd = lock(dir, error)) < 0 || !proa_commit_recover(dir, error)))
 		return NULL;
 	if (!load_metadata(feed, error) || !load_pending(feed, error)) {
 		g_prefix_error(error, "the feed %s: ", dir);
@@ -224,87 +256,35 @@ void proa_feed_free(ProaFeed *feed)
 	proa_timestamp_free(feed->timestamp);
 	proa_snapshot_free(feed->snapshot);
 	proa_targets_free(feed->targets);
+	g_clear_pointer(&feed->channels, g_hash_table_unref);
 	g_clear_pointer(&feed->pending, json_object_unref);
 	g_free(feed);
 }
 
-/* The key of a role: the one that is there, or a new one. A key is never overwritten. */
-static ProaSigner *key_for_role(const char *keys_dir, ProaRole role, GError **error)
+static gboolean is_empty(const ProaFeed *feed, GError **error)
 {
-	g_autofree char *name = g_strconcat(proa_role_to_string(role), ".pem", NULL);
-	g_autofree char *path = g_build_filename(keys_dir, name, NULL);
+	g_autofree char *timestamp = proa_feed_path(feed, "metadata/timestamp.json");
 
-	return g_file_test(path, G_FILE_TEST_EXISTS) ? proa_signer_load(path, error)
-						     : proa_signer_generate(path, error);
+	return !g_file_test(timestamp, G_FILE_TEST_EXISTS) ||
+	       proa_fail(error, PROA_REASON_BAD_STATE, "%s already holds a feed", feed->dir);
 }
 
-/* The content of root version 1: one key a role, threshold 1. */
-static JsonObject *first_root(const char *keys_dir, gint64 lifetime, GError **error)
-{
-	g_autoptr(JsonObject) root = proa_publish_head("root", 1, lifetime);
-	JsonObject *keys = json_object_new(), *roles = json_object_new();
-
-	json_object_set_boolean_member(root, "consistent_snapshot", TRUE);
-	json_object_set_object_member(root, "keys", keys);
-	json_object_set_object_member(root, "roles", roles);
-	for (ProaRole role = 0; role < _PROA_ROLE_MAX; role++) {
-		g_autoptr(ProaSigner) signer = key_for_role(keys_dir, role, error);
-		if (!signer)
-			return NULL;
-		JsonObject *object = json_object_new();
-		JsonArray *ids = json_array_new();
-		json_array_add_string_element(ids, proa_signer_keyid(signer));
-		json_object_set_array_member(object, "keyids", ids);
-		json_object_set_int_member(object, "threshold", 1);
-		json_object_set_object_member(roles, proa_role_to_string(role), object);
-		json_object_set_object_member(
-			keys, proa_signer_keyid(signer), json_object_ref(proa_signer_public(signer)));
-	}
-	return g_steal_pointer(&root);
-}
-
-/* A root signs itself, so its keys are known only once it is parsed: sign with the keys that it names. */
-static GBytes *sign_first_root(JsonObject *content, const GPtrArray *signers, GError **error)
-{
-	g_autoptr(GHashTable) keys = proa_keys_parse(json_object_get_object_member(content, "keys"), error);
-	JsonObject *roles = json_object_get_object_member(content, "roles");
-	g_autoptr(ProaRoleKeys) role =
-		keys ? proa_role_keys_new(json_object_get_object_member(roles, "root"), keys, error) : NULL;
-
-	return role ? proa_signers_sign(signers, role, content, "root", error) : NULL;
-}
-
-static gboolean make_dirs(const char *dir, const char *keys_dir, GError **error)
+ProaFeed *proa_feed_create(const char *dir, GError **error)
 {
 	static const char *const folders[] = { "metadata", "targets", "payloads", "sbom" };
+	g_autoptr(ProaFeed) feed = feed_new(dir);
 
+	if (!is_empty(feed, error))
+		return NULL;
 	for (guint i = 0; i < G_N_ELEMENTS(folders); i++) {
 		g_autofree char *path = g_build_filename(dir, folders[i], NULL);
 		if (!proa_file_make_dirs(path, error))
-			return FALSE;
+			return NULL;
 	}
-	if (g_mkdir_with_parents(keys_dir, 0700) < 0)
-		return proa_fail_errno(error, PROA_REASON_IO, errno, "making the directory %s", keys_dir);
-	return TRUE;
-}
-
-gboolean proa_feed_init(const char *dir, const char *keys_dir, const ProaLifetimes *lifetimes, GError **error)
-{
-	g_autoptr(ProaFeed) feed = feed_new(dir);
-	g_autofree char *timestamp = proa_feed_path(feed, "metadata/timestamp.json");
-
-	if (g_file_test(timestamp, G_FILE_TEST_EXISTS))
-		return proa_fail(error, PROA_REASON_BAD_STATE, "%s already holds a feed", dir);
-	if (!make_dirs(dir, keys_dir, error) || (feed->lock_fd = lock(dir, error)) < 0)
-		return FALSE;
-
-	g_autoptr(JsonObject) content = first_root(keys_dir, lifetimes->of[PROA_ROLE_ROOT], error);
-	g_autoptr(GPtrArray) signers = content ? proa_signers_load(keys_dir, error) : NULL;
-	g_autoptr(GBytes) root = signers ? sign_first_root(content, signers, error) : NULL;
-	if (!root)
-		return FALSE;
-	feed->root = proa_root_parse(root, "the new root", error);
+	/* A crash may have left a feed that is nearly there. */
+	if ((feed->lock_fd = lock(dir, error)) < 0 || !proa_commit_recover(dir, error) ||
+		!is_empty(feed, error))
+		return NULL;
 	feed->pending = json_object_new();
-	return feed->root && proa_feed_write(dir, "metadata/1.root.json", root, error) &&
-	       proa_publish(feed, signers, lifetimes, PROA_PUBLISH_ALL, error);
+	return g_steal_pointer(&feed);
 }

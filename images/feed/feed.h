@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * feed: the directory that a static HTTP server serves (docs/formats.md, "Feed"), seen from the publisher.
- * What the publisher alone needs lies in .proa-feed/: the lock, and pending.json with the targets added but
- * not yet published.
+ * What the publisher alone needs lies in .proa-feed/: the lock, pending.json with the targets added but not
+ * yet published, drafts that wait for signatures (change.h), and the journal of what is being brought out
+ * (commit.h).
  */
 #pragma once
 
@@ -10,6 +11,8 @@
 #include "updater/trust/snapshot.h"
 #include "updater/trust/targets.h"
 #include "updater/trust/timestamp.h"
+
+#define PROA_FEED_OURS ".proa-feed"
 
 /* How long what is signed now stays valid. Seconds. */
 typedef struct {
@@ -30,7 +33,8 @@ typedef struct {
 	ProaTimestamp *timestamp;
 	ProaSnapshot *snapshot;
 	ProaTargets *targets;
-	JsonObject *pending; /* target path to target object: added, not yet published */
+	GHashTable *channels; /* name to ProaTargets: the delegated roles; owns both */
+	JsonObject *pending;  /* target path to target object: added, not yet published */
 } ProaFeed;
 
 /*
@@ -42,11 +46,10 @@ void proa_feed_free(ProaFeed *feed);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaFeed, proa_feed_free)
 
 /*
- * Makes a feed: directories, keys for the roles that have none in @keys_dir, root version 1, and the empty
- * first version of all else. BAD_STATE if @dir already holds a feed.
+ * Opens the directory @dir, made if need be, for a feed that is to be made in it: no metadata yet, and the
+ * lock is held. BAD_STATE if @dir already holds a feed.
  */
-gboolean proa_feed_init(const char *dir, const char *keys_dir, const ProaLifetimes *lifetimes,
-	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+ProaFeed *proa_feed_create(const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A path below the feed; free with g_free(). */
 char *proa_feed_path(const ProaFeed *feed, const char *name);

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/version.h"
+#include "images/feed/publish.h"
 #include "images/feed/release.h"
 
 #include <stdio.h>
@@ -80,23 +81,42 @@ static void object_release(gpointer data)
 	json_object_unref(data);
 }
 
-static GPtrArray *gather(const ProaFeed *feed)
+/* The published releases of one role. */
+static void gather_role(const ProaFeed *feed, const ProaTargets *role, GPtrArray *objects)
 {
-	GPtrArray *objects = g_ptr_array_new_with_free_func(object_release);
 	GHashTableIter iter;
 	gpointer value;
 
-	g_hash_table_iter_init(&iter, feed->targets->targets);
+	g_hash_table_iter_init(&iter, role->targets);
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
 		const ProaTrustTarget *target = value;
 		Item item = { target->path, target->sha256, target->custom, TRUE };
 		g_ptr_array_add(objects, describe_item(feed, &item));
 	}
+}
+
+static gboolean is_published(const ProaFeed *feed, const char *path)
+{
+	const ProaTargets *channel = g_hash_table_lookup(feed->channels, proa_publish_role(feed, path, NULL));
+
+	return g_hash_table_contains((channel ? channel : feed->targets)->targets, path);
+}
+
+static GPtrArray *gather(const ProaFeed *feed)
+{
+	GPtrArray *objects = g_ptr_array_new_with_free_func(object_release);
+	GHashTableIter iter;
+	gpointer channel;
+
+	gather_role(feed, feed->targets, objects);
+	g_hash_table_iter_init(&iter, feed->channels);
+	while (g_hash_table_iter_next(&iter, NULL, &channel))
+		gather_role(feed, channel, objects);
 	g_autoptr(GList) names = json_object_get_members(feed->pending);
 	for (GList *name = names; name; name = name->next) {
 		JsonObject *target = proa_json_object_or_null(feed->pending, name->data);
 		JsonObject *hashes = target ? proa_json_object_or_null(target, "hashes") : NULL;
-		if (!hashes || g_hash_table_contains(feed->targets->targets, name->data))
+		if (!hashes || is_published(feed, name->data))
 			continue;
 		Item item = { name->data, proa_json_string_or(hashes, "sha256", NULL),
 			proa_json_object_or_null(target, "custom"), FALSE };
@@ -106,22 +126,63 @@ static GPtrArray *gather(const ProaFeed *feed)
 	return objects;
 }
 
-JsonObject *proa_list_make(const ProaFeed *feed)
+static JsonObject *describe_roles(const ProaFeed *feed)
 {
-	JsonObject *list = json_object_new(), *metadata = json_object_new();
-	JsonArray *releases = json_array_new();
-	g_autoptr(GPtrArray) objects = gather(feed);
+	JsonObject *metadata = json_object_new();
+	g_autoptr(GList) channels = g_list_sort(g_hash_table_get_keys(feed->channels), (GCompareFunc)strcmp);
 
-	json_object_set_string_member(list, "feed", feed->dir);
 	json_object_set_object_member(metadata, "root", describe_role(&feed->root->head));
 	json_object_set_object_member(metadata, "timestamp", describe_role(&feed->timestamp->head));
 	json_object_set_object_member(metadata, "snapshot", describe_role(&feed->snapshot->head));
 	json_object_set_object_member(metadata, "targets", describe_role(&feed->targets->head));
-	json_object_set_object_member(list, "metadata", metadata);
+	for (GList *name = channels; name; name = name->next) {
+		const ProaTargets *channel = g_hash_table_lookup(feed->channels, name->data);
+		json_object_set_object_member(metadata, name->data, describe_role(&channel->head));
+	}
+	return metadata;
+}
+
+static JsonArray *describe_drafts(const ProaFeed *feed, GError **error)
+{
+	g_autoptr(GPtrArray) changes = proa_changes_load(feed, error);
+
+	if (!changes)
+		return NULL;
+	JsonArray *drafts = json_array_new();
+	for (guint i = 0; i < changes->len; i++) {
+		const ProaChange *change = changes->pdata[i];
+		for (guint j = 0; j < change->drafts->len; j++) {
+			const ProaDraft *draft = change->drafts->pdata[j];
+			JsonObject *object = json_object_new();
+			g_autofree char *path = proa_change_path(change, draft->role);
+			json_object_set_string_member(object, "change", change->name);
+			json_object_set_string_member(object, "role", draft->role);
+			json_object_set_string_member(object, "file", path);
+			json_object_set_int_member(object, "signatures",
+				json_array_get_length(
+					json_object_get_array_member(draft->envelope, "signatures")));
+			json_array_add_object_element(drafts, object);
+		}
+	}
+	return drafts;
+}
+
+JsonObject *proa_list_make(const ProaFeed *feed, GError **error)
+{
+	g_autoptr(JsonObject) list = json_object_new();
+	JsonArray *releases = json_array_new();
+	g_autoptr(GPtrArray) objects = gather(feed);
+
+	json_object_set_string_member(list, "feed", feed->dir);
+	json_object_set_object_member(list, "metadata", describe_roles(feed));
 	for (guint i = 0; i < objects->len; i++)
 		json_array_add_object_element(releases, json_object_ref(g_ptr_array_index(objects, i)));
 	json_object_set_array_member(list, "releases", releases);
-	return list;
+	JsonArray *drafts = describe_drafts(feed, error);
+	if (!drafts)
+		return NULL;
+	json_object_set_array_member(list, "drafts", drafts);
+	return g_steal_pointer(&list);
 }
 
 static const char *text_of(JsonObject *object, const char *member)
@@ -134,12 +195,20 @@ void proa_list_print(JsonObject *list)
 	JsonObject *metadata = json_object_get_object_member(list, "metadata");
 	JsonArray *releases = json_object_get_array_member(list, "releases");
 
-	for (ProaRole role = 0; role < _PROA_ROLE_MAX; role++) {
-		JsonObject *object = json_object_get_object_member(metadata, proa_role_to_string(role));
-		printf("%-10s version %-5" G_GINT64_FORMAT " %s %s\n", proa_role_to_string(role),
+	g_autoptr(GList) roles = json_object_get_members(metadata);
+	for (GList *role = roles; role; role = role->next) {
+		JsonObject *object = json_object_get_object_member(metadata, role->data);
+		printf("%-10s version %-5" G_GINT64_FORMAT " %s %s\n", (char *)role->data,
 			proa_json_int_or(object, "version", 0),
 			proa_json_bool_or(object, "expired", FALSE) ? "EXPIRED" : "expires",
 			text_of(object, "expires"));
+	}
+	JsonArray *drafts = json_object_get_array_member(list, "drafts");
+	for (guint i = 0; i < json_array_get_length(drafts); i++) {
+		JsonObject *object = json_array_get_object_element(drafts, i);
+		printf("%-10s draft of \"%s\", %" G_GINT64_FORMAT " signatures: %s\n",
+			text_of(object, "role"), text_of(object, "change"),
+			proa_json_int_or(object, "signatures", 0), text_of(object, "file"));
 	}
 	printf("\n%-10s %-16s %-9s %10s  %s\n", "CHANNEL", "VERSION", "STATE", "PAYLOAD", "ROOT HASH");
 	for (guint i = 0; i < json_array_get_length(releases); i++) {

@@ -1,36 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* proa-feed: makes, fills, signs and lists a feed. See proa-feed(1). */
-#include "images/feed/list.h"
-#include "images/feed/publish.h"
-#include "images/feed/release.h"
 #include "images/feed/signer.h"
-#include "images/feed/trees.h"
+#include "images/feed/verbs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Everything that the command line of any verb can say. */
-typedef struct {
-	char *feed;
-	char *keys;
-	char *channel;
-	char *trees;
-	gboolean no_trees;
-	gboolean json;
-	ProaLifetimes lifetimes;
-	int argc;
-	char **argv; /* [0] is the verb; then what is no option */
-} Call;
+/* Which options a verb takes. */
+enum {
+	TAKES_FEED = 1 << 0,
+	TAKES_KEYS = 1 << 1,
+	NEEDS_KEYS = 1 << 2,  /* at least one key or a directory of them */
+	NEEDS_DIR = 1 << 3,   /* the directory, since keys are made in it */
+	TAKES_ADD = 1 << 4,   /* of `add` */
+	TAKES_TIMES = 1 << 5, /* --*-expires */
+	TAKES_NEW = 1 << 6,   /* --algorithm */
+	TAKES_INIT = 1 << 7,
+	TAKES_ROLE = 1 << 8, /* --add, --remove, --threshold */
+	TAKES_OUT = 1 << 9,
+	TAKES_DRAFT = 1 << 10,
+	TAKES_TOKEN = 1 << 11,
+	TAKES_WALK = 1 << 12, /* --channel, --root */
+};
 
 typedef struct {
 	const char *name;
 	const char *arguments;
 	const char *summary;
-	int arguments_count;
-	gboolean needs_keys;
-	gboolean adds;  /* --channel, --trees */
-	gboolean signs; /* --*-expires */
+	int min_arguments, max_arguments; /* -1: any number */
+	guint takes;
 	ProaExit (*run)(Call *call, GError **error);
 } Verb;
 
@@ -48,9 +47,16 @@ static gboolean parse_expires(const char *option, const char *value, gpointer da
 	return FALSE;
 }
 
-/* One JSON object, or a line for people. */
-static void say(const Call *call, JsonObject *object, const char *format, ...) G_GNUC_PRINTF(3, 4);
-static void say(const Call *call, JsonObject *object, const char *format, ...)
+static gboolean parse_lifetime(const char *option, const char *value, gpointer data, GError **error)
+{
+	if (proa_lifetime_parse(value, &parsing->lifetime))
+		return TRUE;
+	g_set_error(
+		error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s: \"%s\" is not a time", option, value);
+	return FALSE;
+}
+
+void verb_say(const Call *call, JsonObject *object, const char *format, ...)
 {
 	va_list args;
 
@@ -65,135 +71,60 @@ static void say(const Call *call, JsonObject *object, const char *format, ...)
 	putchar('\n');
 }
 
-static JsonObject *result_new(const char *verb)
+JsonObject *verb_result(const Call *call)
 {
 	JsonObject *object = json_object_new();
 
 	json_object_set_string_member(object, "event", "done");
-	json_object_set_string_member(object, "verb", verb);
+	json_object_set_string_member(object, "verb", call->verb);
 	return object;
 }
 
-static ProaExit run_init(Call *call, GError **error)
+GPtrArray *verb_signers(const Call *call, GError **error)
 {
-	g_autoptr(JsonObject) result = result_new("init");
+	g_autoptr(GPtrArray) signers = proa_signers_new();
 
-	if (!proa_feed_init(call->feed, call->keys, &call->lifetimes, error))
-		return PROA_EXIT_FAILED;
-	json_object_set_string_member(result, "feed", call->feed);
-	json_object_set_string_member(result, "keys", call->keys);
-	say(call, result,
-		"The feed %s is made. Nodes trust it through metadata/1.root.json; its private keys are in %s: keep "
-		"those of root and targets elsewhere.",
-		call->feed, call->keys);
-	return PROA_EXIT_OK;
-}
-
-/* Where the tree of a release comes from: the option, or the repository beside the release. */
-static gboolean bring_tree(
-	const Call *call, const ProaFeed *feed, const ProaReleaseAdded *added, GError **error)
-{
-	g_autofree char *beside = g_build_filename(call->argv[1], "..", "ostree", NULL);
-	g_autofree char *to = proa_feed_path(feed, "trees");
-	g_autofree char *ref =
-		g_strdup_printf("proa/%s/%s/%s", added->channel, added->architecture, added->version);
-
-	if (call->no_trees || !added->tree) {
-		fprintf(stderr, "proa-feed: the tree of %s is left out (%s)\n", added->version,
-			call->no_trees ? "--no-trees" : "release.json names none");
-		return TRUE;
-	}
-	if (!proa_trees_pull(to, call->trees ? call->trees : beside, added->tree, ref, error)) {
-		g_prefix_error(error,
-			"tree of %s (--trees REPO names its repository, --no-trees leaves it out): ",
-			added->version);
-		return FALSE;
-	}
-	return TRUE;
-}
-
-static ProaExit run_add(Call *call, GError **error)
-{
-	g_autoptr(ProaFeed) feed = NULL;
-	g_autoptr(ProaReleaseAdded) added = NULL;
-	g_autoptr(JsonObject) result = result_new("add");
-	const char *channel = call->channel ? call->channel : "stable";
-
-	if (!proa_release_channel_valid(channel)) {
-		proa_fail(error, PROA_REASON_USAGE, "\"%s\" is no channel: a-z, 0-9 and '-', at most 32",
-			channel);
-		return PROA_EXIT_USAGE;
-	}
-	feed = proa_feed_open(call->feed, TRUE, error);
-	/* Pending is saved last: what `publish` finds there is complete, its tree included. */
-	if (!feed || !(added = proa_release_add(feed, call->argv[1], channel, error)) ||
-		!bring_tree(call, feed, added, error) || !proa_feed_save_pending(feed, error))
-		return PROA_EXIT_FAILED;
-	json_object_set_string_member(result, "version", added->version);
-	json_object_set_string_member(result, "channel", channel);
-	json_object_set_string_member(result, "path", added->path);
-	json_object_set_int_member(result, "payload_bytes", added->payload_size);
-	json_object_set_boolean_member(result, "new", added->news);
-	if (added->news)
-		say(call, result, "%s %s: added, payload %.1f MB. `proa-feed publish` makes it visible.",
-			channel, added->version, (double)added->payload_size / 1e6);
-	else
-		say(call, result, "%s %s: the feed already has it.", channel, added->version);
-	return PROA_EXIT_OK;
-}
-
-static ProaExit publish(Call *call, ProaPublishKind kind, GError **error)
-{
-	g_autoptr(ProaFeed) feed = proa_feed_open(call->feed, TRUE, error);
-	g_autoptr(GPtrArray) signers = feed ? proa_signers_load(call->keys, error) : NULL;
-	guint pending = feed ? json_object_get_size(feed->pending) : 0;
-	g_autoptr(JsonObject) result = result_new(kind == PROA_PUBLISH_ALL ? "publish" : "refresh");
-
-	if (!signers || !proa_publish(feed, signers, &call->lifetimes, kind, error))
-		return PROA_EXIT_FAILED;
-	guint published = kind == PROA_PUBLISH_ALL ? pending : 0;
-	json_object_set_int_member(result, "releases", published);
-	json_object_set_int_member(result, "timestamp", feed->timestamp->head.version + 1);
-	say(call, result, "%s: %u new release%s, timestamp version %" G_GINT64_FORMAT ".",
-		kind == PROA_PUBLISH_ALL ? "Published" : "Refreshed", published, published == 1 ? "" : "s",
-		feed->timestamp->head.version + 1);
-	return PROA_EXIT_OK;
-}
-
-static ProaExit run_publish(Call *call, GError **error)
-{
-	return publish(call, PROA_PUBLISH_ALL, error);
-}
-
-static ProaExit run_refresh(Call *call, GError **error)
-{
-	return publish(call, PROA_PUBLISH_REFRESH, error);
-}
-
-static ProaExit run_list(Call *call, GError **error)
-{
-	g_autoptr(ProaFeed) feed = proa_feed_open(call->feed, FALSE, error);
-
-	if (!feed)
-		return PROA_EXIT_FAILED;
-	g_autoptr(JsonObject) list = proa_list_make(feed);
-	if (call->json)
-		say(call, list, " ");
-	else
-		proa_list_print(list);
-	return PROA_EXIT_OK;
+	if (call->keys && (g_file_test(call->keys, G_FILE_TEST_EXISTS) || !call->may_make_keys) &&
+		!proa_signers_add_dir(signers, call->keys, error))
+		return NULL;
+	for (char **key = call->key; key && *key; key++)
+		if (!proa_signers_add(signers, *key, error))
+			return NULL;
+	return g_steal_pointer(&signers);
 }
 
 static const Verb verbs[] = {
-	{ "init", "", "make an empty feed, and keys for the roles that have none", 0, TRUE, FALSE, TRUE,
-		run_init },
-	{ "add", "RELEASE_DIR", "take a release in; `publish` makes it visible", 1, FALSE, TRUE, FALSE,
-		run_add },
-	{ "publish", "", "sign and publish what was added", 0, TRUE, FALSE, TRUE, run_publish },
-	{ "refresh", "", "sign a new timestamp, and what nears its expiry", 0, TRUE, FALSE, TRUE,
-		run_refresh },
-	{ "list", "", "tell what the feed offers and when its metadata expires", 0, FALSE, FALSE, FALSE,
-		run_list },
+	{ "init", "", "make an empty feed, and keys for the roles that have none", 0, 0,
+		TAKES_FEED | NEEDS_DIR | TAKES_TIMES | TAKES_NEW | TAKES_INIT, verb_init },
+	{ "add", "RELEASE_DIR", "take a release in; `publish` makes it visible", 1, 1, TAKES_FEED | TAKES_ADD,
+		verb_add },
+	{ "publish", "", "sign and publish what was added", 0, 0,
+		TAKES_FEED | NEEDS_KEYS | TAKES_TIMES | TAKES_DRAFT, verb_publish },
+	{ "refresh", "", "sign a new timestamp, and what nears its expiry", 0, 0,
+		TAKES_FEED | NEEDS_KEYS | TAKES_TIMES, verb_refresh },
+	{ "list", "", "tell what the feed offers, when it expires, and what waits", 0, 0, TAKES_FEED,
+		verb_list },
+	{ "channel", "NAME", "make a channel a role of its own", 1, 1,
+		TAKES_FEED | TAKES_KEYS | TAKES_TIMES | TAKES_NEW | TAKES_ROLE, verb_channel },
+	{ "key", "FILE", "make a holder's key, or tell the public half of one", 1, 1, TAKES_KEYS | TAKES_NEW,
+		verb_key },
+	{ "rotate", "ROLE", "give a role other keys", 1, 1,
+		TAKES_FEED | TAKES_KEYS | TAKES_TIMES | TAKES_NEW | TAKES_ROLE, verb_rotate },
+	{ "revoke", "ROLE KEYID...", "take keys away from a role", 2, -1,
+		TAKES_FEED | TAKES_KEYS | TAKES_TIMES | TAKES_NEW | TAKES_ROLE, verb_revoke },
+	{ "renew", "", "sign a root with the same keys that lives longer", 0, 0,
+		TAKES_FEED | TAKES_KEYS | TAKES_TIMES, verb_renew },
+	{ "sign", "FILE", "add your signature to a draft; needs no feed", 1, 1, NEEDS_KEYS | TAKES_OUT,
+		verb_sign },
+	{ "merge", "FILE...", "gather signatures, and publish what all have signed", 0, -1,
+		TAKES_FEED | TAKES_KEYS | TAKES_TIMES, verb_merge },
+	{ "audit", "", "check a whole feed (--feed may be a URL), and tell what expires when", 0, 0,
+		TAKES_FEED | TAKES_WALK, verb_audit },
+	{ "mirror", "FROM", "copy a feed (a directory or URL) to --feed", 1, 1, TAKES_FEED | TAKES_WALK,
+		verb_mirror },
+	{ "token", "VERSION", "make a break-glass token for a release below the floor", 1, 1,
+		NEEDS_KEYS | TAKES_OUT | TAKES_TOKEN, verb_token },
+	{ "drop", "[CHANGE]", "give up what waits for signatures", 0, 1, TAKES_FEED, verb_drop },
 };
 
 static void print_help(void)
@@ -229,40 +160,143 @@ static int failed(const Call *call, const GError *error)
 	return (int)proa_reason_exit(reason);
 }
 
-static void add_options(GOptionContext *context, const Verb *verb, Call *call)
+#define NO_MORE { NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL }
+
+static void add_common(GOptionContext *context, const Verb *verb, Call *call)
 {
 	const GOptionEntry common[] = {
-		{ "feed", 0, 0, G_OPTION_ARG_FILENAME, &call->feed, "The feed", "DIR" },
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &call->json, "One JSON object on standard output", NULL },
-		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
+		NO_MORE,
 	};
-	const GOptionEntry keys[] = {
-		{ "keys", 0, 0, G_OPTION_ARG_FILENAME, &call->keys, "Private keys, *.pem", "DIR" },
-		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
+	const GOptionEntry feed[] = {
+		{ "feed", 0, 0, G_OPTION_ARG_FILENAME, &call->feed, "The feed", "DIR" },
+		NO_MORE,
 	};
 	const GOptionEntry adding[] = {
 		{ "channel", 0, 0, G_OPTION_ARG_STRING, &call->channel, "Channel (default: stable)", "NAME" },
 		{ "trees", 0, 0, G_OPTION_ARG_FILENAME, &call->trees,
 			"OSTree repository that holds the tree (default: RELEASE_DIR/../ostree)", "REPO" },
 		{ "no-trees", 0, 0, G_OPTION_ARG_NONE, &call->no_trees, "Leave the tree out", NULL },
-		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
+		NO_MORE,
 	};
-	static const GOptionEntry signing[] = {
-		{ "root-expires", 0, 0, G_OPTION_ARG_CALLBACK, parse_expires, "Default: 365d; read by init",
-			"TIME" },
-		{ "targets-expires", 0, 0, G_OPTION_ARG_CALLBACK, parse_expires, "Default: 90d", "TIME" },
-		{ "snapshot-expires", 0, 0, G_OPTION_ARG_CALLBACK, parse_expires, "Default: 7d", "TIME" },
-		{ "timestamp-expires", 0, 0, G_OPTION_ARG_CALLBACK, parse_expires, "Default: 1d", "TIME" },
-		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
+	const GOptionEntry out[] = {
+		{ "out", 0, 0, G_OPTION_ARG_FILENAME, &call->out, "Write there (default: in its place)",
+			"FILE" },
+		NO_MORE,
+	};
+	const GOptionEntry draft[] = {
+		{ "draft", 0, 0, G_OPTION_ARG_NONE, &call->draft,
+			"If keys are missing, keep a draft for other holders to sign", NULL },
+		NO_MORE,
+	};
+
+	const GOptionEntry token[] = {
+		{ "channel", 0, 0, G_OPTION_ARG_STRING, &call->channel, "Channel (default: stable)", "NAME" },
+		{ "node", 0, 0, G_OPTION_ARG_STRING, &call->node, "For the node with this machine id", "ID" },
+		{ "pool", 0, 0, G_OPTION_ARG_STRING, &call->pool, "For the nodes of this pool", "NAME" },
+		{ "reason", 0, 0, G_OPTION_ARG_STRING, &call->reason, "Why; every use is logged with it",
+			"TEXT" },
+		{ "expires", 0, 0, G_OPTION_ARG_CALLBACK, parse_lifetime, "Default: 1d", "TIME" },
+		NO_MORE,
+	};
+
+	const GOptionEntry walk[] = {
+		{ "channel", 0, 0, G_OPTION_ARG_STRING, &call->channel, "Only that channel (default: all)",
+			"NAME" },
+		{ "root", 0, 0, G_OPTION_ARG_FILENAME, &call->root,
+			"Root to trust (default: the feed's own metadata/1.root.json)", "FILE" },
+		NO_MORE,
 	};
 
 	g_option_context_add_main_entries(context, common, NULL);
-	if (verb->needs_keys)
-		g_option_context_add_main_entries(context, keys, NULL);
-	if (verb->adds)
+	if (verb->takes & TAKES_FEED)
+		g_option_context_add_main_entries(context, feed, NULL);
+	if (verb->takes & TAKES_ADD)
 		g_option_context_add_main_entries(context, adding, NULL);
-	if (verb->signs)
-		g_option_context_add_main_entries(context, signing, NULL);
+	if (verb->takes & TAKES_OUT)
+		g_option_context_add_main_entries(context, out, NULL);
+	if (verb->takes & TAKES_DRAFT)
+		g_option_context_add_main_entries(context, draft, NULL);
+	if (verb->takes & TAKES_WALK)
+		g_option_context_add_main_entries(context, walk, NULL);
+	if (verb->takes & TAKES_TOKEN)
+		g_option_context_add_main_entries(context, token, NULL);
+}
+
+static void add_key_options(GOptionContext *context, const Verb *verb, Call *call)
+{
+	const GOptionEntry keys[] = {
+		{ "keys", 0, 0, G_OPTION_ARG_FILENAME, &call->keys, "Private keys: *.pem, and *.uri", "DIR" },
+		{ "key", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &call->key,
+			"A private key: a PEM file or a pkcs11 URI; may come several times", "FILE|URI" },
+		NO_MORE,
+	};
+	const GOptionEntry making[] = {
+		{ "algorithm", 0, 0, G_OPTION_ARG_STRING, &call->algorithm,
+			"Of new keys: hybrid (default), ed25519, ml-dsa-44, -65, -87, ecdsa-p256, -p384",
+			"NAME" },
+		NO_MORE,
+	};
+	const GOptionEntry init[] = {
+		{ "channel", 0, 0, G_OPTION_ARG_STRING_ARRAY, &call->channels,
+			"A channel (default: stable); may come several times", "NAME" },
+		{ "holders", 0, 0, G_OPTION_ARG_STRING_ARRAY, &call->holders,
+			"N key files for a role, T of which must sign (default: 1/1)", "ROLE=T/N" },
+		NO_MORE,
+	};
+	const GOptionEntry role[] = {
+		{ "add", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &call->add, "A holder's public key", "FILE" },
+		{ "remove", 0, 0, G_OPTION_ARG_STRING_ARRAY, &call->remove, "A key to take away", "KEYID" },
+		{ "keep", 0, 0, G_OPTION_ARG_NONE, &call->keep, "Add to the keys that the role has", NULL },
+		{ "threshold", 0, 0, G_OPTION_ARG_INT, &call->threshold, "How many holders must sign", "N" },
+		NO_MORE,
+	};
+
+	if (verb->takes & (TAKES_KEYS | NEEDS_KEYS | NEEDS_DIR))
+		g_option_context_add_main_entries(context, keys, NULL);
+	if (verb->takes & TAKES_NEW)
+		g_option_context_add_main_entries(context, making, NULL);
+	if (verb->takes & TAKES_INIT)
+		g_option_context_add_main_entries(context, init, NULL);
+	if (verb->takes & TAKES_ROLE)
+		g_option_context_add_main_entries(context, role, NULL);
+}
+
+static void add_times(GOptionContext *context, const Verb *verb)
+{
+	static const GOptionEntry times[] = {
+		{ "root-expires", 0, 0, G_OPTION_ARG_CALLBACK, parse_expires, "Default: 365d", "TIME" },
+		{ "targets-expires", 0, 0, G_OPTION_ARG_CALLBACK, parse_expires, "Default: 90d; channels too",
+			"TIME" },
+		{ "snapshot-expires", 0, 0, G_OPTION_ARG_CALLBACK, parse_expires, "Default: 7d", "TIME" },
+		{ "timestamp-expires", 0, 0, G_OPTION_ARG_CALLBACK, parse_expires, "Default: 1d", "TIME" },
+		NO_MORE,
+	};
+
+	if (verb->takes & TAKES_TIMES)
+		g_option_context_add_main_entries(context, times, NULL);
+}
+
+/* NULL, or what is wrong. */
+static const char *check_call(const Verb *verb, const Call *call)
+{
+	int arguments = call->argc - 1;
+
+	if ((verb->takes & TAKES_FEED) && !call->feed)
+		return "--feed DIR is missing";
+	if ((verb->takes & NEEDS_DIR) && !call->keys)
+		return "--keys DIR is missing";
+	if ((verb->takes & NEEDS_KEYS) && !call->keys && !call->key)
+		return "--keys DIR or --key FILE is missing";
+	if (arguments < verb->min_arguments)
+		return "an argument is missing";
+	if (verb->max_arguments >= 0 && arguments > verb->max_arguments)
+		return "too many arguments";
+	if (!proa_signer_algorithm_valid(call->algorithm))
+		return "--algorithm: there is no such kind of key";
+	if (call->threshold < 0)
+		return "--threshold must be positive";
+	return NULL;
 }
 
 static int run_verb(const Verb *verb, Call *call)
@@ -272,18 +306,39 @@ static int run_verb(const Verb *verb, Call *call)
 		g_strdup_printf("%s%s- %s", verb->arguments, *verb->arguments ? " " : "", verb->summary);
 	g_autoptr(GOptionContext) context = g_option_context_new(parameters);
 
-	add_options(context, verb, call);
+	add_common(context, verb, call);
+	add_key_options(context, verb, call);
+	add_times(context, verb);
 	parsing = call;
 	if (!g_option_context_parse(context, &call->argc, &call->argv, &error))
 		return usage_error(error->message);
-	if (!call->feed)
-		return usage_error("--feed DIR is missing");
-	if (verb->needs_keys && !call->keys)
-		return usage_error("--keys DIR is missing");
-	if (call->argc != 1 + verb->arguments_count)
-		return usage_error(verb->arguments_count ? "one RELEASE_DIR is due" : "too many arguments");
+	if (!call->algorithm)
+		call->algorithm = g_strdup(PROA_SIGNER_DEFAULT_ALGORITHM);
+	call->may_make_keys = (verb->takes & TAKES_NEW) != 0;
+	const char *wrong = check_call(verb, call);
+	if (wrong)
+		return usage_error(wrong);
 	ProaExit status = verb->run(call, &error);
 	return error ? failed(call, error) : (int)status;
+}
+
+static void call_clear(Call *call)
+{
+	g_free(call->feed);
+	g_free(call->keys);
+	g_strfreev(call->key);
+	g_strfreev(call->channels);
+	g_free(call->channel);
+	g_free(call->trees);
+	g_free(call->algorithm);
+	g_strfreev(call->holders);
+	g_strfreev(call->add);
+	g_strfreev(call->remove);
+	g_free(call->out);
+	g_free(call->root);
+	g_free(call->node);
+	g_free(call->pool);
+	g_free(call->reason);
 }
 
 int main(int argc, char **argv)
@@ -303,13 +358,11 @@ int main(int argc, char **argv)
 			continue;
 		g_autofree char *name = g_strdup_printf("proa-feed %s", verbs[i].name);
 		g_set_prgname(name);
-		Call call = { .argc = argc - 1, .argv = argv + 1 };
+		Call call = { .verb = verbs[i].name, .argc = argc - 1, .argv = argv + 1 };
 		proa_lifetimes_defaults(&call.lifetimes);
+		call.lifetime = call.lifetimes.of[PROA_ROLE_TIMESTAMP]; /* a day */
 		int status = run_verb(&verbs[i], &call);
-		g_free(call.feed);
-		g_free(call.keys);
-		g_free(call.channel);
-		g_free(call.trees);
+		call_clear(&call);
 		return status;
 	}
 	g_autofree char *message = g_strdup_printf("unknown verb \"%s\"", argv[1]);

@@ -1,195 +1,129 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "images/feed/publish.h"
 
-#include "images/feed/signer.h"
-
 #include <string.h>
 
-/* The version of the TUF specification that we write by. */
-#define SPEC_VERSION "1.0.31"
-/* A refresh signs anew what has less than this part of its lifetime left. */
-#define NEAR_EXPIRY_DIVISOR 3
-
-static gint64 now_seconds(void)
+const char *proa_publish_role(const ProaFeed *feed, const char *path, char **ret_channel)
 {
-	return g_get_real_time() / G_USEC_PER_SEC;
+	const char *slash = strchr(path, '/');
+	g_autofree char *channel = g_strndup(path, slash ? (gsize)(slash - path) : strlen(path));
+	gpointer name = NULL;
+
+	if (ret_channel)
+		*ret_channel = g_strdup(channel);
+	g_hash_table_lookup_extended(feed->channels, channel, &name, NULL);
+	return name ? name : "targets";
 }
 
-JsonObject *proa_publish_head(const char *type, gint64 version, gint64 lifetime)
+/* The pending targets that @role is to sign for. */
+static guint merge_pending(const ProaFeed *feed, const char *role, JsonObject *content)
 {
-	JsonObject *object = json_object_new();
-	g_autofree char *expires = proa_role_time_format(now_seconds() + lifetime);
+	g_autoptr(GList) paths = json_object_get_members(feed->pending);
+	JsonObject *targets = content ? json_object_get_object_member(content, "targets") : NULL;
+	guint count = 0;
 
-	json_object_set_string_member(object, "_type", type);
-	json_object_set_string_member(object, "spec_version", SPEC_VERSION);
-	json_object_set_int_member(object, "version", version);
-	json_object_set_string_member(object, "expires", expires);
-	return object;
-}
-
-/* How a parent describes a file. */
-static JsonObject *describe(GBytes *bytes, gint64 version)
-{
-	JsonObject *object = json_object_new(), *hashes = json_object_new();
-	g_autofree char *digest = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, bytes);
-
-	json_object_set_string_member(hashes, "sha256", digest);
-	json_object_set_int_member(object, "version", version);
-	json_object_set_int_member(object, "length", (gint64)g_bytes_get_size(bytes));
-	json_object_set_object_member(object, "hashes", hashes);
-	return object;
-}
-
-/* Signs @content for @role and writes metadata/@name. */
-static GBytes *put(const ProaFeed *feed, const GPtrArray *signers, ProaRole role, JsonObject *content,
-	const char *name, GError **error)
-{
-	g_autofree char *path = g_strconcat("metadata/", name, NULL);
-	g_autoptr(GBytes) bytes = proa_signers_sign(
-		signers, feed->root->roles[role], content, proa_role_to_string(role), error);
-
-	if (!bytes || !proa_feed_write(feed->dir, path, bytes, error))
-		return NULL;
-	return g_steal_pointer(&bytes);
-}
-
-static void copy_members(JsonObject *from, JsonObject *to)
-{
-	g_autoptr(GList) names = json_object_get_members(from);
-
-	for (GList *name = names; name; name = name->next)
-		json_object_set_member(
-			to, name->data, json_node_copy(json_object_get_member(from, name->data)));
-}
-
-static GBytes *put_targets(const ProaFeed *feed, const GPtrArray *signers, gint64 version, gint64 lifetime,
-	ProaPublishKind kind, GError **error)
-{
-	g_autoptr(JsonObject) content = proa_publish_head("targets", version, lifetime);
-	JsonObject *targets = json_object_new();
-	g_autofree char *name = g_strdup_printf("%" G_GINT64_FORMAT ".targets.json", version);
-
-	if (feed->targets) {
-		JsonObject *was = feed->targets->file->content;
-		copy_members(json_object_get_object_member(was, "targets"), targets);
-		if (json_object_has_member(was, "delegations"))
-			json_object_set_member(content, "delegations",
-				json_node_copy(json_object_get_member(was, "delegations")));
+	for (GList *path = paths; path; path = path->next) {
+		if (strcmp(proa_publish_role(feed, path->data, NULL), role) != 0)
+			continue;
+		count++;
+		if (targets)
+			json_object_set_member(targets, path->data,
+				json_node_copy(json_object_get_member(feed->pending, path->data)));
 	}
-	if (kind == PROA_PUBLISH_ALL)
-		copy_members(feed->pending, targets);
-	json_object_set_object_member(content, "targets", targets);
-	return put(feed, signers, PROA_ROLE_TARGETS, content, name, error);
+	return count;
 }
 
-static GBytes *put_snapshot(const ProaFeed *feed, const GPtrArray *signers, gint64 version, gint64 lifetime,
-	GBytes *targets, gint64 targets_version, GError **error)
+/* Whether the keys at hand are enough to sign for a role as it is now. */
+static gboolean can_sign(const ProaFeed *feed, const char *role, const GPtrArray *signers)
 {
-	g_autoptr(JsonObject) content = proa_publish_head("snapshot", version, lifetime);
-	JsonObject *meta = json_object_new();
-	g_autofree char *name = g_strdup_printf("%" G_GINT64_FORMAT ".snapshot.json", version);
+	g_autoptr(ProaRoleKeys) keys = proa_change_role_keys(feed->root, feed->targets, role);
+	g_autoptr(GHashTable) ours = g_hash_table_new(g_str_hash, g_str_equal);
 
-	if (feed->snapshot)
-		copy_members(json_object_get_object_member(feed->snapshot->file->content, "meta"), meta);
-	json_object_set_object_member(meta, "targets.json", describe(targets, targets_version));
-	json_object_set_object_member(content, "meta", meta);
-	return put(feed, signers, PROA_ROLE_SNAPSHOT, content, name, error);
-}
-
-static GBytes *put_timestamp(const ProaFeed *feed, const GPtrArray *signers, gint64 lifetime,
-	GBytes *snapshot, gint64 snapshot_version, GError **error)
-{
-	gint64 version = feed->timestamp ? feed->timestamp->head.version + 1 : 1;
-	g_autoptr(JsonObject) content = proa_publish_head("timestamp", version, lifetime);
-	JsonObject *meta = json_object_new(), *ours = json_object_new();
-
-	json_object_set_object_member(meta, "snapshot.json", describe(snapshot, snapshot_version));
-	json_object_set_object_member(content, "meta", meta);
-	/* From it a node knows that its clock is not behind. */
-	json_object_set_int_member(ours, "time", now_seconds());
-	json_object_set_object_member(content, "proa", ours);
-	return put(feed, signers, PROA_ROLE_TIMESTAMP, content, "timestamp.json", error);
-}
-
-/* Whether a refresh is to sign this file anew. */
-static gboolean nears_expiry(const ProaRoleHead *head, gint64 lifetime)
-{
-	return !head || head->expires - now_seconds() < lifetime / NEAR_EXPIRY_DIVISOR;
-}
-
-/* In a refresh: whether a missing key may be passed over for now. */
-static gboolean may_wait(const ProaRoleHead *head, const GError *inner, ProaPublishKind kind)
-{
-	return kind == PROA_PUBLISH_REFRESH && head && head->expires > now_seconds() &&
-	       g_error_matches(inner, PROA_ERROR, PROA_REASON_NOT_FOUND);
-}
-
-/* The targets to be listed: new ones if they are due, else those that are published. */
-static GBytes *renew_targets(const ProaFeed *feed, const GPtrArray *signers, const ProaLifetimes *lifetimes,
-	ProaPublishKind kind, gint64 *ret_version, GError **error)
-{
-	g_autoptr(GError) inner = NULL;
-	const ProaRoleHead *head = feed->targets ? &feed->targets->head : NULL;
-	gint64 lifetime = lifetimes->of[PROA_ROLE_TARGETS];
-
-	if (kind == PROA_PUBLISH_ALL || nears_expiry(head, lifetime)) {
-		gint64 version = head ? head->version + 1 : 1;
-		GBytes *bytes = put_targets(feed, signers, version, lifetime, kind, &inner);
-		if (bytes) {
-			*ret_version = version;
-			return bytes;
-		}
-		if (!may_wait(head, inner, kind)) {
-			g_propagate_error(error, g_steal_pointer(&inner));
-			return NULL;
-		}
+	for (guint i = 0; i < signers->len; i++)
+		g_hash_table_add(ours, (gpointer)(guintptr)proa_signer_identity(signers->pdata[i]));
+	guint count = 0;
+	for (guint i = 0; i < keys->keys->len; i++) {
+		const char *identity = proa_key_identity(keys->keys->pdata[i]);
+		count += identity && g_hash_table_contains(ours, identity);
 	}
-	*ret_version = head->version;
-	return g_bytes_ref(feed->targets->file->bytes);
+	return count >= keys->threshold;
 }
 
-static GBytes *renew_snapshot(const ProaFeed *feed, const GPtrArray *signers, const ProaLifetimes *lifetimes,
-	ProaPublishKind kind, GBytes *targets, gint64 targets_version, gint64 *ret_version, GError **error)
+/* Whether another change has a draft of the role, which is then not to be touched. */
+static gboolean is_drafted(const GPtrArray *changes, const char *role)
 {
-	g_autoptr(GError) inner = NULL;
-	const ProaRoleHead *head = feed->snapshot ? &feed->snapshot->head : NULL;
-	gint64 lifetime = lifetimes->of[PROA_ROLE_SNAPSHOT];
-	gboolean moved = !feed->targets || targets_version != feed->targets->head.version;
+	for (guint i = 0; i < changes->len; i++)
+		if (proa_change_find(changes->pdata[i], role))
+			return TRUE;
+	return FALSE;
+}
 
-	if (moved || nears_expiry(head, lifetime)) {
-		gint64 version = head ? head->version + 1 : 1;
-		GBytes *bytes =
-			put_snapshot(feed, signers, version, lifetime, targets, targets_version, &inner);
-		if (bytes) {
-			*ret_version = version;
-			return bytes;
-		}
-		if (!may_wait(head, inner, kind)) {
-			g_propagate_error(error, g_steal_pointer(&inner));
-			return NULL;
-		}
+/* Everything that publishing needs at hand. */
+typedef struct {
+	ProaFeed *feed;
+	const GPtrArray *signers;
+	const GPtrArray *waiting;
+	gint64 lifetime;
+	ProaPublishKind kind;
+	ProaChange *change;
+} Publication;
+
+static gboolean edit_role(
+	const Publication *publication, const char *role, const ProaRoleHead *head, GError **error)
+{
+	const ProaFeed *feed = publication->feed;
+	gboolean all = publication->kind == PROA_PUBLISH_ALL;
+
+	if (all && merge_pending(feed, role, NULL) > 0) {
+		JsonObject *content =
+			proa_change_edit(publication->change, role, publication->lifetime, error);
+		return content && merge_pending(feed, role, content) > 0;
 	}
-	*ret_version = head->version;
-	return g_bytes_ref(feed->snapshot->file->bytes);
+	if (!all && !proa_commit_nears_expiry(head, publication->lifetime))
+		return TRUE;
+	if (is_drafted(publication->waiting, role))
+		return TRUE;
+	gboolean expired = head->expires <= g_get_real_time() / G_USEC_PER_SEC;
+	/* Without its key it is left as it is; what has expired, and stops every node, is told. */
+	if (!can_sign(feed, role, publication->signers) && (all || !expired || strcmp(role, "targets") != 0))
+		return TRUE;
+	return proa_change_edit(publication->change, role, publication->lifetime, error) != NULL;
+}
+
+static gboolean edit_all(const Publication *publication, GError **error)
+{
+	GHashTableIter iter;
+	gpointer name, targets;
+
+	if (!edit_role(publication, "targets", &publication->feed->targets->head, error))
+		return FALSE;
+	g_hash_table_iter_init(&iter, publication->feed->channels);
+	while (g_hash_table_iter_next(&iter, &name, &targets))
+		if (!edit_role(publication, name, &((ProaTargets *)targets)->head, error))
+			return FALSE;
+	return TRUE;
 }
 
 gboolean proa_publish(ProaFeed *feed, const GPtrArray *signers, const ProaLifetimes *lifetimes,
-	ProaPublishKind kind, GError **error)
+	ProaPublishKind kind, ProaChange **ret_waiting, GError **error)
 {
-	gint64 targets_version, snapshot_version;
-	g_autoptr(GBytes) targets = renew_targets(feed, signers, lifetimes, kind, &targets_version, error);
-	g_autoptr(GBytes) snapshot = targets ? renew_snapshot(feed, signers, lifetimes, kind, targets,
-						       targets_version, &snapshot_version, error)
-					     : NULL;
-	g_autoptr(GBytes) timestamp =
-		snapshot ? put_timestamp(feed, signers, lifetimes->of[PROA_ROLE_TIMESTAMP], snapshot,
-				   snapshot_version, error)
-			 : NULL;
-	if (!timestamp)
+	g_autoptr(ProaChange) change =
+		proa_change_new(feed, kind == PROA_PUBLISH_ALL ? "publish" : "refresh");
+	g_autoptr(GPtrArray) waiting = proa_changes_load(feed, error);
+	const Publication publication = { feed, signers, waiting, lifetimes->of[PROA_ROLE_TARGETS], kind,
+		change };
+
+	if (!waiting || !edit_all(&publication, error) || !proa_change_sign(change, signers, error))
 		return FALSE;
-	if (kind != PROA_PUBLISH_ALL)
-		return TRUE;
-	g_autoptr(JsonObject) done = feed->pending;
-	feed->pending = json_object_new();
-	return proa_feed_save_pending(feed, error);
+	g_autoptr(GPtrArray) needs = proa_change_needs(change, error);
+	if (!needs)
+		return FALSE;
+	if (needs->len == 0)
+		return proa_commit(change, signers, lifetimes, error);
+	if (!ret_waiting)
+		return proa_change_fail(needs, error);
+	if (!proa_change_save(change, error))
+		return FALSE;
+	*ret_waiting = g_steal_pointer(&change);
+	return TRUE;
 }

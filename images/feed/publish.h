@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * publish: signs and writes metadata so that a reader never sees half a feed: content is there before
- * (release.c), files with a version in their name come next, and timestamp.json, which makes them the newest,
- * comes last.
- */
+/* publish: brings out what was added, and keeps metadata from expiring. */
 #pragma once
 
-#include "images/feed/feed.h"
+#include "images/feed/commit.h"
 
 typedef enum {
-	PROA_PUBLISH_ALL,     /* new targets, snapshot and timestamp */
-	PROA_PUBLISH_REFRESH, /* a new timestamp; targets and snapshot only if they near their expiry */
+	PROA_PUBLISH_ALL,     /* what is pending; whatever the keys at hand can sign is signed anew */
+	PROA_PUBLISH_REFRESH, /* a new timestamp; all else only if it nears its expiry */
 } ProaPublishKind;
 
-/* The first members of all metadata, expiring @lifetime seconds from now. */
-JsonObject *proa_publish_head(const char *type, gint64 version, gint64 lifetime);
+/* The role that signs for a target's path: its channel, or "targets" if the feed has no such channel. */
+const char *proa_publish_role(const ProaFeed *feed, const char *path, char **ret_channel);
 
 /*
- * Publishes. Adds what is pending to targets with PROA_PUBLISH_ALL, and forgets it when the timestamp is out.
- * A new feed has no timestamp, snapshot or targets yet and gets versions 1. NOT_FOUND if a key that is needed
- * is not among @signers; a refresh goes on without the keys of snapshot and targets as long as these have not
- * expired.
+ * Publishes. What is pending is forgotten when it is out. NOT_FOUND if a key that is needed is not among
+ * @signers; with @ret_waiting (may be NULL) the drafts are kept instead until others have signed, and
+ * *@ret_waiting is the change that waits. Renewal never needs a key before the expiry: what can't be signed
+ * now is left as it is.
  */
 gboolean proa_publish(ProaFeed *feed, const GPtrArray *signers, const ProaLifetimes *lifetimes,
-	ProaPublishKind kind, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+	ProaPublishKind kind, ProaChange **ret_waiting, GError **error) G_GNUC_WARN_UNUSED_RESULT;

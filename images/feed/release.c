@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/version.h"
 #include "images/feed/content.h"
+#include "images/feed/publish.h"
 #include "updater/payload/blocks-format.h"
 #include "updater/payload/format.h"
 
@@ -26,7 +27,11 @@ gboolean proa_release_channel_valid(const char *channel)
 {
 	gsize length = strlen(channel);
 
-	return length > 0 && length <= 32 && g_ascii_islower(channel[0]) &&
+	static const char *const taken[] = { "root", "timestamp", "snapshot", "targets", "break-glass",
+		NULL };
+
+	return !g_strv_contains(taken, channel) && length > 0 && length <= 32 &&
+	       g_ascii_islower(channel[0]) &&
 	       strspn(channel, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
 }
 
@@ -300,7 +305,9 @@ static JsonObject *make_target(const ProaReleaseAdded *added, gsize size, const 
 /* The digest under which the feed has this path, published or pending; NULL: it has not. */
 static const char *known_digest(const ProaFeed *feed, const char *path)
 {
-	const ProaTrustTarget *published = g_hash_table_lookup(feed->targets->targets, path);
+	const ProaTargets *channel = g_hash_table_lookup(feed->channels, proa_publish_role(feed, path, NULL));
+	const ProaTrustTarget *published =
+		g_hash_table_lookup((channel ? channel : feed->targets)->targets, path);
 	JsonObject *pending = proa_json_object_or_null(feed->pending, path);
 	JsonObject *hashes = pending ? proa_json_object_or_null(pending, "hashes") : NULL;
 

@@ -20,7 +20,8 @@ typedef struct {
 void proa_release_added_free(ProaReleaseAdded *added);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaReleaseAdded, proa_release_added_free)
 
-/* Whether @channel is a channel's name: 1 to 32 characters out of a-z 0-9 and '-', the first a letter. */
+/* Whether @channel is a channel's name: 1 to 32 characters out of a-z 0-9 and '-', the first a letter;
+ * not that of a role. */
 gboolean proa_release_channel_valid(const char *channel);
 
 /*

@@ -3,6 +3,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "images/feed/pkcs11.h"
 #include "updater/trust/canonical.h"
 
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +21,7 @@
 struct ProaSigner {
 	EVP_PKEY *private;
 	JsonObject *public;
+	const char *digest; /* NULL: the algorithm has its own */
 	char *scheme;
 	char *keyid;
 	ProaKey *key; /* the public key as a client sees it */
@@ -30,12 +33,32 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_MD_CTX, EVP_MD_CTX_free)
 
 /* What we sign with, by OpenSSL's name; updater/trust/key.c has the table of what we verify. */
 static const struct {
-	const char *algorithm, *keytype, *scheme;
+	const char *algorithm;
+	const char *group; /* of a curve; NULL: none */
+	const char *keytype, *scheme;
+	const char *digest; /* NULL: the algorithm has its own */
 } algorithms[] = {
-	{ "ED25519", "ed25519", "ed25519" },
-	{ "ML-DSA-44", "ml-dsa", "ml-dsa-44/1" },
-	{ "ML-DSA-65", "ml-dsa", "ml-dsa-65/1" },
-	{ "ML-DSA-87", "ml-dsa", "ml-dsa-87/1" },
+	{ "ED25519", NULL, "ed25519", "ed25519", NULL },
+	{ "ML-DSA-44", NULL, "ml-dsa", "ml-dsa-44/1", NULL },
+	{ "ML-DSA-65", NULL, "ml-dsa", "ml-dsa-65/1", NULL },
+	{ "ML-DSA-87", NULL, "ml-dsa", "ml-dsa-87/1", NULL },
+	{ "EC", "prime256v1", "ecdsa", "ecdsa-sha2-nistp256", "SHA256" },
+	{ "EC", "secp384r1", "ecdsa", "ecdsa-sha2-nistp384", "SHA384" },
+	{ "EC", "secp521r1", "ecdsa", "ecdsa-sha2-nistp521", "SHA512" },
+	{ "RSA", NULL, "rsa", "rsassa-pss-sha256", "SHA256" },
+};
+
+/* What can be made: the first key, and for a hybrid the second. */
+static const struct {
+	const char *name, *first, *first_group, *second;
+} choices[] = {
+	{ "hybrid", "ED25519", NULL, "ML-DSA-65" },
+	{ "ed25519", "ED25519", NULL, NULL },
+	{ "ml-dsa-44", "ML-DSA-44", NULL, NULL },
+	{ "ml-dsa-65", "ML-DSA-65", NULL, NULL },
+	{ "ml-dsa-87", "ML-DSA-87", NULL, NULL },
+	{ "ecdsa-p256", "EC", "P-256", NULL },
+	{ "ecdsa-p384", "EC", "P-384", NULL },
 };
 
 /* What OpenSSL complains of, taken out of its queue. */
@@ -56,7 +79,8 @@ static char *bio_text(BIO *bio)
 	return g_strndup(data, size > 0 ? (gsize)size : 0);
 }
 
-/* keyval.public: raw hexadecimal for Ed25519, PEM for all else. */
+/* keyval.public: raw hexadecimal for Ed25519, PEM for all else. A token gives its public half as any other
+ * key. */
 static char *public_text(EVP_PKEY *private)
 {
 	guint8 raw[32];
@@ -69,10 +93,19 @@ static char *public_text(EVP_PKEY *private)
 	return bio && PEM_write_bio_PUBKEY(bio, private) == 1 ? bio_text(bio) : NULL;
 }
 
-static JsonObject *public_object(EVP_PKEY *private, char **ret_scheme)
+static gboolean group_is(EVP_PKEY *private, const char *group)
+{
+	char name[64];
+
+	return !group ||
+	       (EVP_PKEY_get_group_name(private, name, sizeof name, NULL) == 1 && strcmp(name, group) == 0);
+}
+
+static JsonObject *public_object(EVP_PKEY *private, ProaSigner *signer)
 {
 	for (guint i = 0; i < G_N_ELEMENTS(algorithms); i++) {
-		if (!EVP_PKEY_is_a(private, algorithms[i].algorithm))
+		if (!EVP_PKEY_is_a(private, algorithms[i].algorithm) ||
+			!group_is(private, algorithms[i].group))
 			continue;
 		g_autofree char *text = public_text(private);
 		if (!text)
@@ -82,29 +115,61 @@ static JsonObject *public_object(EVP_PKEY *private, char **ret_scheme)
 		json_object_set_string_member(object, "keytype", algorithms[i].keytype);
 		json_object_set_string_member(object, "scheme", algorithms[i].scheme);
 		json_object_set_object_member(object, "keyval", value);
-		*ret_scheme = g_strdup(algorithms[i].scheme);
+		signer->scheme = g_strdup(algorithms[i].scheme);
+		signer->digest = algorithms[i].digest;
 		return object;
 	}
 	return NULL;
 }
 
-/* Takes @private_taken. */
-static ProaSigner *signer_new(EVP_PKEY *private_taken, const char *path, GError **error)
+static void signer_free(ProaSigner *signer)
+{
+	if (!signer)
+		return;
+	EVP_PKEY_free(signer->private);
+	g_clear_pointer(&signer->public, json_object_unref);
+	g_free(signer->scheme);
+	g_free(signer->keyid);
+	proa_key_unref(signer->key);
+	g_free(signer);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaSigner, signer_free)
+
+static void signer_release(gpointer data)
+{
+	signer_free(data);
+}
+
+GPtrArray *proa_signers_new(void)
+{
+	return g_ptr_array_new_with_free_func(signer_release);
+}
+
+char *proa_signer_keyid_of(JsonObject *object, GError **error)
+{
+	g_autoptr(GBytes) canonical = proa_canonical_encode(object, error);
+
+	return canonical ? g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, canonical) : NULL;
+}
+
+gboolean proa_signers_take(GPtrArray *signers, EVP_PKEY *private_taken, const char *where, GError **error)
 {
 	g_autoptr(ProaSigner) signer = g_new0(ProaSigner, 1);
 
 	signer->private = private_taken;
-	signer->public = public_object(private_taken, &signer->scheme);
-	if (!signer->public) {
-		proa_fail(error, PROA_REASON_BAD_STATE, "%s: neither an Ed25519 nor an ML-DSA key", path);
-		return NULL;
-	}
-	g_autoptr(GBytes) canonical = proa_canonical_encode(signer->public, error);
-	if (!canonical)
-		return NULL;
-	signer->keyid = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, canonical);
-	signer->key = proa_key_new(signer->keyid, signer->public, error);
-	return signer->key ? g_steal_pointer(&signer) : NULL;
+	signer->public = public_object(private_taken, signer);
+	if (!signer->public)
+		return proa_fail(error, PROA_REASON_BAD_STATE,
+			"%s: a key of a kind that cannot be used, or without its public half: %s", where,
+			openssl_reason());
+	signer->keyid = proa_signer_keyid_of(signer->public, error);
+	signer->key = signer->keyid ? proa_key_new(signer->keyid, signer->public, error) : NULL;
+	if (!signer->key)
+		return FALSE;
+	if (!proa_key_identity(signer->key))
+		return proa_fail(error, PROA_REASON_BAD_STATE, "%s: a key that no node would accept", where);
+	g_ptr_array_add(signers, g_steal_pointer(&signer));
+	return TRUE;
 }
 
 /* Writes @text to a new file that only its owner can read, durably. */
@@ -119,78 +184,104 @@ static gboolean write_private(const char *path, const char *text, GError **error
 	return fsync(fd) == 0 || proa_fail_errno(error, PROA_REASON_IO, errno, "writing the key %s", path);
 }
 
-ProaSigner *proa_signer_generate(const char *path, GError **error)
+gboolean proa_signer_algorithm_valid(const char *algorithm)
 {
-	EVP_PKEY *private = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-	g_autoptr(BIO) bio = BIO_new(BIO_s_secmem());
-
-	if (!private || !bio || PEM_write_bio_PKCS8PrivateKey(bio, private, NULL, NULL, 0, NULL, NULL) != 1) {
-		EVP_PKEY_free(private);
-		proa_fail(error, PROA_REASON_INTERNAL, "making a key: %s", openssl_reason());
-		return NULL;
-	}
-	g_autoptr(ProaSigner) signer = signer_new(private, path, error);
-	g_autofree char *text = bio_text(bio);
-	gboolean ok = signer && write_private(path, text, error);
-	OPENSSL_cleanse(text, strlen(text));
-	return ok ? g_steal_pointer(&signer) : NULL;
+	for (guint i = 0; i < G_N_ELEMENTS(choices); i++)
+		if (strcmp(choices[i].name, algorithm) == 0)
+			return TRUE;
+	return FALSE;
 }
 
-ProaSigner *proa_signer_load(const char *path, GError **error)
+/* Makes one key and appends its PEM to @bio. */
+static gboolean generate_one(
+	GPtrArray *signers, BIO *bio, const char *algorithm, const char *group, GError **error)
+{
+	EVP_PKEY *private = group ? EVP_PKEY_Q_keygen(NULL, NULL, algorithm, group)
+				  : EVP_PKEY_Q_keygen(NULL, NULL, algorithm);
+
+	if (!private || PEM_write_bio_PKCS8PrivateKey(bio, private, NULL, NULL, 0, NULL, NULL) != 1) {
+		EVP_PKEY_free(private);
+		return proa_fail(error, PROA_REASON_INTERNAL, "making a key: %s", openssl_reason());
+	}
+	return proa_signers_take(signers, private, "a new key", error);
+}
+
+gboolean proa_signers_generate(GPtrArray *signers, const char *path, const char *algorithm, GError **error)
+{
+	g_autoptr(BIO) bio = BIO_new(BIO_s_secmem());
+	guint i = 0;
+
+	while (i < G_N_ELEMENTS(choices) && strcmp(choices[i].name, algorithm) != 0)
+		i++;
+	if (i == G_N_ELEMENTS(choices))
+		return proa_fail(error, PROA_REASON_USAGE, "\"%s\" is no kind of key", algorithm);
+	if (!bio || !generate_one(signers, bio, choices[i].first, choices[i].first_group, error) ||
+		(choices[i].second && !generate_one(signers, bio, choices[i].second, NULL, error)))
+		return FALSE;
+	g_autofree char *text = bio_text(bio);
+	gboolean ok = write_private(path, text, error);
+	OPENSSL_cleanse(text, strlen(text));
+	return ok;
+}
+
+/* Every private key of a PEM file. */
+static gboolean add_file(GPtrArray *signers, const char *path, GError **error)
 {
 	gsize size;
+	guint before = signers->len;
 	g_autofree char *text = proa_file_read(path, MAX_KEY_FILE, &size, error);
 
 	if (!text)
-		return NULL;
+		return FALSE;
 	g_autoptr(BIO) bio = BIO_new_mem_buf(text, (int)size);
-	EVP_PKEY *private = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+	EVP_PKEY *private;
+	gboolean ok = TRUE;
+	while (ok && bio && (private = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL)))
+		ok = proa_signers_take(signers, private, path, error);
 	OPENSSL_cleanse(text, size);
-	if (!private) {
-		proa_fail(error, PROA_REASON_BAD_STATE, "%s: no private key in PEM: %s", path,
+	if (ok && signers->len == before)
+		return proa_fail(error, PROA_REASON_BAD_STATE, "%s: no private key in PEM: %s", path,
 			openssl_reason());
-		return NULL;
-	}
-	return signer_new(private, path, error);
+	ERR_clear_error();
+	return ok;
 }
 
-void proa_signer_free(ProaSigner *signer)
+gboolean proa_signers_add(GPtrArray *signers, const char *file_or_uri, GError **error)
 {
-	if (!signer)
-		return;
-	EVP_PKEY_free(signer->private);
-	g_clear_pointer(&signer->public, json_object_unref);
-	g_free(signer->scheme);
-	g_free(signer->keyid);
-	proa_key_unref(signer->key);
-	g_free(signer);
+	return g_str_has_prefix(file_or_uri, "pkcs11:") ? proa_pkcs11_add(signers, file_or_uri, error)
+							: add_file(signers, file_or_uri, error);
 }
 
-static void signer_release(gpointer data)
+/* The URI that a file holds. */
+static gboolean add_uri_file(GPtrArray *signers, const char *path, GError **error)
 {
-	proa_signer_free(data);
+	g_autofree char *uri = proa_file_read(path, MAX_KEY_FILE, NULL, error);
+
+	if (!uri)
+		return FALSE;
+	g_strstrip(uri);
+	if (!g_str_has_prefix(uri, "pkcs11:"))
+		return proa_fail(error, PROA_REASON_BAD_STATE, "%s holds no pkcs11 URI", path);
+	return proa_signers_add(signers, uri, error);
 }
 
-GPtrArray *proa_signers_load(const char *dir, GError **error)
+gboolean proa_signers_add_dir(GPtrArray *signers, const char *dir, GError **error)
 {
-	g_autoptr(GPtrArray) signers = g_ptr_array_new_with_free_func(signer_release);
 	g_autoptr(GDir) entries = g_dir_open(dir, 0, error);
 	const char *name;
 
 	if (!entries) {
 		g_prefix_error(error, "keys: ");
-		return NULL;
+		return FALSE;
 	}
 	while ((name = g_dir_read_name(entries))) {
-		if (!g_str_has_suffix(name, ".pem"))
-			continue;
 		g_autofree char *path = g_build_filename(dir, name, NULL);
-		ProaSigner *signer = proa_signer_load(path, error);
-		if (!signer)
-			return NULL;
-		g_ptr_array_add(signers, signer);
+		if (g_str_has_suffix(name, ".pem") && !proa_signers_add(signers, path, error))
+			return FALSE;
+		if (g_str_has_suffix(name, ".uri") && !add_uri_file(signers, path, error))
+			return FALSE;
 	}
-	return g_steal_pointer(&signers);
+	return TRUE;
 }
 
 JsonObject *proa_signer_public(const ProaSigner *signer)
@@ -203,65 +294,35 @@ const char *proa_signer_keyid(const ProaSigner *signer)
 	return signer->keyid;
 }
 
-/* One signature in hexadecimal. */
-static char *sign_one(const ProaSigner *signer, GBytes *canonical, GError **error)
+const char *proa_signer_identity(const ProaSigner *signer)
+{
+	return proa_key_identity(signer->key);
+}
+
+static gboolean begin_signing(const ProaSigner *signer, EVP_MD_CTX *context)
+{
+	EVP_PKEY_CTX *inner = NULL;
+
+	if (EVP_DigestSignInit_ex(context, &inner, signer->digest, NULL, NULL, signer->private, NULL) != 1)
+		return FALSE;
+	return !EVP_PKEY_is_a(signer->private, "RSA") ||
+	       (EVP_PKEY_CTX_set_rsa_padding(inner, RSA_PKCS1_PSS_PADDING) == 1 &&
+		       EVP_PKEY_CTX_set_rsa_pss_saltlen(inner, RSA_PSS_SALTLEN_DIGEST) == 1);
+}
+
+char *proa_signer_sign(const ProaSigner *signer, GBytes *canonical, GError **error)
 {
 	g_autoptr(GBytes) payload = proa_key_payload(signer->scheme, canonical);
 	g_autoptr(EVP_MD_CTX) context = EVP_MD_CTX_new();
 	gsize size, signature_size = 0;
 	const guint8 *data = g_bytes_get_data(payload, &size);
 
-	if (context && EVP_DigestSignInit_ex(context, NULL, NULL, NULL, NULL, signer->private, NULL) == 1 &&
+	if (context && begin_signing(signer, context) &&
 		EVP_DigestSign(context, NULL, &signature_size, data, size) == 1) {
 		g_autofree guint8 *signature = g_malloc(signature_size);
 		if (EVP_DigestSign(context, signature, &signature_size, data, size) == 1)
 			return proa_hex_encode(signature, signature_size);
 	}
-	proa_fail(error, PROA_REASON_INTERNAL, "signing: %s", openssl_reason());
+	proa_fail(error, PROA_REASON_IO, "signing with key %.16s: %s", signer->keyid, openssl_reason());
 	return NULL;
-}
-
-/* The key of @role that this signer holds, or NULL. Its id there may be another than ours. */
-static const ProaKey *key_of(const ProaSigner *signer, const ProaRoleKeys *role)
-{
-	for (guint i = 0; i < role->keys->len; i++) {
-		const ProaKey *key = g_ptr_array_index(role->keys, i);
-		if (g_strcmp0(proa_key_identity(key), proa_key_identity(signer->key)) == 0)
-			return key;
-	}
-	return NULL;
-}
-
-GBytes *proa_signers_sign(const GPtrArray *signers, const ProaRoleKeys *role, JsonObject *content,
-	const char *what, GError **error)
-{
-	g_autoptr(GBytes) canonical = proa_canonical_encode(content, error);
-	g_autoptr(JsonObject) envelope = json_object_new();
-	g_autoptr(GHashTable) used = g_hash_table_new(NULL, NULL); /* two files may hold one key */
-	JsonArray *signatures = json_array_new();
-
-	json_object_set_array_member(envelope, "signatures", signatures);
-	if (!canonical)
-		return NULL;
-	for (guint i = 0; i < signers->len; i++) {
-		const ProaSigner *signer = g_ptr_array_index(signers, i);
-		const ProaKey *key = key_of(signer, role);
-		if (!key || !g_hash_table_add(used, (gpointer)(guintptr)key))
-			continue;
-		g_autofree char *hex = sign_one(signer, canonical, error);
-		if (!hex)
-			return NULL;
-		JsonObject *signature = json_object_new();
-		json_object_set_string_member(signature, "keyid", proa_key_id(key));
-		json_object_set_string_member(signature, "sig", hex);
-		json_array_add_object_element(signatures, signature);
-	}
-	if (json_array_get_length(signatures) < role->threshold) {
-		proa_fail(error, PROA_REASON_NOT_FOUND, "%u of the %u keys that must sign %s are at hand",
-			json_array_get_length(signatures), role->threshold, what);
-		return NULL;
-	}
-	json_object_set_object_member(envelope, "signed", json_object_ref(content));
-	char *text = proa_json_to_line(envelope);
-	return g_bytes_new_take(text, strlen(text));
 }

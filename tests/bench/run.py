@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Benchmarks on the real thing: the base release as it was built.
+"""Benchmarks on the real thing: the base release as it was built, and a large feed.
 
 usage: tests/bench/run.py [--json] [NAME...]
 
   hash-tree   building the hash tree of base's root image, as each update does after writing
   apply       streaming base's full payload into an image: digest, decompression, memory
+  trust       a full refresh of a feed with 1,000 targets and 8 delegations, and an idle poll, beside python3-tuf's client
   boot        power-on to healthy in QEMU, and the idle memory of our daemons
 
 Numbers of a machine that does other things at the same time say little. --json prints one JSON object a line.
@@ -40,6 +41,12 @@ def apply(base):
     return compiled("apply", base.folder / "root.full", base.root_hash)
 
 
+def trust():
+    import trust as bench
+    subprocess.run(["ninja", "-C", str(release.MESON_DIR), "tests/bench/bench-trust"], check=True, stdout=subprocess.DEVNULL)
+    return bench.bench(PROGRAMS / "bench-trust")
+
+
 def boot(base):
     from harness.node import Node
     from harness.scene import BY_HAND, WATCHDOG
@@ -58,7 +65,8 @@ def boot(base):
         node.throw_away()
 
 
-BENCHES = {"hash-tree": hash_tree, "apply": apply, "boot": boot}
+BENCHES = {"hash-tree": hash_tree, "apply": apply, "boot": boot, "trust": trust}
+WITHOUT_BASE = {"trust"}
 
 
 def main():
@@ -70,13 +78,14 @@ def main():
     if unknown:
         print(f"bench: no such benchmark: {' '.join(unknown)} (there are: {' '.join(BENCHES)})", file=sys.stderr)
         return 2
+    names = names or list(BENCHES)
     try:
-        base = release.read("base")
+        base = [release.read("base")] if set(names) - WITHOUT_BASE else []
     except OSError:
         print("bench: base has not been built; run ./dev image first", file=sys.stderr)
         return 1
-    for name in names or BENCHES:
-        for result in BENCHES[name](base):
+    for name in names:
+        for result in BENCHES[name](*([] if name in WITHOUT_BASE else base)):
             if "--json" in sys.argv:
                 print(json.dumps(result), flush=True)
             else:

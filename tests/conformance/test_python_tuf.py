@@ -96,7 +96,8 @@ class OurFeed(Served):
     def setUp(self):
         super().setUp()
         self.keys = self.work / "keys"
-        self.feed("init", "--keys", self.keys)
+        # The reference client of Debian knows no ML-DSA.
+        self.feed("init", "--keys", self.keys, "--algorithm", "ed25519")
         self.feed("add", make_release(self.work / "images/base", "1.0.0"))
         self.feed("publish", "--keys", self.keys)
 
@@ -152,10 +153,10 @@ class PythonTufReadsOurFeed(OurFeed):
         self.feed("publish", "--keys", self.keys, "--snapshot-expires", "1h", "--targets-expires", "1h")
         self.feed("refresh", "--keys", self.keys)
         metadata = json.loads(self.feed("list", "--json"))["metadata"]
-        self.assertEqual([metadata[role]["version"] for role in ("targets", "snapshot", "timestamp")], [4, 4, 4])
+        self.assertEqual([metadata[role]["version"] for role in ("targets", "stable", "snapshot", "timestamp")], [4, 4, 4, 4])
         # With the timestamp's key alone it renews what it can.
         self.feed("publish", "--keys", self.keys, "--snapshot-expires", "1h", "--targets-expires", "1h")
-        for role in ("root", "targets", "snapshot"):
+        for role in ("root", "targets", "stable", "snapshot", "break-glass"):
             (self.keys / f"{role}.pem").unlink()
         self.feed("refresh", "--keys", self.keys)
         metadata = json.loads(self.feed("list", "--json"))["metadata"]
@@ -167,6 +168,8 @@ class PythonTufReadsOurFeed(OurFeed):
         changed = make_release(self.work / "other/base", "1.0.0")
         self.assertIn("other content", self.feed("add", changed, status=1))
         (changed / "uki.efi").write_bytes(b"another")
+        self.assertIn("no channel beta", self.feed("add", changed, "--channel", "beta", status=1))
+        self.feed("channel", "beta", "--keys", self.keys)
         self.assertIn("metadata-mismatch", self.feed("add", changed, "--channel", "beta", status=3))
         stranger = make_release(self.work / "other/stranger", "2.0.0")
         shutil.copy(changed / "root.full", stranger / "root.full")
@@ -175,6 +178,79 @@ class PythonTufReadsOurFeed(OurFeed):
         self.assertIn("bad-manifest", self.feed("add", stranger, status=3))
         self.assertEqual(len(json.loads(self.feed("list", "--json"))["releases"]), 1, "nothing half added")
         self.assertIn("not-found", self.feed("publish", "--keys", self.work / "nothing", status=1))
+
+
+class Ceremonies(OurFeed):
+    """Keys change hands; our client and the reference client follow, each from the root that it had."""
+
+    def follow(self):
+        """Both clients refresh; the version of root that ours has then."""
+        store = self.work / "store"
+        if not store.exists():
+            run(CLIENT, "--metadata-dir", store, "init", self.served / "metadata/1.root.json")
+        run(CLIENT, "--metadata-dir", store, "--metadata-url", f"{self.url}/metadata", "refresh")
+        PythonTufReadsOurFeed.updater(self).refresh()
+        return json.loads((store / "root.json").read_bytes())["signed"]["version"]
+
+    def test_rotate_everything(self):
+        self.assertEqual(self.follow(), 1)
+        for version, role in enumerate(("root", "timestamp", "snapshot", "targets"), 2):
+            self.assertIn("published", self.feed("rotate", role, "--keys", self.keys, "--algorithm", "ed25519"))
+            self.assertEqual(self.follow(), version)
+        self.feed("rotate", "stable", "--keys", self.keys, "--algorithm", "ecdsa-p256")
+        self.feed("add", make_release(self.work / "images/security", "1.0.1"))
+        self.feed("publish", "--keys", self.keys)
+        self.follow()
+        updater = PythonTufReadsOurFeed.updater(self)
+        self.assertIsNotNone(updater.get_targetinfo("stable/1.0.1/manifest.json"))
+
+    def test_signed_elsewhere(self):
+        """Two holders who never see the feed; between the steps the old feed is whole."""
+        away = self.work / "away"
+        away.mkdir()
+        for holder in ("alice", "bob"):
+            run(FEED, "key", "--algorithm", "ed25519", away / f"{holder}.pem")
+        answer = json.loads(self.feed("rotate", "root", "--keys", self.keys, "--add", away / "alice.pem.pub", "--add",
+                                      away / "bob.pem.pub", "--threshold", "2", "--json"))
+        self.assertEqual((answer["state"], [need["have"] for need in answer["needs"]]), ("draft", [0]))
+        self.assertEqual(self.follow(), 1)
+        self.feed("refresh", "--key", self.keys / "timestamp.pem")  # the draft hinders no timer
+        for holder in ("alice", "bob"):
+            copy = away / f"{holder}.json"
+            shutil.copy(answer["drafts"][0], copy)
+            run(FEED, "sign", copy, "--key", away / f"{holder}.pem")
+            self.assertEqual(self.follow(), 1)
+        self.assertIn("waits", self.feed("merge", away / "alice.json"))
+        self.assertIn("published", self.feed("merge", away / "bob.json", "--keys", self.keys))
+        self.assertEqual(self.follow(), 2)
+        # The key that began it all has no say any more; one of two has none alone.
+        self.assertIn("waits", self.feed("renew", "--keys", self.keys, "--key", away / "alice.pem"))
+        self.feed("drop")
+        self.assertIn("published", self.feed("renew", "--keys", self.keys, "--key", away / "alice.pem", "--key", away / "bob.pem"))
+        self.assertEqual(self.follow(), 3)
+        keyid = json.loads((self.served / "metadata/3.root.json").read_bytes())["signed"]["roles"]["root"]["keyids"][0]
+        self.assertIn("published", self.feed("revoke", "root", keyid, "--keys", self.keys, "--key", away / "alice.pem", "--key",
+                                             away / "bob.pem"))
+        self.assertEqual(self.follow(), 4)
+        self.assertIn("not-found", self.feed("revoke", "root", keyid, "--keys", self.keys, status=1))
+
+    def test_hybrid(self):
+        """The default: each role has an Ed25519 and an ML-DSA-65 key, and needs both."""
+        served, keys, store = self.work / "hybrid", self.work / "hybrid-keys", self.work / "hybrid-store"
+        run(FEED, "init", "--feed", served, "--keys", keys)
+        self.server.serve(served)
+        root = json.loads((served / "metadata/1.root.json").read_bytes())["signed"]
+        for role in root["roles"].values():
+            self.assertEqual(role["threshold"], 2)
+            self.assertEqual(sorted(root["keys"][keyid]["scheme"] for keyid in role["keyids"]), ["ed25519", "ml-dsa-65/1"])
+        run(CLIENT, "--metadata-dir", store, "init", served / "metadata/1.root.json")
+        run(CLIENT, "--metadata-dir", store, "--metadata-url", f"{self.url}/metadata", "refresh")
+        # Without one of the two signatures it is nothing.
+        timestamp = json.loads((served / "metadata/timestamp.json").read_bytes())
+        timestamp["signatures"].pop()
+        (served / "metadata/timestamp.json").write_text(json.dumps(timestamp))
+        self.assertIn("bad-signature", run(CLIENT, "--metadata-dir", store, "--metadata-url", f"{self.url}/metadata",
+                                           "refresh", status=1))
 
 
 class BrokenFeeds(OurFeed):

@@ -7,9 +7,10 @@
   flip-payload VERSION      one byte of the release's full payload is another
   truncate-payload VERSION  the release's full payload ends halfway
 
-wrong-root-hash counts the versions of targets, snapshot and timestamp up by one, and a node that saw them takes nothing
-older. So before the original feed is served to that node again, run `proa-feed publish` on it twice.
-Needs the keys of targets, snapshot and timestamp for wrong-root-hash; for the others --keys may be left out.
+wrong-root-hash counts the versions of the channel (or targets), snapshot and timestamp up by one, and a node that saw
+them takes nothing older. So before the original feed is served to that node again, run `proa-feed publish` on it twice.
+Needs the keys of these for wrong-root-hash, which signs through `proa-feed sign` (below $PROA_BUILD, default
+build/meson); for the others --keys may be left out.
 Prints what it did. Exit status 1 if the feed is not what it takes it for.
 """
 
@@ -19,11 +20,15 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
+import tempfile
 import time
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+TOOL = pathlib.Path(os.environ.get("PROA_BUILD", TOP / "build/meson")) / "images/feed/proa-feed"
 
 
 class Broken(Exception):
@@ -44,8 +49,10 @@ class Feed:
         self.timestamp = self.read("metadata/timestamp.json")
         version = self.timestamp["signed"]["meta"]["snapshot.json"]["version"]
         self.snapshot = self.read(f"metadata/{version}.snapshot.json")
-        version = self.snapshot["signed"]["meta"]["targets.json"]["version"]
-        self.targets = self.read(f"metadata/{version}.targets.json")
+        self.roles = {}
+        for name, meta in self.snapshot["signed"]["meta"].items():
+            role = name.removesuffix(".json")
+            self.roles[role] = self.read(f"metadata/{meta['version']}.{role}.json")
 
     def read(self, name):
         """A JSON file of the feed."""
@@ -62,42 +69,49 @@ class Feed:
         temporary.write_bytes(data)
         os.replace(temporary, path)
 
-    def key(self, role):
-        """The private key of a role."""
+    def sign(self, envelope, role):
+        """Signs an envelope's content with the keys of a role."""
         if not self.keys:
             raise Broken("--keys DIR is missing")
-        try:
-            return load_pem_private_key((self.keys / f"{role}.pem").read_bytes(), None)
-        except (OSError, ValueError) as error:
-            raise Broken(f"{self.keys / role}.pem: {error}") from error
+        with tempfile.TemporaryDirectory(prefix="feed-break-") as work:
+            file = pathlib.Path(work) / "envelope.json"
+            file.write_text(json.dumps({"signatures": [], "signed": envelope["signed"]}))
+            done = subprocess.run([TOOL, "sign", "--key", self.keys / f"{role}.pem", file], text=True, capture_output=True)
+            if done.returncode:
+                raise Broken(f"signing {role}: {done.stderr.strip()}")
+            envelope["signatures"] = json.loads(file.read_bytes())["signatures"]
 
-    def put(self, envelope, role, name, key):
-        """Signs an envelope's content for a role and writes it; returns how its parent describes it."""
-        envelope["signatures"] = [{"keyid": envelope["signatures"][0]["keyid"],
-                                   "sig": key.sign(canonical(envelope["signed"])).hex()}]
+    def put(self, envelope, name):
+        """Writes an envelope; returns how its parent describes it."""
         data = json.dumps(envelope).encode()
         self.write(f"metadata/{name}", data)
         return {"version": envelope["signed"]["version"], "length": len(data),
                 "hashes": {"sha256": hashlib.sha256(data).hexdigest()}}
 
-    def publish(self):
-        """Signs and writes targets, snapshot and timestamp with their versions counted up."""
-        for envelope in (self.targets, self.snapshot, self.timestamp):
-            envelope["signed"]["version"] += 1
-        version = self.targets["signed"]["version"]
-        self.snapshot["signed"]["meta"]["targets.json"] = self.put(
-            self.targets, "targets", f"{version}.targets.json", self.key("targets"))
-        version = self.snapshot["signed"]["version"]
+    def publish(self, role):
+        """Signs and writes a role, snapshot and timestamp with their versions counted up."""
+        envelope = self.roles[role]
+        for each in (envelope, self.snapshot, self.timestamp):
+            each["signed"]["version"] += 1
+        self.sign(envelope, role)
+        self.snapshot["signed"]["meta"][f"{role}.json"] = self.put(
+            envelope, f"{envelope['signed']['version']}.{role}.json")
+        self.sign(self.snapshot, "snapshot")
         self.timestamp["signed"]["meta"]["snapshot.json"] = self.put(
-            self.snapshot, "snapshot", f"{version}.snapshot.json", self.key("snapshot"))
+            self.snapshot, f"{self.snapshot['signed']['version']}.snapshot.json")
         self.timestamp["signed"].setdefault("proa", {})["time"] = int(time.time())
-        self.put(self.timestamp, "timestamp", "timestamp.json", self.key("timestamp"))
+        self.sign(self.timestamp, "timestamp")
+        self.put(self.timestamp, "timestamp.json")
+
+    def role_of(self, channel):
+        """The role that signs for a channel's releases."""
+        return channel if channel in self.roles else "targets"
 
     def target(self, channel, version):
-        """The target of a release: its path and entry in targets metadata, and the name of its manifest."""
+        """The target of a release: its path and entry in its role's metadata, and the name of its manifest."""
         path = f"{channel}/{version}/manifest.json"
         try:
-            entry = self.targets["signed"]["targets"][path]
+            entry = self.roles[self.role_of(channel)]["signed"]["targets"][path]
         except KeyError as error:
             raise Broken(f"the feed has published no {path}") from error
         return path, entry, f"targets/{channel}/{version}/{entry['hashes']['sha256']}.manifest.json"
@@ -118,7 +132,10 @@ class Feed:
 def bad_signature(feed, args):
     """A timestamp that anybody could have made."""
     feed.timestamp["signed"]["version"] += 1
-    feed.put(feed.timestamp, "timestamp", "timestamp.json", Ed25519PrivateKey.generate())
+    stranger = Ed25519PrivateKey.generate().sign(canonical(feed.timestamp["signed"])).hex()
+    for signature in feed.timestamp["signatures"]:
+        signature["sig"] = stranger
+    feed.put(feed.timestamp, "timestamp.json")
     return "timestamp.json is signed by a stranger"
 
 
@@ -132,7 +149,7 @@ def wrong_root_hash(feed, args):
     entry["length"] = len(data)
     entry["hashes"] = {"sha256": hashlib.sha256(data).hexdigest()}
     feed.write(f"targets/{path.rsplit('/', 1)[0]}/{entry['hashes']['sha256']}.manifest.json", data)
-    feed.publish()
+    feed.publish(feed.role_of(args.channel))
     return f"{path} names root hash {manifest['root']['hash']}, its payload holds {right}"
 
 

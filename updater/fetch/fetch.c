@@ -20,6 +20,7 @@
 /* The helper's report is one line; what is longer was not written by it. Bytes. */
 #define MAX_REPORT 4096
 #define PIPE_SIZE (256 * 1024)
+#define HTTP_NOT_MODIFIED 304
 
 typedef struct {
 	ProaStream stream;
@@ -27,6 +28,10 @@ typedef struct {
 	char *url;
 	GPid pid; /* 0 once it was waited for */
 	int out_fd, report_fd;
+	char *known_etag; /* asked for only if it is no longer this one; NULL: asked for in any case */
+	/* What the helper reported, once the end was met. */
+	gint64 status;
+	char *etag;
 } FetchStream;
 
 /* Who the helper becomes; looked up before the fork. */
@@ -152,8 +157,14 @@ static gboolean judge_end(FetchStream *self, GError **error)
 	g_autoptr(JsonObject) report =
 		proa_json_parse(text, strlen(text), "the report of proa-fetch", PROA_REASON_INTERNAL, NULL);
 
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && report)
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && report) {
+		self->status = proa_json_int_or(report, "status", 0);
+		self->etag = g_strdup(proa_json_string_or(report, "etag", NULL));
+		if (self->status == HTTP_NOT_MODIFIED && !self->known_etag)
+			return proa_fail(
+				error, PROA_REASON_FEED_ERROR, "%s: the server answered 304", self->url);
 		return TRUE;
+	}
 	if (WIFSIGNALED(status))
 		return proa_fail(error, PROA_REASON_TRANSFER_INTERRUPTED,
 			"%s: proa-fetch was ended by signal %d", self->url, WTERMSIG(status));
@@ -221,6 +232,8 @@ static void fetch_close(ProaStream *stream)
 	proa_close_fd(&self->report_fd);
 	wait_for_helper(self);
 	g_free(self->url);
+	g_free(self->known_etag);
+	g_free(self->etag);
 	g_free(self);
 }
 
@@ -242,35 +255,49 @@ static GPtrArray *helper_arguments(const ProaFetch *fetch)
 	return argv;
 }
 
-static ProaStream *open_stream(
-	const ProaFetch *fetch, GPtrArray *argv, const char *url, const char *ranges, GError **error)
+static FetchStream *open_stream(const ProaFetch *fetch, GPtrArray *argv, const char *url, const char *ranges,
+	const char *known_etag, GError **error)
 {
 	static const ProaStreamKind kind = { fetch_read, fetch_close };
 	FetchStream *self = g_new0(FetchStream, 1);
 
+	if (known_etag) {
+		g_ptr_array_add(argv, g_strdup("--if-none-match"));
+		g_ptr_array_add(argv, g_strdup(known_etag));
+	}
 	g_ptr_array_add(argv, g_strdup("--"));
 	g_ptr_array_add(argv, g_strdup(url));
 	g_ptr_array_add(argv, NULL);
 	self->stream.kind = &kind;
 	self->fetch = fetch;
 	self->url = g_strdup(url);
+	self->known_etag = g_strdup(known_etag);
 	self->out_fd = self->report_fd = -1;
 	if (!start_helper(self, argv, ranges, error)) {
 		fetch_close(&self->stream);
 		return NULL;
 	}
-	return &self->stream;
+	return self;
 }
 
-ProaStream *proa_fetch_open(const ProaFetch *fetch, const char *url, guint64 offset, guint64 length,
-	guint64 max_bytes, GError **error)
+/* @known_etag may be NULL. */
+static FetchStream *open_one(const ProaFetch *fetch, const char *url, guint64 offset, guint64 length,
+	guint64 max_bytes, const char *known_etag, GError **error)
 {
 	g_autoptr(GPtrArray) argv = helper_arguments(fetch);
 
 	add_number(argv, "--offset", offset);
 	add_number(argv, "--length", length);
 	add_number(argv, "--max-bytes", max_bytes);
-	return open_stream(fetch, argv, url, NULL, error);
+	return open_stream(fetch, argv, url, NULL, known_etag, error);
+}
+
+ProaStream *proa_fetch_open(const ProaFetch *fetch, const char *url, guint64 offset, guint64 length,
+	guint64 max_bytes, GError **error)
+{
+	FetchStream *self = open_one(fetch, url, offset, length, max_bytes, NULL, error);
+
+	return self ? &self->stream : NULL;
 }
 
 ProaStream *proa_fetch_open_ranges(
@@ -285,18 +312,18 @@ ProaStream *proa_fetch_open_ranges(
 		total += ranges[i].length;
 	g_ptr_array_add(argv, g_strdup("--ranges"));
 	add_number(argv, "--max-bytes", total);
-	return open_stream(fetch, argv, url, text, error);
+	FetchStream *self = open_stream(fetch, argv, url, text, NULL, error);
+
+	return self ? &self->stream : NULL;
 }
 
-GBytes *proa_fetch_bytes(const ProaFetch *fetch, const char *url, gsize max_bytes, GError **error)
+/* All that comes out of a stream, at most @max_bytes. */
+static GBytes *read_to_end(ProaStream *stream, const char *url, gsize max_bytes, GError **error)
 {
-	g_autoptr(ProaStream) stream = proa_fetch_open(fetch, url, 0, 0, max_bytes, error);
 	g_autoptr(GByteArray) bytes = g_byte_array_new();
 	guint8 chunk[16384];
 	gssize n = 0;
 
-	if (!stream)
-		return NULL;
 	while ((n = proa_stream_read(stream, chunk, sizeof chunk, error)) > 0) {
 		/* The helper holds to the limit; it is not trusted to. */
 		if ((gsize)n > max_bytes - bytes->len) {
@@ -307,6 +334,30 @@ GBytes *proa_fetch_bytes(const ProaFetch *fetch, const char *url, gsize max_byte
 		g_byte_array_append(bytes, chunk, (guint)n);
 	}
 	return n < 0 ? NULL : g_byte_array_free_to_bytes(g_steal_pointer(&bytes));
+}
+
+GBytes *proa_fetch_bytes(const ProaFetch *fetch, const char *url, gsize max_bytes, GError **error)
+{
+	g_autoptr(ProaStream) stream = proa_fetch_open(fetch, url, 0, 0, max_bytes, error);
+
+	return stream ? read_to_end(stream, url, max_bytes, error) : NULL;
+}
+
+gboolean proa_fetch_if_changed(const ProaFetch *fetch, const char *url, gsize max_bytes, char **etag,
+	GBytes **ret_bytes, GError **error)
+{
+	FetchStream *self = open_one(fetch, url, 0, 0, max_bytes, *etag, error);
+	g_autoptr(ProaStream) stream = self ? &self->stream : NULL;
+	g_autoptr(GBytes) bytes = stream ? read_to_end(stream, url, max_bytes, error) : NULL;
+
+	if (!bytes)
+		return FALSE;
+	if (self->status == HTTP_NOT_MODIFIED)
+		return TRUE;
+	g_free(*etag);
+	*etag = g_steal_pointer(&self->etag);
+	*ret_bytes = g_steal_pointer(&bytes);
+	return TRUE;
 }
 
 char *proa_fetch_url(const char *base, const char *path)

@@ -48,6 +48,14 @@ ProaStream *proa_fetch_open_ranges(const ProaFetch *fetch, const char *url, cons
 GBytes *proa_fetch_bytes(
 	const ProaFetch *fetch, const char *url, gsize max_bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/*
+ * As proa_fetch_bytes(), but only if it changed. *@etag is the entity tag of what is known, or NULL. If the
+ * server says that it is still that (304), *@ret_bytes stays NULL; otherwise *@ret_bytes is the body and
+ * *@etag its entity tag, or NULL if it has none. *@etag is to be freed with g_free().
+ */
+gboolean proa_fetch_if_changed(const ProaFetch *fetch, const char *url, gsize max_bytes, char **etag,
+	GBytes **ret_bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* @path below the feed's @base URL, percent-encoded where it must be, with exactly one '/' between. Free with
  * g_free(). */
 char *proa_fetch_url(const char *base, const char *path);

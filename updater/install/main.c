@@ -8,9 +8,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct {
-	char *root, *wanted;
+	char *root, *wanted, *token, *until;
+	gint64 accept_stale; /* what until says */
 	gboolean check, version;
 	/* For tests; only with --root. */
 	char *disk, *parts, *esp, *fetch_helper;
@@ -20,6 +22,8 @@ static void options_clear(Options *options)
 {
 	g_free(options->root);
 	g_free(options->wanted);
+	g_free(options->token);
+	g_free(options->until);
 	g_free(options->disk);
 	g_free(options->parts);
 	g_free(options->esp);
@@ -27,12 +31,33 @@ static void options_clear(Options *options)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 
-static gboolean check_options(const Options *options, int argc, GError **error)
+/* A day (to its end) or a moment, UTC, that is still to come. */
+static gboolean parse_until(const char *text, gint64 *ret_until)
+{
+	g_autofree char *whole =
+		strlen(text) == strlen("2026-12-31") ? g_strconcat(text, "T23:59:59Z", NULL) : g_strdup(text);
+	g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
+	g_autoptr(GDateTime) when = g_date_time_new_from_iso8601(whole, utc);
+
+	if (!when || g_date_time_to_unix(when) <= g_get_real_time() / G_USEC_PER_SEC)
+		return FALSE;
+	*ret_until = g_date_time_to_unix(when);
+	return TRUE;
+}
+
+static gboolean check_options(Options *options, int argc, GError **error)
 {
 	if (argc > 1)
 		return proa_fail(error, PROA_REASON_USAGE, "no argument is expected");
 	if (options->wanted && !proa_version_valid(options->wanted))
 		return proa_fail(error, PROA_REASON_USAGE, "\"%s\" is not a version", options->wanted);
+	if (options->token && !options->wanted)
+		return proa_fail(
+			error, PROA_REASON_USAGE, "--token needs --to VERSION: it is for one release");
+	if (options->until && !parse_until(options->until, &options->accept_stale))
+		return proa_fail(error, PROA_REASON_USAGE,
+			"--accept-stale: \"%s\" is no time to come (2026-12-31, or 2026-12-31T12:00:00Z)",
+			options->until);
 	if (!options->root && (options->disk || options->parts || options->esp || options->fetch_helper))
 		return proa_fail(
 			error, PROA_REASON_USAGE, "--disk, --parts, --esp and --fetch-helper need --root");
@@ -49,6 +74,10 @@ static gboolean parse_options(int argc, char **argv, Options *options, GError **
 			NULL },
 		{ "to", 0, 0, G_OPTION_ARG_STRING, &options->wanted,
 			"Install that version (default: the newest)", "VERSION" },
+		{ "token", 0, 0, G_OPTION_ARG_FILENAME, &options->token,
+			"Break-glass token that lets VERSION be below the floor", "FILE" },
+		{ "accept-stale", 0, 0, G_OPTION_ARG_STRING, &options->until,
+			"Accept expired metadata until then (logged)", "DATE" },
 		{ "root", 0, 0, G_OPTION_ARG_FILENAME, &options->root,
 			"Configuration and state below DIR (tests)", "DIR" },
 		{ "disk", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->disk, NULL, "IMAGE" },
@@ -119,6 +148,8 @@ int main(int argc, char **argv)
 						     .parts = options.parts,
 						     .esp = options.esp },
 		.wanted = options.wanted,
+		.token = options.token,
+		.accept_stale = options.accept_stale,
 		.check = options.check,
 		.fetch_helper = options.fetch_helper,
 		.cancellable = cancellable };

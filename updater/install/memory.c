@@ -7,6 +7,7 @@
 #include "updater/install/report.h"
 
 #include <string.h>
+#include <syslog.h>
 
 #define MAX_FLOOR_FILE 4096
 
@@ -195,6 +196,21 @@ void proa_memory_checked(const char *state_dir, const char *offered, const GErro
 	ProaStateRelease release = { 0 };
 	proa_state_set_release(&release, offered, NULL, NULL);
 	tell(state_dir, "refused", &release, error);
+	proa_state_set_release(&release, NULL, NULL, NULL);
+}
+
+void proa_memory_decided(const char *state_dir, const char *event, const char *version, const char *detail)
+{
+	g_autoptr(GError) error = NULL;
+	ProaStateRelease release = { 0 };
+
+	proa_report_warning("%s%s%s: %s", event, version ? " " : "", version ? version : "", detail);
+	/* Standard error may be a terminal; syslog(3) is the journal in any case. */
+	syslog(LOG_WARNING | LOG_AUTHPRIV, "proa-install: %s%s%s: %s", event, version ? " " : "",
+		version ? version : "", detail);
+	proa_state_set_release(&release, version, NULL, NULL);
+	if (!proa_history_append(state_dir, event, &release, NULL, detail, &error))
+		proa_report_warning("writing the history: %s", error->message);
 	proa_state_set_release(&release, NULL, NULL, NULL);
 }
 

@@ -43,6 +43,12 @@ void proa_memory_payload_failed(
  */
 void proa_memory_checked(const char *state_dir, const char *offered, const GError *error);
 
+/*
+ * An operator decided against the rules: told to the history as @event ("token-used", "accepted-stale") and
+ * to the journal, whoever runs proa-install. @version may be NULL.
+ */
+void proa_memory_decided(const char *state_dir, const char *event, const char *version, const char *detail);
+
 /* Mends what an interrupted transaction left: state staging, though the caller holds the lock of
  * transactions. */
 void proa_memory_recover(const char *state_dir);

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/install/offer.h"
 
+#include "base/file.h"
 #include "base/version.h"
 #include "updater/install/memory.h"
 #include "updater/install/report.h"
 #include "updater/release/choose.h"
-#include "updater/trust/trust.h"
+#include "updater/trust/token.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
 #define SHIPPED_ROOT "/usr/lib/proa/trust/root.json"
 #define OS_RELEASE "/usr/lib/os-release"
+#define MACHINE_ID "/etc/machine-id"
+#define MAX_MACHINE_ID 256
 /* So many releases that were rejected are stepped over in the search for an older one. */
 #define MAX_CANDIDATES 16
 
@@ -20,17 +23,24 @@
 
 /* For ProaTrust: a file of the feed's metadata/, whose path is percent-encoded already. */
 static gboolean fetch_metadata(
-	const char *path, gsize max_size, GBytes **ret_bytes, gpointer data, GError **error)
+	const char *path, gsize max_size, char **etag, GBytes **ret_bytes, gpointer data, GError **error)
 {
 	const ProaOfferAsk *ask = data;
 	g_autofree char *folder = proa_fetch_url(ask->feed_url, "metadata");
 	g_autofree char *url = g_strconcat(folder, "/", path, NULL);
-	GBytes *bytes = proa_fetch_bytes(ask->fetch, url, max_size, error);
 
-	if (!bytes)
-		return FALSE;
-	*ret_bytes = bytes;
-	return TRUE;
+	if (etag)
+		return proa_fetch_if_changed(ask->fetch, url, max_size, etag, ret_bytes, error);
+	return (*ret_bytes = proa_fetch_bytes(ask->fetch, url, max_size, error)) != NULL;
+}
+
+/* One small request as long as the feed has nothing new. */
+static gboolean bring_up_to_date(ProaOfferAsk *ask, ProaTrust *trust, GError **error)
+{
+	gboolean news = TRUE;
+
+	return proa_trust_poll(trust, fetch_metadata, ask, &news, error) &&
+	       (!news || proa_trust_refresh(trust, fetch_metadata, ask, error));
 }
 
 /* All files of an image carry its build time. */
@@ -96,14 +106,65 @@ static ProaManifest *first_not_rejected(
 	return NULL;
 }
 
+static char *time_text(gint64 seconds)
+{
+	g_autoptr(GDateTime) when = g_date_time_new_from_unix_utc(seconds);
+
+	return when ? g_date_time_format(when, "%Y-%m-%dT%H:%M:%SZ") : g_strdup("(out of range)");
+}
+
+/* This node's machine id, or NULL. */
+static char *machine_id(const char *root)
+{
+	g_autofree char *path = g_strconcat(root, MACHINE_ID, NULL);
+	char *text = proa_file_read(path, MAX_MACHINE_ID, NULL, NULL);
+
+	return text ? g_strchomp(text) : NULL;
+}
+
+/* The token that lets the wanted release below the floor, or NULL. It must hold whether or not it is needed.
+ */
+static ProaToken *read_token(const ProaOfferAsk *ask, ProaTrust *trust, GError **error)
+{
+	gsize size;
+	char *text = proa_file_read(ask->token, PROA_TOKEN_MAX_SIZE, &size, error);
+	g_autoptr(GBytes) bytes = text ? g_bytes_new_take(text, size) : NULL;
+	g_autofree char *node = machine_id(ask->root);
+	const ProaTokenUse use = { ask->wanted, ask->channel, node, ask->pool };
+
+	return bytes ? proa_token_check(trust, bytes, &use, error) : NULL;
+}
+
+/* Whether the floor stands; a token that opens it is told of. */
+static gboolean floor_opens(
+	const ProaOfferAsk *ask, ProaTrust *trust, const char *floor, gboolean *ret_open, GError **error)
+{
+	if (!ask->token)
+		return TRUE;
+	g_autoptr(ProaToken) token = read_token(ask, trust, error);
+	if (!token)
+		return FALSE;
+	*ret_open = TRUE;
+	if (ask->check || !floor || proa_version_compare(ask->wanted, floor) >= 0)
+		return TRUE;
+	g_autofree char *until = time_text(token->expires);
+	g_autofree char *text = g_strdup_printf("token %s for the %s %s until %s: %s", token->id,
+		token->node ? "node" : "pool", token->node ? token->node : token->pool, until, token->reason);
+	proa_memory_decided(ask->state_dir, "token-used", ask->wanted, text);
+	return TRUE;
+}
+
 static GPtrArray *choose(const ProaOfferAsk *ask, ProaTrust *trust, GError **error)
 {
 	g_autofree char *prefix = g_strconcat(ask->channel, "/", NULL);
 	g_autoptr(GPtrArray) targets = proa_trust_list_targets(trust, prefix, error);
 	g_autofree char *floor = proa_memory_floor(ask->state_dir);
+	gboolean open = FALSE;
 
-	if (!targets)
+	if (!targets || !floor_opens(ask, trust, floor, &open, error))
 		return NULL;
+	if (open)
+		g_clear_pointer(&floor, g_free);
 	const ProaChooseRules rules = { .channel = ask->channel,
 		.architecture = ARCHITECTURE,
 		.booted = ask->booted_version,
@@ -133,9 +194,17 @@ ProaManifest *proa_offer_find(ProaOfferAsk *ask, char **ret_offered, GError **er
 		return NULL;
 	}
 	g_autoptr(ProaTrust) trust = proa_trust_open(store, shipped, build_time(ask->root), error);
-	if (!trust || !proa_trust_refresh(trust, fetch_metadata, ask, error))
+	if (!trust)
+		return NULL;
+	proa_trust_accept_stale(trust, ask->accept_stale);
+	if (!bring_up_to_date(ask, trust, error))
 		return NULL;
 
+	if (proa_trust_was_stale(trust)) {
+		g_autofree char *until = time_text(ask->accept_stale);
+		g_autofree char *text = g_strdup_printf("expired metadata is accepted until %s", until);
+		proa_memory_decided(ask->state_dir, "accepted-stale", NULL, text);
+	}
 	proa_report_phase("choose");
 	g_autoptr(GPtrArray) candidates = choose(ask, trust, error);
 	if (!candidates)

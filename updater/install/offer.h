@@ -12,7 +12,11 @@ typedef struct {
 	const char *state_dir; /* its /var/lib/proa */
 	const char *feed_url;
 	const char *channel;
-	const char *wanted; /* version that an operator named; NULL: the newest */
+	const char *wanted;  /* version that an operator named; NULL: the newest */
+	const char *token;   /* file of a break-glass token for it; NULL: none */
+	const char *pool;    /* of this node; "" or NULL: none */
+	gboolean check;      /* nothing will be installed: a token is not used up */
+	gint64 accept_stale; /* until then expired metadata is accepted, seconds since 1970; 0: never */
 	const char *booted_version, *booted_root_hash;
 	const char *staged_root_hash; /* root hash of the release armed already, or NULL */
 	const ProaFetch *fetch;
@@ -22,7 +26,8 @@ typedef struct {
  * Refreshes the feed's metadata and chooses. Returns the manifest of the newest release that may be taken.
  * NULL with NO_UPDATE, REJECTED_BEFORE (all that is newer failed here before, or the wanted one did), a
  * reason of proa_choose(), of trust or of fetching, or BAD_MANIFEST. *@ret_offered (may be set on failure
- * too): the version found, free with g_free().
+ * too): the version found, free with g_free(). What an operator decided against the rules (a token that was
+ * needed, expired metadata that was accepted) is told to the history and the journal.
  */
 ProaManifest *proa_offer_find(
 	ProaOfferAsk *ask, char **ret_offered, GError **error) G_GNUC_WARN_UNUSED_RESULT;

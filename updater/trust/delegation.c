@@ -278,6 +278,17 @@ GPtrArray *proa_delegations_for_path(const ProaDelegations *delegations, const c
 	return delegates;
 }
 
+GPtrArray *proa_delegations_all(const ProaDelegations *delegations)
+{
+	GPtrArray *delegates = g_ptr_array_new_with_free_func(delegate_free);
+
+	for (guint i = 0; delegations->roles && i < delegations->roles->len; i++) {
+		const Role *role = g_ptr_array_index(delegations->roles, i);
+		add_delegate(delegates, g_strdup(role->name), role->keys, role->terminating);
+	}
+	return delegates;
+}
+
 GPtrArray *proa_delegations_for_prefix(const ProaDelegations *delegations, const char *prefix)
 {
 	GPtrArray *delegates = g_ptr_array_new_with_free_func(delegate_free);

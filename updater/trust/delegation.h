@@ -36,6 +36,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaDelegations, proa_delegations_free)
  */
 GPtrArray *proa_delegations_for_path(const ProaDelegations *delegations, const char *path);
 
+/* All roles that are listed by name (not the bins of succinct ones), in order; else as the next. */
+GPtrArray *proa_delegations_all(const ProaDelegations *delegations);
+
 /* The roles that may speak for some path that begins with @prefix; else as proa_delegations_for_path(). */
 GPtrArray *proa_delegations_for_prefix(const ProaDelegations *delegations, const char *prefix);
 

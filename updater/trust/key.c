@@ -46,6 +46,11 @@ static const Scheme schemes[] = {
 		.algorithm = "EC",
 		.group = "secp384r1",
 		.digest = "SHA384" },
+	{ .keytype = "ecdsa",
+		.scheme = "ecdsa-sha2-nistp521",
+		.algorithm = "EC",
+		.group = "secp521r1",
+		.digest = "SHA512" },
 	{ .keytype = "rsa",
 		.scheme = "rsassa-pss-sha256",
 		.algorithm = "RSA",
@@ -61,6 +66,10 @@ static const Scheme schemes[] = {
 		.algorithm = "RSA",
 		.digest = "SHA512",
 		.pss = TRUE },
+	/* not of the specification, but of the reference signing library, and what many HSMs can do */
+	{ .keytype = "rsa", .scheme = "rsa-pkcs1v15-sha256", .algorithm = "RSA", .digest = "SHA256" },
+	{ .keytype = "rsa", .scheme = "rsa-pkcs1v15-sha384", .algorithm = "RSA", .digest = "SHA384" },
+	{ .keytype = "rsa", .scheme = "rsa-pkcs1v15-sha512", .algorithm = "RSA", .digest = "SHA512" },
 	{ .keytype = "ml-dsa", .scheme = "ml-dsa-44/1", .algorithm = "ML-DSA-44", .prehash = TRUE },
 	{ .keytype = "ml-dsa", .scheme = "ml-dsa-65/1", .algorithm = "ML-DSA-65", .prehash = TRUE },
 	{ .keytype = "ml-dsa", .scheme = "ml-dsa-87/1", .algorithm = "ML-DSA-87", .prehash = TRUE },
@@ -114,7 +123,7 @@ static gboolean key_fits(EVP_PKEY *public, const Scheme *scheme)
 	if (scheme->group && (EVP_PKEY_get_group_name(public, group, sizeof group, NULL) != 1 ||
 				     strcmp(group, scheme->group) != 0))
 		return FALSE;
-	if (scheme->pss) {
+	if (strcmp(scheme->algorithm, "RSA") == 0) {
 		int bits = EVP_PKEY_get_bits(public);
 		return bits >= PROA_KEY_MIN_RSA_BITS && bits <= PROA_KEY_MAX_RSA_BITS;
 	}

@@ -16,11 +16,33 @@ static GBytes *fetch(ProaTrust *trust, const char *path, gsize max, GError **err
 {
 	GBytes *bytes = NULL;
 
-	if (!trust->fetch(path, max, &bytes, trust->fetch_data, error)) {
+	if (!trust->fetch(path, max, NULL, &bytes, trust->fetch_data, error)) {
 		g_prefix_error(error, "fetching metadata/%s: ", path);
 		return NULL;
 	}
 	return bytes;
+}
+
+/* The feed's timestamp; the trusted one if the server says that it has not changed. Tells its entity tag. */
+static GBytes *fetch_timestamp(ProaTrust *trust, char **ret_etag, GError **error)
+{
+	GBytes *known = trust->timestamp ? trust->timestamp->file->bytes : NULL;
+	g_autofree char *etag = known ? proa_store_read_etag(trust->store, known) : NULL;
+	gboolean asked = etag != NULL;
+	GBytes *bytes = NULL;
+
+	if (!trust->fetch(
+		    "timestamp.json", PROA_TIMESTAMP_MAX_SIZE, &etag, &bytes, trust->fetch_data, error)) {
+		g_prefix_error(error, "fetching metadata/timestamp.json: ");
+		return NULL;
+	}
+	if (!bytes && !asked) {
+		proa_fail(error, PROA_REASON_FEED_ERROR,
+			"the server says that timestamp.json has not changed, though nobody asked");
+		return NULL;
+	}
+	*ret_etag = g_steal_pointer(&etag);
+	return bytes ? bytes : g_bytes_ref(known);
 }
 
 static char *versioned_path(const ProaTrust *trust, const char *role, gint64 version)
@@ -173,11 +195,18 @@ static gboolean update_root_once(ProaTrust *trust, gboolean *ret_last, GError **
 	return TRUE;
 }
 
+/* Whether a stored file was signed with keys that its role no longer has. */
+static gboolean keys_rotated(const ProaTrust *trust, const ProaSigned *file, ProaRole role)
+{
+	return !proa_signed_check(file, trust->root->roles[role], proa_role_to_string(role), NULL);
+}
+
 /*
- * 5.3.11: after a rotation of their keys, trusted timestamp and snapshot are dropped, so that a feed recovers
- * from an attacker who pushed version numbers up. Asked of what is stored is not "did the list of keys
- * change" but "would the root that is trusted now still accept it": that survives a power cut, and a key that
- * is merely added drops nothing.
+ * 5.3.11: after a rotation of the keys of either, trusted timestamp and snapshot are both dropped, so that a
+ * feed recovers from an attacker who pushed version numbers up. Asked of what is stored is not "did the list
+ * of keys change" but "would the root that is trusted now still accept it": that survives a power cut, and a
+ * key that is merely added drops nothing. A file that is missing or broken is no rotation: the other one is
+ * kept.
  */
 static void load_trusted(ProaTrust *trust)
 {
@@ -189,14 +218,13 @@ static void load_trusted(ProaTrust *trust)
 	g_clear_pointer(&trust->snapshot, proa_snapshot_free);
 	if (timestamp)
 		trust->timestamp = proa_timestamp_parse(timestamp, "stored timestamp", NULL);
-	if (trust->timestamp && !proa_signed_check(trust->timestamp->file,
-					trust->root->roles[PROA_ROLE_TIMESTAMP], "stored timestamp", NULL))
-		g_clear_pointer(&trust->timestamp, proa_timestamp_free);
 	if (snapshot)
 		trust->snapshot = proa_snapshot_parse(snapshot, "stored snapshot", NULL);
-	if (trust->snapshot && !proa_signed_check(trust->snapshot->file,
-				       trust->root->roles[PROA_ROLE_SNAPSHOT], "stored snapshot", NULL))
+	if ((trust->timestamp && keys_rotated(trust, trust->timestamp->file, PROA_ROLE_TIMESTAMP)) ||
+		(trust->snapshot && keys_rotated(trust, trust->snapshot->file, PROA_ROLE_SNAPSHOT))) {
+		g_clear_pointer(&trust->timestamp, proa_timestamp_free);
 		g_clear_pointer(&trust->snapshot, proa_snapshot_free);
+	}
 }
 
 /* A time that is proven to have been: a clock far behind it is wrong. */
@@ -263,7 +291,8 @@ static gboolean check_timestamp_follows(
 static gboolean update_timestamp(ProaTrust *trust, GError **error)
 {
 	/* 5.4.1 */
-	g_autoptr(GBytes) bytes = fetch(trust, "timestamp.json", PROA_TIMESTAMP_MAX_SIZE, error);
+	g_autofree char *etag = NULL;
+	g_autoptr(GBytes) bytes = fetch_timestamp(trust, &etag, error);
 	if (!bytes)
 		return FALSE;
 
@@ -287,6 +316,7 @@ static gboolean update_timestamp(ProaTrust *trust, GError **error)
 	/* 5.4.5 */
 	if (!proa_store_write(trust->store, "timestamp", bytes, error))
 		return FALSE;
+	proa_store_write_etag(trust->store, bytes, etag);
 	proa_timestamp_free(trust->timestamp);
 	trust->timestamp = g_steal_pointer(&timestamp);
 	return TRUE;
@@ -437,7 +467,7 @@ gboolean proa_refresh_run(ProaTrust *trust, GError **error)
 /* Whether the metadata that is stored could be used as it is. */
 static gboolean stored_is_good(ProaTrust *trust)
 {
-	if (!trust->timestamp || !check_not_expired(trust, &trust->root->head, "root", NULL) ||
+	if (!check_not_expired(trust, &trust->root->head, "root", NULL) ||
 		!check_not_expired(trust, &trust->timestamp->head, "timestamp", NULL) ||
 		!snapshot_is_current(trust))
 		return FALSE;
@@ -453,15 +483,20 @@ static gboolean stored_is_good(ProaTrust *trust)
 
 gboolean proa_refresh_poll(ProaTrust *trust, gboolean *ret_news, GError **error)
 {
+	g_autofree char *etag = NULL;
+
 	begin(trust);
-	g_autoptr(GBytes) bytes = fetch(trust, "timestamp.json", PROA_TIMESTAMP_MAX_SIZE, error);
-	if (!bytes)
-		return FALSE;
 	load_trusted(trust);
-	if (!note_known_times(trust, error))
+	if (!trust->timestamp) {
+		*ret_news = TRUE;
+		return TRUE;
+	}
+	g_autoptr(GBytes) bytes = fetch_timestamp(trust, &etag, error);
+	if (!bytes || !note_known_times(trust, error))
 		return FALSE;
-	trust->fresh = trust->timestamp && g_bytes_equal(bytes, trust->timestamp->file->bytes) &&
-		       stored_is_good(trust);
+	trust->fresh = g_bytes_equal(bytes, trust->timestamp->file->bytes) && stored_is_good(trust);
+	if (trust->fresh)
+		proa_store_write_etag(trust->store, bytes, etag);
 	*ret_news = !trust->fresh;
 	return TRUE;
 }

@@ -181,20 +181,25 @@ static gboolean signed_by(const ProaSigned *file, const ProaKey *key)
 	return FALSE;
 }
 
-gboolean proa_signed_check(const ProaSigned *file, const ProaRoleKeys *role, const char *what, GError **error)
+guint proa_signed_count(const ProaSigned *file, const ProaRoleKeys *role)
 {
 	g_autoptr(GHashTable) good = g_hash_table_new(g_str_hash, g_str_equal); /* identities */
 
-	for (guint i = 0; i < role->keys->len; i++) {
+	for (guint i = 0; i < role->keys->len && g_hash_table_size(good) < role->threshold; i++) {
 		const ProaKey *key = g_ptr_array_index(role->keys, i);
 		const char *identity = proa_key_identity(key);
-		if (!identity || g_hash_table_contains(good, identity) || !signed_by(file, key))
-			continue;
-		g_hash_table_add(good, (gpointer)(guintptr)identity);
-		if (g_hash_table_size(good) >= role->threshold)
-			return TRUE;
+		if (identity && !g_hash_table_contains(good, identity) && signed_by(file, key))
+			g_hash_table_add(good, (gpointer)(guintptr)identity);
 	}
-	return proa_fail(error, PROA_REASON_BAD_SIGNATURE,
-		"%s is signed by %u of the %u keys that must have signed it", what, g_hash_table_size(good),
-		role->threshold);
+	return g_hash_table_size(good);
+}
+
+gboolean proa_signed_check(const ProaSigned *file, const ProaRoleKeys *role, const char *what, GError **error)
+{
+	guint count = proa_signed_count(file, role);
+
+	return count >= role->threshold ||
+	       proa_fail(error, PROA_REASON_BAD_SIGNATURE,
+		       "%s is signed by %u of the %u keys that must have signed it", what, count,
+		       role->threshold);
 }

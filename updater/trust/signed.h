@@ -48,6 +48,9 @@ ProaSigned *proa_signed_parse(
 void proa_signed_free(ProaSigned *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaSigned, proa_signed_free)
 
+/* How many distinct keys of @role signed @file; more than the threshold are not counted. */
+guint proa_signed_count(const ProaSigned *file, const ProaRoleKeys *role);
+
 /*
  * Whether at least the threshold of distinct keys of @role signed @file; BAD_SIGNATURE if not. A key counts
  * once, however many ids or signatures it has.

@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* A digest, an entity tag, and their newlines. Bytes. */
+#define MAX_ETAG_FILE 512
+
 struct ProaStore {
 	char *dir;
 };
@@ -92,4 +95,37 @@ gboolean proa_store_write_root(const ProaStore *store, gint64 version, GBytes *b
 	g_autofree char *path = root_path_of(store, version);
 
 	return write_bytes(path, bytes, error) && proa_store_write(store, "root", bytes, error);
+}
+
+static char *etag_path(const ProaStore *store)
+{
+	return g_build_filename(store->dir, "timestamp.etag", NULL);
+}
+
+char *proa_store_read_etag(const ProaStore *store, GBytes *timestamp)
+{
+	g_autofree char *path = etag_path(store);
+	g_autofree char *text = proa_file_read(path, MAX_ETAG_FILE, NULL, NULL);
+	g_autofree char *digest = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, timestamp);
+
+	if (!text)
+		return NULL;
+	g_auto(GStrv) lines = g_strsplit(text, "\n", 3);
+	if (g_strv_length(lines) != 3 || strcmp(lines[0], digest) != 0 || !*lines[1])
+		return NULL;
+	return g_strdup(lines[1]);
+}
+
+void proa_store_write_etag(const ProaStore *store, GBytes *timestamp, const char *etag)
+{
+	g_autofree char *known = proa_store_read_etag(store, timestamp);
+	g_autofree char *path = etag_path(store);
+	g_autofree char *digest = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, timestamp);
+	g_autofree char *text = g_strdup_printf("%s\n%s\n", digest, etag ? etag : "");
+	g_autoptr(GError) ignored = NULL;
+
+	if (g_strcmp0(known, etag) == 0 || strlen(text) > MAX_ETAG_FILE)
+		return;
+	if (!proa_file_replace(path, text, strlen(text), 0644, &ignored))
+		g_debug("%s", ignored->message);
 }

@@ -32,6 +32,15 @@ gboolean proa_store_write(
 gboolean proa_store_write_root(
 	const ProaStore *store, gint64 version, GBytes *bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/*
+ * The HTTP entity tag that came with the timestamp that has these bytes, or NULL; free with g_free(). It is
+ * kept in timestamp.etag, and only saves bytes: a lie in it can do no more than a server that serves an old
+ * timestamp.
+ */
+char *proa_store_read_etag(const ProaStore *store, GBytes *timestamp);
+/* Remembers it; NULL forgets it. A failure is no matter: the next poll is longer then. */
+void proa_store_write_etag(const ProaStore *store, GBytes *timestamp, const char *etag);
+
 /* A role's name as part of a file name or URL: all but A-Z a-z 0-9 - . _ ~ percent-encoded, '/' too.
  * g_free(). */
 char *proa_store_quote(const char *role);

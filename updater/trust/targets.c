@@ -32,6 +32,22 @@ static ProaTrustTarget *parse_target(const char *path, JsonObject *object, GErro
 	return target;
 }
 
+/* Our member "proa": {"break-glass": {"keys", "keyids", "threshold"}}; unknown to other clients. */
+static gboolean parse_token_keys(ProaTargets *targets, JsonObject *content, GError **error)
+{
+	JsonObject *ours = proa_json_object_or_null(content, "proa");
+
+	if (!ours || !json_object_has_member(ours, "break-glass"))
+		return TRUE;
+	JsonObject *role = proa_json_object(ours, "break-glass", PROA_REASON_BAD_METADATA, error);
+	JsonObject *object = role ? proa_json_object(role, "keys", PROA_REASON_BAD_METADATA, error) : NULL;
+	g_autoptr(GHashTable) keys = object ? proa_keys_parse(object, error) : NULL;
+	targets->token_keys = keys ? proa_role_keys_new(role, keys, error) : NULL;
+	if (!targets->token_keys)
+		g_prefix_error(error, "break-glass: ");
+	return targets->token_keys != NULL;
+}
+
 static gboolean parse_content(ProaTargets *targets, JsonObject *content, GError **error)
 {
 	if (!proa_role_head_parse(content, "targets", &targets->head, error))
@@ -49,6 +65,8 @@ static gboolean parse_content(ProaTargets *targets, JsonObject *content, GError 
 		}
 		g_hash_table_insert(targets->targets, g_strdup(path->data), target);
 	}
+	if (!parse_token_keys(targets, content, error))
+		return FALSE;
 	JsonNode *node = json_object_get_member(content, "delegations");
 	if (!node || JSON_NODE_HOLDS_NULL(node))
 		return TRUE;
@@ -80,6 +98,7 @@ void proa_targets_free(ProaTargets *targets)
 		return;
 	g_clear_pointer(&targets->targets, g_hash_table_unref);
 	proa_delegations_free(targets->delegations);
+	proa_role_keys_free(targets->token_keys);
 	proa_signed_free(targets->file);
 	g_free(targets);
 }

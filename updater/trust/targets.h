@@ -11,6 +11,7 @@ typedef struct {
 	ProaRoleHead head;
 	GHashTable *targets;          /* path to ProaTrustTarget; owns both */
 	ProaDelegations *delegations; /* NULL: none */
+	ProaRoleKeys *token_keys;     /* whose break-glass tokens are accepted; NULL: nobody's */
 	ProaSigned *file;
 	const ProaRoleKeys *verified_by; /* whose threshold was checked last; NULL: nobody's */
 } ProaTargets;

@@ -221,6 +221,45 @@ GPtrArray *proa_trust_list_targets(ProaTrust *trust, const char *prefix, GError 
 	return g_steal_pointer(&targets);
 }
 
+static void role_free(gpointer data)
+{
+	ProaTrustRole *role = data;
+
+	g_free(role->name);
+	g_free(role);
+}
+
+static void add_role(GPtrArray *roles, const char *name, const ProaRoleHead *head)
+{
+	ProaTrustRole *role = g_new0(ProaTrustRole, 1);
+
+	role->name = g_strdup(name);
+	role->version = head->version;
+	role->expires = head->expires;
+	g_ptr_array_add(roles, role);
+}
+
+GPtrArray *proa_trust_roles(const ProaTrust *trust)
+{
+	GPtrArray *roles = g_ptr_array_new_with_free_func(role_free);
+	g_autoptr(GList) names = g_list_sort(g_hash_table_get_keys(trust->targets), (GCompareFunc)strcmp);
+	const ProaTargets *top = g_hash_table_lookup(trust->targets, "targets");
+
+	add_role(roles, "root", &trust->root->head);
+	if (trust->timestamp)
+		add_role(roles, "timestamp", &trust->timestamp->head);
+	if (trust->snapshot)
+		add_role(roles, "snapshot", &trust->snapshot->head);
+	if (top)
+		add_role(roles, "targets", &top->head);
+	for (GList *name = names; name; name = name->next) {
+		const ProaTargets *targets = g_hash_table_lookup(trust->targets, name->data);
+		if (targets != top)
+			add_role(roles, name->data, &targets->head);
+	}
+	return roles;
+}
+
 char *proa_trust_target_url_path(const ProaTrustTarget *target)
 {
 	const char *slash = strrchr(target->path, '/');

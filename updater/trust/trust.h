@@ -17,12 +17,17 @@ typedef struct ProaTrust ProaTrust;
 
 /*
  * Fetches @path, relative to the feed's metadata/ ("timestamp.json", "2.root.json"; already percent-encoded),
- * of which no more than @max_size bytes are wanted. Returns TRUE and the whole body in @ret_bytes. Otherwise
+ * of which no more than @max_size bytes are wanted. Returns TRUE and the whole body in *@ret_bytes. Otherwise
  * FALSE with NOT_FOUND when the server said 404 (or 403), with TOO_LARGE when there was more than @max_size,
  * or with what went wrong (FEED_UNREACHABLE, FEED_ERROR, CANCELLED ...).
+ *
+ * @etag is NULL but for a file that may well be the one known. Then *@etag is the entity tag that came with
+ * the known one, or NULL; if the server says that its file still has it (HTTP 304), return TRUE with
+ * *@ret_bytes NULL. With a body, replace *@etag by its entity tag, or NULL if it has none. Who does not care
+ * leaves both alone.
  */
 typedef gboolean (*ProaTrustFetch)(
-	const char *path, gsize max_size, GBytes **ret_bytes, gpointer data, GError **error);
+	const char *path, gsize max_size, char **etag, GBytes **ret_bytes, gpointer data, GError **error);
 
 /* A file that the feed's metadata vouches for. */
 typedef struct {
@@ -64,11 +69,12 @@ gboolean proa_trust_refresh(
 	ProaTrust *trust, ProaTrustFetch fetch, gpointer data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * Asks for timestamp.json alone, so that an idle poll costs one small request. *@ret_news is FALSE if the
- * feed still has the timestamp that is trusted, to the byte, and everything stored still holds; then look-ups
- * may be made as after a refresh. Otherwise it is TRUE, nothing was changed, and proa_trust_refresh() is due.
- * A publisher who changes root signs a new timestamp after it, so a poll misses no revocation. Fails as
- * proa_trust_refresh() does.
+ * Asks for timestamp.json alone, and whether it changed, so that an idle poll costs one request and a few
+ * hundred bytes. *@ret_news is FALSE if the feed still has the timestamp that is trusted, to the byte, and
+ * everything stored still holds; then look-ups may be made as after a refresh. Otherwise it is TRUE, nothing
+ * was changed, and proa_trust_refresh() is due; so it is, without any request, as long as the store holds no
+ * timestamp. A publisher who changes root signs a new timestamp after it, so a poll misses no revocation.
+ * Fails as proa_trust_refresh() does.
  */
 gboolean proa_trust_poll(ProaTrust *trust, ProaTrustFetch fetch, gpointer data, gboolean *ret_news,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -98,6 +104,19 @@ GPtrArray *proa_trust_list_targets(
  */
 const ProaTrustTarget *proa_trust_find_target(
 	ProaTrust *trust, const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* A role whose metadata is trusted now. */
+typedef struct {
+	char *name;
+	gint64 version;
+	gint64 expires; /* seconds since 1970 */
+} ProaTrustRole;
+
+/*
+ * Root, timestamp, snapshot, targets, and the delegated roles that look-ups have needed so far, in that
+ * order; an array of ProaTrustRole that owns them. To be called after a successful refresh.
+ */
+GPtrArray *proa_trust_roles(const ProaTrust *trust);
 
 /*
  * Where the target lies below the feed's top: "targets/<dir>/<digest>.<name>" (TUF 6.2, consistent

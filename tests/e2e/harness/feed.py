@@ -60,7 +60,7 @@ class Feed:
         # Payloads are large and shared; replace() breaks the link of what it changes.
         shutil.copytree(self.folder, folder, copy_function=os.link)
         for path in (pathlib.Path(folder) / ".proa-feed", pathlib.Path(folder) / "metadata"):
-            for file in path.glob("*"):
+            for file in filter(pathlib.Path.is_file, path.glob("*")):
                 replace(file, file.read_bytes())
         return Feed(folder)
 

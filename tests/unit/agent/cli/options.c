@@ -49,6 +49,13 @@ static void test_right(void)
 	g_autoptr(ProaOptions) config = parse("config diff a b", NULL);
 	g_assert_cmpuint(g_strv_length(config->words), ==, 3);
 	g_assert_cmpstr(config->words[2], ==, "b");
+	g_autoptr(ProaOptions) decided =
+		parse("update --to 1.0 --token t.json --accept-stale 2030-01-01", NULL);
+	g_assert_cmpstr(decided->token, ==, "t.json");
+	g_assert_cmpstr(decided->accept_stale, ==, "2030-01-01");
+	g_assert_null(parse("update --token t.json", NULL));
+	g_assert_null(parse("update --accept-stale 2030-01-01 --no-wait", NULL));
+	g_assert_null(parse("rollback --accept-stale 2030-01-01", NULL));
 	g_autoptr(ProaOptions) rejected = parse("history --rejected", NULL);
 	g_assert_true(rejected->rejected);
 	g_assert_cmpuint(rejected->count, ==, 20);

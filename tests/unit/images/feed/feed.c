@@ -30,13 +30,15 @@ static void test_init(void)
 	g_assert_true(feed->root->consistent_snapshot);
 	g_assert_cmpint(feed->timestamp->head.version, ==, 1);
 	g_assert_cmpuint(g_hash_table_size(feed->targets->targets), ==, 0);
+	g_assert_cmpuint(g_hash_table_size(feed->channels), ==, 2);
+	g_assert_nonnull(feed->targets->token_keys);
 	/* Four roles, four different keys. */
 	g_autoptr(GHashTable) identities = g_hash_table_new(g_str_hash, g_str_equal);
 	for (int role = 0; role < _PROA_ROLE_MAX; role++)
 		g_hash_table_add(identities, (gpointer)(guintptr)proa_key_identity(
 						     g_ptr_array_index(feed->root->roles[role]->keys, 0)));
 	g_assert_cmpuint(g_hash_table_size(identities), ==, _PROA_ROLE_MAX);
-	g_assert_false(proa_feed_init(fixture.feed, fixture.keys, &fixture.lifetimes, &error));
+	g_assert_false(fixture_init(&fixture, fixture.feed, "ed25519", NULL, &error));
 	g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_STATE);
 }
 
@@ -47,7 +49,7 @@ static void test_init_keeps_keys(void)
 	g_autofree char *second = scratch_file(&fixture.scratch, "second");
 	g_autoptr(ProaFeed) one = fixture_open(&fixture);
 
-	g_assert_true(proa_feed_init(second, fixture.keys, &fixture.lifetimes, NULL));
+	g_assert_true(fixture_init(&fixture, second, "ed25519", NULL, NULL));
 	g_autoptr(ProaFeed) two = proa_feed_open(second, FALSE, NULL);
 	g_assert_cmpstr(proa_key_id(g_ptr_array_index(one->root->roles[0]->keys, 0)), ==,
 		proa_key_id(g_ptr_array_index(two->root->roles[0]->keys, 0)));

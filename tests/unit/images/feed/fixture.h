@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "images/feed/ceremony.h"
 #include "images/feed/publish.h"
 #include "images/feed/release.h"
 #include "images/feed/signer.h"
@@ -18,6 +19,21 @@ typedef struct {
 	ProaLifetimes lifetimes;
 } Fixture;
 
+/* Makes a feed with the fixture's keys and the channels stable and beta; @holders as of proa_ceremony_init().
+ */
+static inline gboolean fixture_init(const Fixture *fixture, const char *dir, const char *algorithm,
+	const char *const *holders, GError **error)
+{
+	static const char *const channels[] = { "stable", "beta", NULL };
+	const ProaCeremonyInit options = { .keys_dir = fixture->keys,
+		.algorithm = algorithm,
+		.lifetimes = &fixture->lifetimes,
+		.channels = channels,
+		.holders = holders };
+
+	return proa_ceremony_init(dir, &options, error);
+}
+
 static inline Fixture fixture_new(void)
 {
 	Fixture fixture = { .scratch = scratch_new() };
@@ -27,9 +43,8 @@ static inline Fixture fixture_new(void)
 	fixture.keys = scratch_file(&fixture.scratch, "keys");
 	fixture.release = scratch_file(&fixture.scratch, "images/base");
 	proa_lifetimes_defaults(&fixture.lifetimes);
-	gboolean ok = proa_feed_init(fixture.feed, fixture.keys, &fixture.lifetimes, &error);
+	fixture_init(&fixture, fixture.feed, "ed25519", NULL, &error);
 	g_assert_no_error(error);
-	g_assert_true(ok);
 	return fixture;
 }
 
@@ -51,14 +66,34 @@ static inline ProaFeed *fixture_open(const Fixture *fixture)
 	return feed;
 }
 
+/* All keys of the fixture's directory. */
+static inline GPtrArray *fixture_signers(const Fixture *fixture)
+{
+	GPtrArray *signers = proa_signers_new();
+
+	g_assert_true(proa_signers_add_dir(signers, fixture->keys, NULL));
+	return signers;
+}
+
+/* Those of one file alone. */
+static inline GPtrArray *fixture_signer(const Fixture *fixture, const char *name)
+{
+	g_autofree char *path = g_build_filename(fixture->keys, name, NULL);
+	GPtrArray *signers = proa_signers_new();
+
+	g_assert_true(proa_signers_add(signers, path, NULL));
+	return signers;
+}
+
 static inline void fixture_publish(const Fixture *fixture, ProaPublishKind kind)
 {
 	g_autoptr(GError) error = NULL;
 	g_autoptr(ProaFeed) feed = fixture_open(fixture);
-	g_autoptr(GPtrArray) signers = proa_signers_load(fixture->keys, &error);
+	g_autoptr(GPtrArray) signers = fixture_signers(fixture);
+	gboolean ok = proa_publish(feed, signers, &fixture->lifetimes, kind, NULL, &error);
 
 	g_assert_no_error(error);
-	g_assert_true(proa_publish(feed, signers, &fixture->lifetimes, kind, &error));
+	g_assert_true(ok);
 }
 
 static inline JsonObject *fixture_file(const char *text)

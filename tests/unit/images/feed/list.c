@@ -18,7 +18,7 @@ static void test_list(void)
 			fixture_publish(&fixture, PROA_PUBLISH_ALL);
 	}
 	g_autoptr(ProaFeed) feed = fixture_open(&fixture);
-	g_autoptr(JsonObject) list = proa_list_make(feed);
+	g_autoptr(JsonObject) list = proa_list_make(feed, NULL);
 	JsonArray *releases = json_object_get_array_member(list, "releases");
 	g_assert_cmpuint(json_array_get_length(releases), ==, 2);
 	for (guint i = 0; i < G_N_ELEMENTS(versions); i++) {

@@ -52,13 +52,16 @@ static void test_refresh_does_not_publish(void)
 	fixture.lifetimes.of[PROA_ROLE_TARGETS] *= 10;
 	fixture_publish(&fixture, PROA_PUBLISH_REFRESH);
 	feed = fixture_open(&fixture);
-	g_assert_cmpint(feed->targets->head.version, ==, 2);
-	g_assert_cmpuint(g_hash_table_size(feed->targets->targets), ==, 0);
+	const ProaTargets *stable = g_hash_table_lookup(feed->channels, "stable");
+	g_assert_cmpint(stable->head.version, ==, 2);
+	g_assert_cmpuint(g_hash_table_size(stable->targets), ==, 0);
 	g_assert_cmpuint(json_object_get_size(feed->pending), ==, 1);
 	g_clear_pointer(&feed, proa_feed_free);
 	fixture_publish(&fixture, PROA_PUBLISH_ALL);
 	feed = fixture_open(&fixture);
-	g_assert_cmpuint(g_hash_table_size(feed->targets->targets), ==, 1);
+	stable = g_hash_table_lookup(feed->channels, "stable");
+	g_assert_cmpuint(g_hash_table_size(stable->targets), ==, 1);
+	g_assert_cmpuint(g_hash_table_size(feed->targets->targets), ==, 0);
 	g_assert_cmpuint(json_object_get_size(feed->pending), ==, 0);
 }
 
@@ -74,31 +77,114 @@ static void test_time(void)
 	g_assert_cmpuint(g_bytes_get_size(feed->timestamp->file->bytes), <, 1024);
 }
 
+static void add_release(const Fixture *fixture, const char *version, const char *channel)
+{
+	fixture_release(fixture, version, NULL);
+	g_autoptr(ProaFeed) feed = fixture_open(fixture);
+	g_autoptr(ProaReleaseAdded) added = proa_release_add(feed, fixture->release, channel, NULL);
+
+	g_assert_nonnull(added);
+	g_assert_true(proa_feed_save_pending(feed, NULL));
+}
+
+static void remove_key(const Fixture *fixture, const char *name)
+{
+	g_autofree char *path = g_build_filename(fixture->keys, name, NULL);
+
+	g_assert_cmpint(g_unlink(path), ==, 0);
+}
+
+static void refuses(const Fixture *fixture, ProaPublishKind kind)
+{
+	g_autoptr(ProaFeed) feed = fixture_open(fixture);
+	g_autoptr(GPtrArray) signers = fixture_signers(fixture);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_false(proa_publish(feed, signers, &fixture->lifetimes, kind, NULL, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
+}
+
 static void test_missing_keys(void)
 {
 	g_auto(Fixture) fixture = fixture_new();
-	g_autofree char *targets = g_build_filename(fixture.keys, "targets.pem", NULL),
-			*timestamp = g_build_filename(fixture.keys, "timestamp.pem", NULL);
-	g_autoptr(GError) error = NULL;
 
-	g_assert_cmpint(g_unlink(targets), ==, 0);
+	/* The keys of root and targets are not needed for a release. */
+	remove_key(&fixture, "root.pem");
+	remove_key(&fixture, "targets.pem");
+	add_release(&fixture, "1.0.0", "stable");
+	fixture_publish(&fixture, PROA_PUBLISH_ALL);
+	check_versions(&fixture, 1, 2, 2);
+	remove_key(&fixture, "stable.pem");
+	add_release(&fixture, "1.0.1", "stable");
+	refuses(&fixture, PROA_PUBLISH_ALL);
+	check_versions(&fixture, 1, 2, 2);
+	/* A refresh needs the timestamp's key alone. */
+	remove_key(&fixture, "snapshot.pem");
+	remove_key(&fixture, "beta.pem");
 	fixture_publish(&fixture, PROA_PUBLISH_REFRESH);
-	check_versions(&fixture, 1, 1, 2);
+	check_versions(&fixture, 1, 2, 3);
+	remove_key(&fixture, "timestamp.pem");
+	refuses(&fixture, PROA_PUBLISH_REFRESH);
+	check_versions(&fixture, 1, 2, 3);
+}
+
+/* The key of beta signs nothing that a node takes for stable. */
+static void test_channels(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	remove_key(&fixture, "targets.pem");
+	remove_key(&fixture, "stable.pem");
+	add_release(&fixture, "1.0.0", "beta");
+	fixture_publish(&fixture, PROA_PUBLISH_ALL);
 	g_autoptr(ProaFeed) feed = fixture_open(&fixture);
-	g_autoptr(GPtrArray) signers = proa_signers_load(fixture.keys, NULL);
-	g_assert_false(proa_publish(feed, signers, &fixture.lifetimes, PROA_PUBLISH_ALL, &error));
-	g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
-	g_clear_error(&error);
-	g_assert_cmpint(g_unlink(timestamp), ==, 0);
-	g_autoptr(GPtrArray) fewer = proa_signers_load(fixture.keys, NULL);
-	g_assert_false(proa_publish(feed, fewer, &fixture.lifetimes, PROA_PUBLISH_REFRESH, &error));
-	g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
+	const ProaTargets *beta = g_hash_table_lookup(feed->channels, "beta");
+	g_assert_true(g_hash_table_contains(beta->targets, "beta/1.0.0/manifest.json"));
 	g_clear_pointer(&feed, proa_feed_free);
-	check_versions(&fixture, 1, 1, 2);
+	add_release(&fixture, "1.0.0", "stable");
+	refuses(&fixture, PROA_PUBLISH_ALL);
+}
+
+/* With a draft, what one holder can't sign alone waits for the other; meanwhile the feed is as it was. */
+static void test_draft(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autoptr(GPtrArray) online = proa_signers_new(), holder = fixture_signer(&fixture, "stable.pem");
+	g_autoptr(ProaChange) waiting = NULL;
+	gboolean taken = FALSE;
+	guint added = 0;
+
+	for (guint i = 0; i < 2; i++) {
+		g_autofree char *path =
+			g_build_filename(fixture.keys, i ? "snapshot.pem" : "timestamp.pem", NULL);
+		g_assert_true(proa_signers_add(online, path, NULL));
+	}
+	add_release(&fixture, "1.0.0", "stable");
+	g_autoptr(ProaFeed) feed = fixture_open(&fixture);
+	g_assert_true(proa_publish(feed, online, &fixture.lifetimes, PROA_PUBLISH_ALL, &waiting, NULL));
+	g_assert_nonnull(waiting);
+	g_autofree char *path = proa_change_path(waiting, "stable");
+	g_autoptr(JsonObject) envelope = proa_envelope_read(path, NULL);
+	g_assert_true(proa_envelope_sign_all(envelope, holder, &added, NULL));
+	g_autoptr(GPtrArray) changes = proa_changes_load(feed, NULL);
+	g_assert_cmpuint(changes->len, ==, 1);
+	ProaChange *change = changes->pdata[0];
+	g_autoptr(GPtrArray) before = proa_change_needs(change, NULL);
+	g_assert_cmpuint(before->len, ==, 1);
+	g_assert_true(proa_change_merge(change, envelope, &taken, &added));
+	g_autoptr(GPtrArray) after = proa_change_needs(change, NULL);
+	g_assert_cmpuint(after->len, ==, 0);
+	g_assert_true(proa_commit(change, online, &fixture.lifetimes, NULL));
+	g_assert_cmpuint(json_object_get_size(feed->pending), ==, 0);
+	g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+	g_clear_pointer(&feed, proa_feed_free);
+	feed = fixture_open(&fixture);
+	const ProaTargets *stable = g_hash_table_lookup(feed->channels, "stable");
+	g_assert_cmpuint(g_hash_table_size(stable->targets), ==, 1);
 }
 
 static gboolean fetch_file(
-	const char *path, gsize max_size, GBytes **ret_bytes, gpointer data, GError **error)
+	const char *path, gsize max_size, char **etag, GBytes **ret_bytes, gpointer data, GError **error)
 {
 	g_autofree char *file = g_build_filename(data, "metadata", path, NULL);
 	gsize size;
@@ -150,6 +236,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/feed/publish/refresh-publishes-nothing", test_refresh_does_not_publish);
 	g_test_add_func("/feed/publish/timestamp-tells-the-time", test_time);
 	g_test_add_func("/feed/publish/missing-keys", test_missing_keys);
+	g_test_add_func("/feed/publish/a-channel-has-its-own-key", test_channels);
+	g_test_add_func("/feed/publish/a-draft-waits-for-other-holders", test_draft);
 	g_test_add_func("/feed/publish/readers-never-see-half-a-feed", test_readers_never_see_half);
 	return g_test_run();
 }

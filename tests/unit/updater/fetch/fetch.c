@@ -206,6 +206,29 @@ static void not_modified(void)
 	g_assert_nonnull(strstr(second, "\"status\":304"));
 }
 
+/* The same through fetch.h: the body comes once, and again when it changed. */
+static void if_changed(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *url = url_of(nginx.url, "/small"), *etag = NULL;
+	g_autoptr(GBytes) bytes = NULL, again = NULL;
+
+	g_assert_true(proa_fetch_if_changed(&fetch, url, 100, &etag, &bytes, &error));
+	g_assert_no_error(error);
+	g_assert_cmpuint(g_bytes_get_size(bytes), ==, 5);
+	g_assert_nonnull(etag);
+	g_assert_true(proa_fetch_if_changed(&fetch, url, 100, &etag, &again, &error));
+	g_assert_null(again);
+	g_set_str(&etag, "\"another\"");
+	g_assert_true(proa_fetch_if_changed(&fetch, url, 100, &etag, &again, &error));
+	g_assert_cmpuint(g_bytes_get_size(again), ==, 5);
+	g_assert_cmpstr(etag, !=, "\"another\"");
+	g_autofree char *missing = url_of(nginx.url, "/missing");
+	g_clear_pointer(&again, g_bytes_unref);
+	g_assert_false(proa_fetch_if_changed(&fetch, missing, 100, &etag, &again, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
+}
+
 static void too_slow(void)
 {
 	g_autoptr(GError) error = NULL;
@@ -321,6 +344,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/fetch/fetch/other-scheme", other_scheme);
 	g_test_add_func("/fetch/fetch/tls-needs-trust", tls_needs_trust);
 	g_test_add_func("/fetch/fetch/not-modified", not_modified);
+	g_test_add_func("/fetch/fetch/if-changed", if_changed);
 	g_test_add_func("/fetch/fetch/too-slow", too_slow);
 	g_test_add_func("/fetch/fetch/cancelled", cancelled);
 	g_test_add_func("/fetch/fetch/closed-in-the-middle", closed_in_the_middle);

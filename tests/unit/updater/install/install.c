@@ -420,6 +420,53 @@ static void below_floor(Fixture *f, gconstpointer channel)
 	assert_booted_untouched(&f->node);
 }
 
+/* A token for this node and 1.0.1, or what is said to be one. */
+static char *make_token(const Fixture *f, const char *option, const char *value, const char *key)
+{
+	g_autofree char *path = g_strdup_printf("%s/%s.pem", world.keys, key);
+	char *token = node_path(&f->node, "token.json");
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GSubprocess) process =
+		g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_SILENCE, &error, g_getenv("PROA_FEED"), "token",
+			"1.0.1", "--key", path, option, value, "--reason", "a test", "--out", token, NULL);
+
+	g_assert_no_error(error);
+	g_assert_true(g_subprocess_wait_check(process, NULL, NULL));
+	return token;
+}
+
+#define MACHINE_ID "0123456789abcdef0123456789abcdef"
+
+static void token_opens_the_floor(Fixture *f, gconstpointer channel)
+{
+	g_free(scratch_write(&f->node.scratch, "var/lib/proa/floor.json", "{\"version\":\"2.0\"}", -1));
+	g_free(scratch_write(&f->node.scratch, "etc/machine-id", MACHINE_ID "\n", -1));
+	g_autofree char *token = make_token(f, "--node", MACHINE_ID, "break-glass");
+	g_autofree char *option = g_strconcat("--token=", token, NULL);
+	g_auto(Run) run = node_run(&f->node, "--to=1.0.1", option);
+	assert_done(&run, &world);
+	g_assert_cmpuint(node_history(&f->node, "token-used", NULL), ==, 1);
+}
+
+/* Another node's, and one that the key of the channel signed. */
+static void token_refused(Fixture *f, gconstpointer channel)
+{
+	static const char *const cases[][3] = { { "--node", "ffffffffffffffffffffffffffffffff",
+							"break-glass" },
+		{ "--pool", "canary", "break-glass" }, { "--node", MACHINE_ID, "stable" } };
+
+	g_free(scratch_write(&f->node.scratch, "var/lib/proa/floor.json", "{\"version\":\"2.0\"}", -1));
+	g_free(scratch_write(&f->node.scratch, "etc/machine-id", MACHINE_ID "\n", -1));
+	for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *token = make_token(f, cases[i][0], cases[i][1], cases[i][2]);
+		g_autofree char *option = g_strconcat("--token=", token, NULL);
+		g_auto(Run) run = node_run(&f->node, "--to=1.0.1", option);
+		assert_failed(&run, 3, "bad-token");
+	}
+	assert_booted_untouched(&f->node);
+	g_assert_cmpuint(node_history(&f->node, "token-used", NULL), ==, 0);
+}
+
 static void named_release_missing(Fixture *f, gconstpointer channel)
 {
 	g_auto(Run) run = node_run(&f->node, "--to", "7.7");
@@ -552,6 +599,8 @@ int main(int argc, char **argv)
 	ADD("rejected-before", "stable", rejected_before);
 	ADD("pinned", "stable", pinned);
 	ADD("below-floor", "stable", below_floor);
+	ADD("token-opens-the-floor", "stable", token_opens_the_floor);
+	ADD("token-for-something-else", "stable", token_refused);
 	ADD("named-release-missing", "stable", named_release_missing);
 	ADD("nothing-newer", "stable", nothing_newer);
 	ADD("slot-too-small", "stable", slot_too_small);

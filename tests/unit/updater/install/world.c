@@ -83,7 +83,8 @@ void world_make(World *world)
 	world->old_uki = scratch_file(&world->scratch, "old.efi");
 	make_uki(world, "1.0.0", BOOTED_HASH, world->booted_uki);
 	make_uki(world, "0.9.0", SALT, world->old_uki);
-	SPAWN(g_getenv("PROA_FEED"), "init", "--feed", world->feed, "--keys", world->keys);
+	SPAWN(g_getenv("PROA_FEED"), "init", "--feed", world->feed, "--keys", world->keys, "--channel",
+		"stable", "--channel", "wrong-hash", "--channel", "wrong-uki");
 }
 
 void world_clear(World *world)

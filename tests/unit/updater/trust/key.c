@@ -181,6 +181,8 @@ int main(int argc, char **argv)
 		{ "ecdsa", "ecdsa-sha2-nistp256", "EC", "P-256", "SHA256" },
 		{ "ecdsa", "ecdsa-sha2-nistp384", "EC", "P-384", "SHA384" },
 		{ "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", "EC", "P-256", "SHA256" },
+		{ "ecdsa", "ecdsa-sha2-nistp521", "EC", "P-521", "SHA512" },
+		{ "rsa", "rsa-pkcs1v15-sha256", "RSA", "2048", "SHA256" },
 		{ "rsa", "rsassa-pss-sha256", "RSA", "2048", "SHA256" },
 		{ "rsa", "rsassa-pss-sha512", "RSA", "2048", "SHA512" },
 		{ "ml-dsa", "ml-dsa-44/1", "ML-DSA-44", NULL, NULL },

@@ -381,6 +381,39 @@ static void test_fast_forward(void)
 	g_assert_cmpint(client_version(&client, "targets"), ==, 2);
 }
 
+/* 5.3.11 says "and / or": new keys of the snapshot alone undo both. */
+static void test_fast_forward_snapshot_key(void)
+{
+	g_auto(Client) client = client_new();
+	Repository *repository = client.repository;
+
+	repository->version[PROA_ROLE_SNAPSHOT] = 1000000;
+	repository_publish(repository);
+	client_refreshes(&client);
+	repository->version[PROA_ROLE_SNAPSHOT] = 2;
+	repository_bump(repository, PROA_ROLE_TIMESTAMP);
+	client_refuses(&client, PROA_REASON_METADATA_ROLLBACK);
+	repository->listed[PROA_ROLE_SNAPSHOT][0] = repository->signing[PROA_ROLE_SNAPSHOT][0] = 6;
+	repository_bump(repository, PROA_ROLE_ROOT);
+	repository_publish(repository);
+	client_refreshes(&client);
+	g_assert_cmpint(client_version(&client, "snapshot"), ==, 2);
+}
+
+/* A snapshot that is lost from the store is no rotation: the timestamp still remembers what was newest. */
+static void test_lost_snapshot(void)
+{
+	g_auto(Client) client = client_new();
+
+	repository_bump(client.repository, PROA_ROLE_TARGETS);
+	client_refreshes(&client);
+	g_autofree char *path = g_build_filename(client.store, "snapshot.json", NULL);
+	g_assert_cmpint(g_unlink(path), ==, 0);
+	client.repository->version[PROA_ROLE_TIMESTAMP] = 1;
+	repository_publish(client.repository);
+	client_refuses(&client, PROA_REASON_METADATA_ROLLBACK);
+}
+
 /* --- snapshot and targets --- */
 
 static void serve(Client *client, const char *as, const char *what)
@@ -547,7 +580,11 @@ static void test_poll(void)
 	g_auto(Client) client = client_new();
 	g_autoptr(ProaTrust) trust = client_open(&client);
 
-	g_assert_true(poll_has_news(&client, trust));
+	gboolean news = FALSE;
+	/* With nothing to compare with, it asks nothing. */
+	g_assert_true(proa_trust_poll(trust, repository_fetch, client.repository, &news, NULL));
+	g_assert_true(news);
+	g_assert_cmpuint(client.repository->requests->len, ==, 0);
 	g_assert_null(proa_trust_find_target(trust, "stable/1.0.0/manifest.json", NULL));
 	client_refreshes(&client);
 	g_free(repository_take_requests(client.repository));
@@ -556,6 +593,52 @@ static void test_poll(void)
 	repository_bump(client.repository, PROA_ROLE_TIMESTAMP);
 	g_assert_true(poll_has_news(&client, trust));
 	g_assert_cmpint(client_version(&client, "timestamp"), ==, 1);
+}
+
+/* 304: the body is not sent again, and no older body passes for it. */
+static void test_poll_etag(void)
+{
+	g_auto(Client) client = client_new();
+	Repository *repository = client.repository;
+
+	repository->etags = TRUE;
+	client_refreshes(&client);
+	g_free(repository_take_requests(repository));
+	for (guint i = 1; i < 3; i++) {
+		g_autoptr(ProaTrust) trust = client_open(&client);
+		g_assert_false(poll_has_news(&client, trust));
+		g_assert_cmpuint(repository->unchanged, ==, i);
+		g_assert_nonnull(proa_trust_find_target(trust, "stable/1.0.0/manifest.json", NULL));
+	}
+	repository_bump(repository, PROA_ROLE_TIMESTAMP);
+	g_autoptr(ProaTrust) trust = client_open(&client);
+	g_assert_true(poll_has_news(&client, trust));
+	g_assert_cmpuint(repository->unchanged, ==, 2);
+	client_refreshes(&client);
+	/* A refresh asks conditionally too, and a changed file on disk is not what the tag was of. */
+	client_refreshes(&client);
+	g_assert_cmpuint(repository->unchanged, ==, 3);
+	g_autofree char *path = g_build_filename(client.store, "timestamp.json", NULL);
+	g_assert_true(g_file_set_contents(path, "{}", -1, NULL));
+	client_refreshes(&client);
+	g_assert_cmpuint(repository->unchanged, ==, 3);
+	g_assert_cmpint(client_version(&client, "timestamp"), ==, 2);
+}
+
+static gboolean always_unchanged(
+	const char *path, gsize max_size, char **etag, GBytes **ret_bytes, gpointer data, GError **error)
+{
+	return etag ? TRUE : repository_fetch(path, max_size, etag, ret_bytes, data, error);
+}
+
+static void test_unasked_304(void)
+{
+	g_auto(Client) client = client_new();
+	g_autoptr(ProaTrust) trust = client_open(&client);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_false(proa_trust_refresh(trust, always_unchanged, client.repository, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_FEED_ERROR);
 }
 
 /* A poll is content with nothing that a refresh would refuse. */
@@ -631,6 +714,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/trust/refresh/timestamp/refuses-an-expired-one", test_timestamp_expired);
 	g_test_add_func("/trust/refresh/timestamp/refuses-another-type", test_timestamp_wrong_type);
 	g_test_add_func("/trust/refresh/recovers-from-fast-forward", test_fast_forward);
+	g_test_add_func(
+		"/trust/refresh/recovers-with-a-new-snapshot-key-alone", test_fast_forward_snapshot_key);
+	g_test_add_func("/trust/refresh/a-lost-snapshot-forgets-no-timestamp", test_lost_snapshot);
 	g_test_add_func("/trust/refresh/refuses-mix-and-match", test_mix_and_match);
 	g_test_add_func(
 		"/trust/refresh/refuses-mix-and-match-without-hashes", test_mix_and_match_without_hashes);
@@ -643,6 +729,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/trust/refresh/clock/behind-the-feed", test_clock_behind_feed);
 	g_test_add_func("/trust/refresh/clock/time-is-remembered", test_time_is_remembered);
 	g_test_add_func("/trust/refresh/poll/asks-for-the-timestamp-alone", test_poll);
+	g_test_add_func("/trust/refresh/poll/costs-no-body-when-nothing-changed", test_poll_etag);
+	g_test_add_func("/trust/refresh/poll/refuses-an-unasked-304", test_unasked_304);
 	g_test_add_func("/trust/refresh/poll/is-not-content-with-the-expired", test_poll_expired);
 	g_test_add_func("/trust/refresh/accept-stale-is-for-expiry-alone", test_accept_stale);
 	return g_test_run();

@@ -239,6 +239,13 @@ void repository_publish(Repository *repository)
 	if (repository->delegations)
 		json_object_set_object_member(
 			targets, "delegations", json_object_ref(repository->delegations));
+	if (repository->token_key) {
+		JsonObject *ours = json_object_new(), *role = json_object_new();
+		set_keys(role, repository, (int[]){ repository->token_key, -1 }, 1);
+		json_object_set_object_member(role, "keys", all_keys(repository));
+		json_object_set_object_member(ours, "break-glass", role);
+		json_object_set_object_member(targets, "proa", ours);
+	}
 	GBytes *bytes = repository_sign(repository, targets, repository->signing[PROA_ROLE_TARGETS]);
 	json_object_set_object_member(
 		meta, "targets.json", describe(repository, bytes, version[PROA_ROLE_TARGETS]));
@@ -330,7 +337,8 @@ JsonObject *repository_delegate(Repository *repository, const char *from, const 
 	return json_object_get_object_member(content, "targets");
 }
 
-gboolean repository_fetch(const char *path, gsize max_size, GBytes **ret_bytes, gpointer data, GError **error)
+gboolean repository_fetch(
+	const char *path, gsize max_size, char **etag, GBytes **ret_bytes, gpointer data, GError **error)
 {
 	Repository *repository = data;
 	GBytes *bytes = g_hash_table_lookup(repository->files, path);
@@ -340,6 +348,14 @@ gboolean repository_fetch(const char *path, gsize max_size, GBytes **ret_bytes, 
 		return proa_fail(error, PROA_REASON_NOT_FOUND, "404");
 	if (g_bytes_get_size(bytes) > max_size)
 		return proa_fail(error, PROA_REASON_TOO_LARGE, "over %" G_GSIZE_FORMAT " bytes", max_size);
+	if (etag && repository->etags) {
+		g_autofree char *now = g_compute_checksum_for_bytes(G_CHECKSUM_MD5, bytes);
+		if (g_strcmp0(now, *etag) == 0) {
+			repository->unchanged++;
+			return TRUE;
+		}
+		g_set_str(etag, now);
+	}
 	*ret_bytes = g_bytes_ref(bytes);
 	return TRUE;
 }

@@ -34,11 +34,14 @@ typedef struct {
 	gint64 time;                    /* of the timestamp, our extension; 0: left out */
 	gboolean inconsistent;          /* no consistent snapshots */
 	gboolean no_hashes;             /* parents tell versions only */
+	int token_key;                  /* whose tokens targets accepts; 0: nobody's */
 	JsonObject *targets;            /* the member "targets" of the top-level role */
 	JsonObject *delegations;        /* NULL: none */
 	GHashTable *others;             /* role name to content of a delegated role */
 	GHashTable *other_keys;         /* role name to the number of the key that signs it, in a pointer */
 	GHashTable *files;              /* path below metadata/ to GBytes */
+	gboolean etags;                 /* it serves entity tags, and says when nothing changed */
+	guint unchanged;                /* how often it said so */
 	GPtrArray *requests;            /* paths asked for, in order */
 } Repository;
 
@@ -67,7 +70,7 @@ JsonObject *repository_delegate(Repository *repository, const char *from, const 
 
 /* A ProaTrustFetch; data is the repository. */
 gboolean repository_fetch(
-	const char *path, gsize max_size, GBytes **ret_bytes, gpointer data, GError **error);
+	const char *path, gsize max_size, char **etag, GBytes **ret_bytes, gpointer data, GError **error);
 
 /* The envelope around @content with the signatures of the keys numbered in @signing. */
 GBytes *repository_sign(const Repository *repository, JsonObject *content, const int *signing);

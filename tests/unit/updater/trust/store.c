@@ -68,6 +68,24 @@ static void test_root_history(void)
 	g_assert_true(g_bytes_equal(newest, two));
 }
 
+/* The tag counts only for the bytes that it came with. */
+static void test_etag(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autoptr(ProaStore) store = proa_store_open(scratch.path, NULL);
+	g_autoptr(GBytes) one = g_bytes_new_static("1", 1), two = g_bytes_new_static("2", 1);
+
+	g_assert_null(proa_store_read_etag(store, one));
+	proa_store_write_etag(store, one, "\"x\"");
+	g_autofree char *etag = proa_store_read_etag(store, one), *other = proa_store_read_etag(store, two);
+	g_assert_cmpstr(etag, ==, "\"x\"");
+	g_assert_null(other);
+	proa_store_write_etag(store, one, NULL);
+	g_assert_null(proa_store_read_etag(store, one));
+	g_free(scratch_write(&scratch, "timestamp.etag", "nonsense", -1));
+	g_assert_null(proa_store_read_etag(store, one));
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -75,5 +93,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/trust/store/same-bytes-are-not-written-again", test_same_bytes);
 	g_test_add_func("/trust/store/odd-names-stay-inside", test_names_stay_inside);
 	g_test_add_func("/trust/store/keeps-all-roots", test_root_history);
+	g_test_add_func("/trust/store/entity-tag-belongs-to-its-bytes", test_etag);
 	return g_test_run();
 }

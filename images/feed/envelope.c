@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "images/feed/envelope.h"
+
+#include "base/file.h"
+#include "updater/trust/canonical.h"
+
+#include <string.h>
+
+JsonObject *proa_envelope_new(JsonObject *content)
+{
+	JsonObject *envelope = json_object_new();
+
+	json_object_set_array_member(envelope, "signatures", json_array_new());
+	json_object_set_object_member(envelope, "signed", json_object_ref(content));
+	return envelope;
+}
+
+JsonObject *proa_envelope_content(JsonObject *envelope)
+{
+	return json_object_get_object_member(envelope, "signed");
+}
+
+JsonObject *proa_envelope_read(const char *path, GError **error)
+{
+	gsize size;
+	char *text = proa_file_read(path, PROA_ENVELOPE_MAX_SIZE, &size, error);
+	g_autoptr(GBytes) bytes = text ? g_bytes_new_take(text, size) : NULL;
+	/* What it looks like is checked as a client does; what it means is for whoever asked. */
+	g_autoptr(ProaSigned) file =
+		bytes ? proa_signed_parse(bytes, PROA_ENVELOPE_MAX_SIZE, path, error) : NULL;
+
+	return file ? proa_json_parse(text, size, path, PROA_REASON_BAD_METADATA, error) : NULL;
+}
+
+GBytes *proa_envelope_bytes(JsonObject *envelope)
+{
+	char *text = proa_json_to_line(envelope);
+
+	return g_bytes_new_take(text, strlen(text));
+}
+
+gboolean proa_envelope_same(JsonObject *a, JsonObject *b)
+{
+	g_autoptr(GBytes) one = proa_canonical_encode(proa_envelope_content(a), NULL);
+	g_autoptr(GBytes) other = proa_canonical_encode(proa_envelope_content(b), NULL);
+
+	return one && other && g_bytes_equal(one, other);
+}
+
+static JsonArray *signatures_of(JsonObject *envelope)
+{
+	return json_object_get_array_member(envelope, "signatures");
+}
+
+static gboolean has_signature(JsonObject *envelope, const char *keyid)
+{
+	JsonArray *list = signatures_of(envelope);
+
+	for (guint i = 0; i < json_array_get_length(list); i++)
+		if (g_strcmp0(proa_json_string_or(json_array_get_object_element(list, i), "keyid", NULL),
+			    keyid) == 0)
+			return TRUE;
+	return FALSE;
+}
+
+static gboolean add_signature(JsonObject *envelope, const ProaSigner *signer, const char *keyid,
+	GBytes *canonical, guint *added, GError **error)
+{
+	if (has_signature(envelope, keyid))
+		return TRUE;
+	g_autofree char *hex = proa_signer_sign(signer, canonical, error);
+	if (!hex)
+		return FALSE;
+	JsonObject *signature = json_object_new();
+	json_object_set_string_member(signature, "keyid", keyid);
+	json_object_set_string_member(signature, "sig", hex);
+	json_array_add_object_element(signatures_of(envelope), signature);
+	(*added)++;
+	return TRUE;
+}
+
+/* The id under which one of @roles lists the signer's key, or NULL. */
+static const char *id_in_roles(const ProaSigner *signer, const GPtrArray *roles)
+{
+	for (guint i = 0; i < roles->len; i++) {
+		const ProaRoleKeys *role = roles->pdata[i];
+		for (guint j = 0; role && j < role->keys->len; j++)
+			if (g_strcmp0(proa_key_identity(role->keys->pdata[j]),
+				    proa_signer_identity(signer)) == 0)
+				return proa_key_id(role->keys->pdata[j]);
+	}
+	return NULL;
+}
+
+gboolean proa_envelope_sign(JsonObject *envelope, const GPtrArray *signers, const GPtrArray *roles,
+	guint *ret_added, GError **error)
+{
+	g_autoptr(GBytes) canonical = proa_canonical_encode(proa_envelope_content(envelope), error);
+	guint added = 0;
+
+	if (!canonical)
+		return FALSE;
+	for (guint i = 0; i < signers->len; i++) {
+		const char *id = id_in_roles(signers->pdata[i], roles);
+		if (id && !add_signature(envelope, signers->pdata[i], id, canonical, &added, error))
+			return FALSE;
+	}
+	if (ret_added)
+		*ret_added = added;
+	return TRUE;
+}
+
+/* The id that a root or targets gives this key, or its own. */
+static const char *id_in_content(const ProaSigner *signer, JsonObject *content)
+{
+	JsonObject *keys = proa_json_object_or_null(content, "keys");
+	g_autoptr(GList) names = keys ? json_object_get_members(keys) : NULL;
+
+	for (GList *name = names; name; name = name->next) {
+		JsonObject *object = proa_json_object_or_null(keys, name->data);
+		g_autoptr(ProaKey) key = object ? proa_key_new(name->data, object, NULL) : NULL;
+		if (key && g_strcmp0(proa_key_identity(key), proa_signer_identity(signer)) == 0)
+			return name->data;
+	}
+	return proa_signer_keyid(signer);
+}
+
+gboolean proa_envelope_sign_all(
+	JsonObject *envelope, const GPtrArray *signers, guint *ret_added, GError **error)
+{
+	JsonObject *content = proa_envelope_content(envelope);
+	g_autoptr(GBytes) canonical = proa_canonical_encode(content, error);
+
+	*ret_added = 0;
+	if (!canonical)
+		return FALSE;
+	for (guint i = 0; i < signers->len; i++) {
+		const ProaSigner *signer = signers->pdata[i];
+		if (!add_signature(
+			    envelope, signer, id_in_content(signer, content), canonical, ret_added, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+guint proa_envelope_merge(JsonObject *into, JsonObject *from)
+{
+	JsonArray *list = signatures_of(from);
+	guint added = 0;
+
+	for (guint i = 0; i < json_array_get_length(list); i++) {
+		JsonObject *signature = json_array_get_object_element(list, i);
+		const char *keyid = proa_json_string_or(signature, "keyid", NULL);
+		if (!keyid || has_signature(into, keyid))
+			continue;
+		json_array_add_object_element(signatures_of(into), json_object_ref(signature));
+		added++;
+	}
+	return added;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * envelope: {"signatures": [...], "signed": {...}} while signatures are gathered: made here, signed there,
+ * and put together again.
+ */
+#pragma once
+
+#include "images/feed/signer.h"
+
+/* More than any role's file. Bytes. */
+#define PROA_ENVELOPE_MAX_SIZE ((gsize)8 * 1024 * 1024)
+
+/* An envelope without signatures around @content. */
+JsonObject *proa_envelope_new(JsonObject *content);
+JsonObject *proa_envelope_content(JsonObject *envelope);
+
+/* Reads a file that is an envelope; BAD_METADATA if it is none. */
+JsonObject *proa_envelope_read(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* As it is served: one line. */
+GBytes *proa_envelope_bytes(JsonObject *envelope);
+
+/* Whether both are around the same content. */
+gboolean proa_envelope_same(JsonObject *a, JsonObject *b);
+
+/*
+ * Signs with those of @signers whose key one of @roles (array of const ProaRoleKeys *) lists, under the id
+ * that it has there. Keys that signed before do so no second time. *@ret_added (may be NULL): how many were
+ * added.
+ */
+gboolean proa_envelope_sign(JsonObject *envelope, const GPtrArray *signers, const GPtrArray *roles,
+	guint *ret_added, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Signs with all of @signers, on a machine that knows no more than the envelope. */
+gboolean proa_envelope_sign_all(JsonObject *envelope, const GPtrArray *signers, guint *ret_added,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Takes over the signatures of @from that @into does not have, whatever they are worth; how many. */
+guint proa_envelope_merge(JsonObject *into, JsonObject *from);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs that only read a feed: audit and mirror. */
+#include "images/feed/audit.h"
+#include "images/feed/mirror.h"
+#include "images/feed/verbs.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+/* A walk in a store of its own, which goes with it. */
+static ProaWalk *walk_new(const Call *call, const char *place, char **ret_store, GError **error)
+{
+	g_autofree char *store = g_dir_make_tmp("proa-feed-XXXXXX", error);
+
+	if (!store)
+		return NULL;
+	ProaWalk *walk = proa_walk_new(place, call->root, call->channel, store, error);
+	*ret_store = g_steal_pointer(&store);
+	return walk;
+}
+
+static void remove_store(char *store)
+{
+	if (store)
+		nftw(store, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	g_free(store);
+}
+
+static ProaExit audit(Call *call, ProaWalk *walk)
+{
+	g_autoptr(JsonObject) result = proa_audit_run(walk);
+
+	json_object_set_string_member(result, "event", "done");
+	json_object_set_string_member(result, "verb", call->verb);
+	if (call->json)
+		verb_say(call, result, " ");
+	else
+		proa_audit_print(result);
+	return walk->problems->len == 0 ? PROA_EXIT_OK : PROA_EXIT_FAILED;
+}
+
+ProaExit verb_audit(Call *call, GError **error)
+{
+	char *store = NULL;
+	g_autoptr(ProaWalk) walk = walk_new(call, call->feed, &store, error);
+	ProaExit status = walk ? audit(call, walk) : PROA_EXIT_FAILED;
+
+	remove_store(store);
+	return status;
+}
+
+ProaExit verb_mirror(Call *call, GError **error)
+{
+	char *store = NULL;
+	g_autoptr(ProaWalk) walk = walk_new(call, call->argv[1], &store, error);
+	g_autoptr(JsonObject) result = verb_result(call);
+	ProaMirrored mirrored;
+	gboolean ok = walk && proa_mirror_run(walk, call->feed, &mirrored, error);
+
+	remove_store(store);
+	if (!ok)
+		return PROA_EXIT_FAILED;
+	json_object_set_int_member(result, "files", mirrored.files);
+	json_object_set_int_member(result, "fetched", mirrored.fetched);
+	json_object_set_int_member(result, "bytes", mirrored.bytes);
+	verb_say(call, result, "%s mirrors %s: %u files, %u of them new (%.1f MB).", call->feed,
+		call->argv[1], mirrored.files, mirrored.fetched, (double)mirrored.bytes / 1e6);
+	return PROA_EXIT_OK;
+}

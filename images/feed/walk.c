@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "images/feed/walk.h"
+
+#include "base/digest.h"
+#include "base/file.h"
+#include "images/feed/release.h"
+#include "updater/trust/role.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PROGRESS_INTERVAL (2 * G_USEC_PER_SEC)
+#define MAX_FILES 100000
+
+static void file_free(gpointer data)
+{
+	ProaWalkFile *file = data;
+
+	g_free(file->path);
+	g_free(file->sha256);
+	g_clear_pointer(&file->bytes, g_bytes_unref);
+	g_free(file);
+}
+
+static void problem_free(gpointer data)
+{
+	ProaWalkProblem *problem = data;
+
+	g_free(problem->path);
+	g_free(problem->message);
+	g_free(problem);
+}
+
+void proa_walk_progress(const char *what, guint done, guint all)
+{
+	static gint64 last;
+	gint64 now = g_get_monotonic_time();
+
+	if (last != 0 && now - last < PROGRESS_INTERVAL)
+		return;
+	if (last != 0)
+		fprintf(stderr, "proa-feed: %s: %u of %u files\n", what, done, all);
+	last = now;
+}
+
+void proa_walk_add_problem(ProaWalk *walk, const char *path, const GError *error)
+{
+	ProaWalkProblem *problem = g_new0(ProaWalkProblem, 1);
+
+	problem->path = g_strdup(path);
+	problem->reason = proa_reason_of(error);
+	problem->message = g_strdup(error->message);
+	g_ptr_array_add(walk->problems, problem);
+}
+
+static gboolean add_file(
+	ProaWalk *walk, const char *path, gint64 size, const char *sha256, GBytes *bytes, GError **error)
+{
+	for (guint i = 0; i < walk->files->len; i++)
+		if (strcmp(((ProaWalkFile *)walk->files->pdata[i])->path, path) == 0)
+			return TRUE;
+	if (walk->files->len >= MAX_FILES)
+		return proa_fail(error, PROA_REASON_TOO_LARGE, "more than %d files", MAX_FILES);
+	ProaWalkFile *file = g_new0(ProaWalkFile, 1);
+	file->path = g_strdup(path);
+	file->size = size;
+	file->sha256 = g_strdup(sha256);
+	file->bytes = bytes ? g_bytes_ref(bytes) : NULL;
+	g_ptr_array_add(walk->files, file);
+	return TRUE;
+}
+
+/* A file of content lies in one of these folders, and its name leads nowhere else. */
+static gboolean path_allowed(const char *path)
+{
+	const char *slash = strchr(path, '/');
+
+	if (!slash || (!g_str_has_prefix(path, "payloads/") && !g_str_has_prefix(path, "sbom/")))
+		return FALSE;
+	for (const char *c = slash + 1; *c; c++)
+		if (!g_ascii_isalnum(*c) && !strchr("._-", *c))
+			return FALSE;
+	return slash[1] && slash[1] != '.';
+}
+
+static gboolean take_node(ProaWalk *walk, JsonNode *node, GError **error);
+
+/* An object of a manifest: a file if it says so, whatever its kind; and whatever is inside of it. */
+static gboolean take_object(ProaWalk *walk, JsonObject *object, GError **error)
+{
+	const char *file = proa_json_string_or(object, "file", NULL);
+	const char *sha256 = proa_json_string_or(object, "sha256", NULL);
+	gint64 size = proa_json_int_or(object, "size", -1);
+	g_autoptr(GList) members = json_object_get_members(object);
+
+	if (file) {
+		if (!sha256 || !proa_sha256_hex_valid(sha256) || size < 0 || !path_allowed(file))
+			return proa_fail(error, PROA_REASON_BAD_MANIFEST,
+				"\"%s\" is described without size and digest, or lies elsewhere", file);
+		if (!add_file(walk, file, size, sha256, NULL, error))
+			return FALSE;
+	}
+	for (GList *member = members; member; member = member->next)
+		if (!take_node(walk, json_object_get_member(object, member->data), error))
+			return FALSE;
+	return TRUE;
+}
+
+static gboolean take_node(ProaWalk *walk, JsonNode *node, GError **error)
+{
+	if (JSON_NODE_HOLDS_OBJECT(node))
+		return take_object(walk, json_node_get_object(node), error);
+	JsonArray *array = JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+	for (guint i = 0; array && i < json_array_get_length(array); i++)
+		if (!take_node(walk, json_array_get_element(array, i), error))
+			return FALSE;
+	return TRUE;
+}
+
+static gboolean take_target(ProaWalk *walk, const ProaTrustTarget *target, GError **error)
+{
+	g_autofree char *path = proa_trust_target_url_path(target);
+	g_autofree char *quoted = g_uri_escape_string(path, "/", FALSE);
+
+	if (target->length > (gint64)PROA_RELEASE_MAX_MANIFEST)
+		return proa_fail(error, PROA_REASON_TOO_LARGE, "over %zu bytes", PROA_RELEASE_MAX_MANIFEST);
+	g_autoptr(GBytes) bytes = proa_source_read(walk->source, quoted, (gsize)target->length, error);
+	if (!bytes || !proa_trust_check_target(target, bytes, error) ||
+		!add_file(walk, path, target->length, target->sha256, bytes, error))
+		return FALSE;
+	gsize size;
+	const char *text = g_bytes_get_data(bytes, &size);
+	g_autoptr(JsonObject) manifest =
+		proa_json_parse(text ? text : "", size, path, PROA_REASON_BAD_MANIFEST, error);
+	return manifest && take_object(walk, manifest, error);
+}
+
+static gboolean read_manifests(ProaWalk *walk, const char *channel, GError **error)
+{
+	g_autofree char *prefix = channel ? g_strconcat(channel, "/", NULL) : g_strdup("");
+	g_autoptr(GPtrArray) targets = proa_trust_list_targets(walk->trust, prefix, error);
+
+	for (guint i = 0; targets && i < targets->len; i++) {
+		const ProaTrustTarget *target = targets->pdata[i];
+		g_autoptr(GError) inner = NULL;
+		if (!take_target(walk, target, &inner))
+			proa_walk_add_problem(walk, target->path, inner);
+		proa_walk_progress("reading manifests", i, targets->len);
+	}
+	return targets != NULL;
+}
+
+/* The feed's own first root, in the store. */
+static char *first_root(ProaWalk *walk, GError **error)
+{
+	g_autoptr(GBytes) bytes = proa_source_read(walk->metadata, "1.root.json", PROA_ROOT_MAX_SIZE, error);
+	g_autofree char *path = g_build_filename(walk->store, "first-root.json.in", NULL);
+
+	if (!bytes ||
+		!proa_file_replace(path, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), 0644, error))
+		return NULL;
+	return g_steal_pointer(&path);
+}
+
+ProaWalk *proa_walk_new(
+	const char *place, const char *root, const char *channel, const char *store, GError **error)
+{
+	g_autoptr(ProaWalk) walk = g_new0(ProaWalk, 1);
+
+	walk->source = proa_source_open(place);
+	walk->metadata = proa_source_folder(walk->source, "metadata");
+	walk->store = g_strdup(store);
+	walk->files = g_ptr_array_new_with_free_func(file_free);
+	walk->problems = g_ptr_array_new_with_free_func(problem_free);
+	if (!proa_file_make_dirs(store, error))
+		return NULL;
+	g_autofree char *first = root ? g_strdup(root) : first_root(walk, error);
+	walk->trust = first ? proa_trust_open(store, first, 0, error) : NULL;
+	if (!walk->trust || !proa_trust_refresh(walk->trust, proa_source_fetch, walk->metadata, error) ||
+		!read_manifests(walk, channel, error))
+		return NULL;
+	return g_steal_pointer(&walk);
+}
+
+void proa_walk_free(ProaWalk *walk)
+{
+	if (!walk)
+		return;
+	proa_trust_free(walk->trust);
+	proa_source_free(walk->source);
+	proa_source_free(walk->metadata);
+	g_free(walk->store);
+	g_ptr_array_unref(walk->files);
+	g_ptr_array_unref(walk->problems);
+	g_free(walk);
+}
+
+gboolean proa_walk_check(ProaWalk *walk, const ProaWalkFile *file, int fd, GError **error)
+{
+	g_auto(ProaContent) content = { 0 };
+	g_autofree char *quoted = g_uri_escape_string(file->path, "/", FALSE);
+
+	if (!proa_source_pump(walk->source, quoted, (guint64)file->size, fd, &content, error))
+		return FALSE;
+	if (content.size != file->size || g_strcmp0(content.sha256, file->sha256) != 0)
+		return proa_fail(error, PROA_REASON_PAYLOAD_DIGEST,
+			"%s is not the file that is signed for (%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT
+			" bytes)",
+			file->path, content.size, file->size);
+	return TRUE;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * walk: a feed as a client sees it, from its roots to the last payload: what audit and mirror have in common.
+ * All metadata and manifests are verified by updater/trust, in a store of the walk's own.
+ */
+#pragma once
+
+#include "images/feed/source.h"
+#include "updater/trust/trust.h"
+
+#include <json-glib/json-glib.h>
+
+/* A file that signed metadata or a verified manifest vouches for. */
+typedef struct {
+	char *path; /* below the feed */
+	gint64 size;
+	char *sha256;
+	GBytes *bytes; /* of a manifest, which was fetched already; NULL: not fetched */
+} ProaWalkFile;
+
+/* What is wrong in the feed, though its metadata holds. */
+typedef struct {
+	char *path;
+	ProaReason reason;
+	char *message;
+} ProaWalkProblem;
+
+typedef struct {
+	ProaSource *source;   /* the feed */
+	ProaSource *metadata; /* its folder metadata/ */
+	char *store;
+	ProaTrust *trust;
+	GPtrArray *files;    /* ProaWalkFile, each once */
+	GPtrArray *problems; /* ProaWalkProblem */
+} ProaWalk;
+
+/*
+ * Refreshes from @place (a directory or URL), beginning with the root in @root (NULL: the feed's own first
+ * one, which then proves only that the feed agrees with itself), and reads the manifests of @channel (NULL:
+ * of all). @store is an empty directory of the caller's. An error as of proa_trust_refresh() if the metadata
+ * does not hold; what is wrong with a manifest is a problem.
+ */
+ProaWalk *proa_walk_new(const char *place, const char *root, const char *channel, const char *store,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void proa_walk_free(ProaWalk *walk);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaWalk, proa_walk_free)
+
+void proa_walk_add_problem(ProaWalk *walk, const char *path, const GError *error);
+
+/* Fetches a file and compares it; @fd as of proa_source_pump(). PAYLOAD_DIGEST if it is another. */
+gboolean proa_walk_check(
+	ProaWalk *walk, const ProaWalkFile *file, int fd, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* A line on standard error, at most every two seconds: @what, and how far it is. */
+void proa_walk_progress(const char *what, guint done, guint all);

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "images/feed/commit.h"
+
+#include "tests/unit/images/feed/fixture.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+static gboolean fetch_file(
+	const char *path, gsize max_size, char **etag, GBytes **ret_bytes, gpointer data, GError **error)
+{
+	g_autofree char *file = g_build_filename(data, "metadata", path, NULL);
+	gsize size;
+	char *text = proa_file_read(file, max_size, &size, error);
+
+	if (text)
+		*ret_bytes = g_bytes_new_take(text, size);
+	return text != NULL;
+}
+
+static gint64 client_accepts(const Fixture *fixture)
+{
+	g_autofree char *store = scratch_file(&fixture->scratch, "store"),
+			*root = g_build_filename(fixture->feed, "metadata/1.root.json", NULL);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaTrust) trust = proa_trust_open(store, root, 0, NULL);
+	gboolean ok = proa_trust_refresh(trust, fetch_file, fixture->feed, &error);
+
+	g_assert_no_error(error);
+	g_assert_true(ok);
+	g_autofree char *path = g_build_filename(store, "timestamp.json", NULL), *text = NULL;
+	g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+	g_autoptr(JsonObject) object = proa_json_parse(text, strlen(text), "x", PROA_REASON_BAD_STATE, NULL);
+	return json_object_get_int_member(json_object_get_object_member(object, "signed"), "version");
+}
+
+/* Ends the process at the rename or rmdir after so many, if PROA_TEST_RENAMES says how many. */
+static void count_down(void)
+{
+	const char *limit = g_getenv("PROA_TEST_RENAMES");
+	static guint64 done;
+
+	if (limit && done++ == g_ascii_strtoull(limit, NULL, 10))
+		_exit(77);
+}
+
+/* The program's own calls come through here (the linker's --wrap). */
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to)
+{
+	count_down();
+	return __real_rename(from, to);
+}
+
+int __real_rmdir(const char *path);
+int __wrap_rmdir(const char *path);
+int __wrap_rmdir(const char *path)
+{
+	count_down();
+	return __real_rmdir(path);
+}
+
+int __real_unlink(const char *path);
+int __wrap_unlink(const char *path);
+int __wrap_unlink(const char *path)
+{
+	count_down();
+	return __real_unlink(path);
+}
+
+/* A new key for the timestamp, so that the old one would not do under the new root. */
+static void rotate(const Fixture *fixture)
+{
+	g_autoptr(ProaFeed) feed = fixture_open(fixture);
+	g_autoptr(GPtrArray) signers = fixture_signers(fixture);
+	const ProaCeremonyRotation rotation = { .role = "timestamp",
+		.keys_dir = fixture->keys,
+		.algorithm = "ed25519",
+		.lifetimes = &fixture->lifetimes };
+	g_autoptr(ProaChange) change = proa_ceremony_rotate(feed, &rotation, signers, NULL);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_nonnull(change);
+	gboolean ok = proa_commit(change, signers, &fixture->lifetimes, &error);
+	g_assert_no_error(error);
+	g_assert_true(ok);
+}
+
+/*
+ * A publisher that is killed at any of its renames and unlinks leaves a feed that a client takes, old or new;
+ * and the next who opens the feed finishes or forgets it. The kill is a limit on how many such calls the
+ * child may make.
+ */
+static void test_killed_anywhere(void)
+{
+	guint finished = 0, steps = 0;
+
+	for (guint limit = 0; finished == 0 && limit < 100; limit++, steps++) {
+		g_auto(Fixture) fixture = fixture_new();
+		g_assert_cmpint(client_accepts(&fixture), ==, 1);
+		pid_t child = fork();
+		g_assert_cmpint(child, >=, 0);
+		if (child == 0) {
+			g_autofree char *text = g_strdup_printf("%u", limit);
+			g_setenv("PROA_TEST_RENAMES", text, TRUE);
+			rotate(&fixture);
+			_exit(0);
+		}
+		int status = 0;
+		g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+		finished = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+		gint64 version = client_accepts(&fixture);
+		g_assert_true(version == 1 || version == 2);
+		g_autoptr(ProaFeed) feed = fixture_open(&fixture);
+		gint64 now = feed->timestamp->head.version;
+		g_assert_cmpint(feed->root->head.version, ==, now == 2 ? 2 : 1);
+		g_clear_pointer(&feed, proa_feed_free);
+		g_assert_cmpint(client_accepts(&fixture), ==, now);
+		/* And it goes on from there. */
+		fixture_publish(&fixture, PROA_PUBLISH_ALL);
+		g_assert_cmpint(client_accepts(&fixture), ==, now + 1);
+	}
+	g_test_message("%u places to be killed at", steps);
+	g_assert_cmpuint(steps, >, 6);
+}
+
+/* A server tells files apart by their time in seconds. */
+static void test_younger(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *path = g_build_filename(fixture.feed, "metadata/timestamp.json", NULL);
+	GStatBuf before, after;
+
+	g_assert_cmpint(g_stat(path, &before), ==, 0);
+	fixture_publish(&fixture, PROA_PUBLISH_REFRESH);
+	g_assert_cmpint(g_stat(path, &after), ==, 0);
+	g_assert_cmpint(after.st_mtime, >, before.st_mtime);
+}
+
+static void test_garbage_in_the_journal(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	g_free(scratch_write(&fixture.scratch, "feed/.proa-feed/commit.tmp/0000-timestamp.json", "half", -1));
+	g_assert_true(proa_commit_recover(fixture.feed, NULL));
+	g_autofree char *left = scratch_file(&fixture.scratch, "feed/.proa-feed/commit.tmp");
+	g_assert_false(g_file_test(left, G_FILE_TEST_EXISTS));
+	g_assert_cmpint(client_accepts(&fixture), ==, 1);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/feed/commit/killed-anywhere-leaves-a-whole-feed", test_killed_anywhere);
+	g_test_add_func("/feed/commit/a-new-timestamp-is-younger", test_younger);
+	g_test_add_func("/feed/commit/an-unfinished-journal-is-nothing", test_garbage_in_the_journal);
+	return g_test_run();
+}
