@@ -242,9 +242,9 @@ static gboolean ask(Transfer *transfer, const ProaByteRange *range)
 	else if (first > 0)
 		text = g_strdup_printf("%" G_GUINT64_FORMAT "-", first);
 	curl_easy_setopt(transfer->curl, CURLOPT_RANGE, text);
-	if (transfer->wish->max_bytes > 0)
-		curl_easy_setopt(transfer->curl, CURLOPT_MAXFILESIZE_LARGE,
-			(curl_off_t)transfer->wish->max_bytes - (curl_off_t)transfer->bytes);
+	/* Of a part, take_body() tells first whether the server gives parts at all. */
+	curl_easy_setopt(transfer->curl, CURLOPT_MAXFILESIZE_LARGE,
+		transfer->ranged ? (curl_off_t)0 : (curl_off_t)transfer->wish->max_bytes);
 	return TRUE;
 }
 
