@@ -117,8 +117,11 @@ class Feed:
         return path, entry, f"targets/{channel}/{version}/{entry['hashes']['sha256']}.manifest.json"
 
     def payload(self, channel, version):
-        """The path of a release's full payload, its own copy."""
+        """The path of a release's full payload, its own copy. The others are taken away: none can stand in for it."""
         manifest = self.read(self.target(channel, version)[2])
+        for payload in manifest["payloads"]:
+            if payload["type"] != "full":
+                (self.folder / payload["file"]).unlink(missing_ok=True)
         for payload in manifest["payloads"]:
             if payload["type"] == "full":
                 path = self.folder / payload["file"]

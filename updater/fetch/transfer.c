@@ -83,6 +83,9 @@ static gsize take_header(char *data, gsize one, gsize size, void *user_data)
 
 static ProaReason reason_of_status(long status)
 {
+	/* The part asked for lies behind the end of what the server has. */
+	if (status == 416)
+		return PROA_REASON_PAYLOAD_TRUNCATED;
 	return status == 404 || status == 403 || status == 410 ? PROA_REASON_NOT_FOUND
 							       : PROA_REASON_FEED_ERROR;
 }
@@ -167,6 +170,9 @@ static int report(const Transfer *transfer, CURLcode code)
 
 	curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
 	ProaReason reason = judge(transfer, code, status);
+	/* A server that was there and is gone. */
+	if (reason == PROA_REASON_FEED_UNREACHABLE && transfer->retries > 0 && transfer->bytes > 0)
+		reason = PROA_REASON_TRANSFER_INTERRUPTED;
 	gboolean ok = reason == PROA_REASON_MAX;
 	g_autofree char *message = ok ? NULL : message_of(transfer, code, status);
 	g_autofree char *etag = json_string(transfer->etag);
@@ -236,9 +242,9 @@ static gboolean ask(Transfer *transfer, const ProaByteRange *range)
 	else if (first > 0)
 		text = g_strdup_printf("%" G_GUINT64_FORMAT "-", first);
 	curl_easy_setopt(transfer->curl, CURLOPT_RANGE, text);
-	if (transfer->wish->max_bytes > 0)
-		curl_easy_setopt(transfer->curl, CURLOPT_MAXFILESIZE_LARGE,
-			(curl_off_t)transfer->wish->max_bytes - (curl_off_t)transfer->bytes);
+	/* Of a part, take_body() tells first whether the server gives parts at all. */
+	curl_easy_setopt(transfer->curl, CURLOPT_MAXFILESIZE_LARGE,
+		transfer->ranged ? (curl_off_t)0 : (curl_off_t)transfer->wish->max_bytes);
 	return TRUE;
 }
 

@@ -2,7 +2,7 @@
 #include "updater/fetch/fetch.h"
 
 #include "base/digest.h"
-#include "tests/unit/updater/nginx.h"
+#include "tests/unit/updater/cutter.h"
 
 #include <stdlib.h>
 
@@ -323,6 +323,99 @@ static void set_up(void)
 	g_assert_nonnull(fetch.helper);
 }
 
+static GBytes *read_all(ProaStream *stream, GError **error)
+{
+	g_autoptr(GByteArray) bytes = g_byte_array_new();
+	guint8 chunk[10000];
+	gssize n;
+
+	while ((n = proa_stream_read(stream, chunk, sizeof chunk, error)) > 0)
+		g_byte_array_append(bytes, chunk, (guint)n);
+	return n < 0 ? NULL : g_byte_array_free_to_bytes(g_steal_pointer(&bytes));
+}
+
+static void ranges_come_in_order(void)
+{
+	static const ProaByteRange ranges[] = { { 1000000, 5 }, { 0, 70000 }, { BIG_SIZE - 3, 3 }, { 7, 1 } };
+	g_autofree char *url = url_of(nginx.url, "/big");
+	g_autoptr(GByteArray) expected = g_byte_array_new();
+	g_autoptr(GError) error = NULL;
+
+	g_autoptr(ProaStream) stream = proa_fetch_open_ranges(&fetch, url, ranges, 4, &error);
+	g_assert_no_error(error);
+	g_autoptr(GBytes) bytes = read_all(stream, &error);
+	g_assert_no_error(error);
+	for (guint i = 0; i < 4; i++)
+		g_byte_array_append(
+			expected, (const guint8 *)big + ranges[i].offset, (guint)ranges[i].length);
+	g_assert_cmpmem(
+		g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), expected->data, expected->len);
+}
+
+static void range_behind_the_end(void)
+{
+	static const ProaByteRange ranges[] = { { 0, 5 }, { BIG_SIZE + 1, 5 } };
+	g_autofree char *url = url_of(nginx.url, "/big");
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaStream) stream = proa_fetch_open_ranges(&fetch, url, ranges, 2, &error);
+
+	g_assert_null(read_all(stream, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_PAYLOAD_TRUNCATED);
+}
+
+static void ranges_of_a_server_without(void)
+{
+	static const ProaByteRange ranges[] = { { 10, 5 } };
+	g_autofree char *url = url_of(nginx.url, "/no-ranges/big");
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaStream) stream = proa_fetch_open_ranges(&fetch, url, ranges, 1, &error);
+
+	g_assert_null(read_all(stream, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_FEED_ERROR);
+}
+
+/* Each byte comes once, however often the connection ends; for ranges and for whole files. */
+static void goes_on_after_cuts(void)
+{
+	static const ProaByteRange ranges[] = { { 0, 1000000 }, { 1500000, 1000000 } };
+	ProaFetch patient = fetch;
+	Cutter cutter = { 0 };
+
+	cutter_start(&cutter, nginx.port);
+	patient.retries = 1;
+	patient.retry_delay = 1;
+	for (guint i = 0; i < 2; i++) {
+		g_autofree char *url = url_of(cutter.url, "/big");
+		g_autoptr(GError) error = NULL;
+		cutter_set(&cutter, 10, 100000);
+		g_autoptr(ProaStream) stream =
+			i == 0 ? proa_fetch_open(&patient, url, 0, 0, BIG_SIZE, &error)
+			       : proa_fetch_open_ranges(&patient, url, ranges, 2, &error);
+		g_autoptr(GBytes) bytes = read_all(stream, &error);
+		g_assert_no_error(error);
+		gsize size = 0;
+		const char *data = g_bytes_get_data(bytes, &size);
+		g_assert_cmpint(cutter.cuts, ==, 0);
+		g_assert_cmpuint(size, ==, i == 0 ? BIG_SIZE : 2000000);
+		g_assert_true(memcmp(data, big, 1000000) == 0);
+		g_assert_true(memcmp(data + 1000000, big + (i == 0 ? 1000000 : 1500000), 1000000) == 0);
+		g_assert_cmpuint(cutter.answered, <, size + 11 * 1000);
+	}
+	cutter_stop(&cutter);
+}
+
+static void gives_up_without_progress(void)
+{
+	g_autofree char *url = g_strdup_printf("http://127.0.0.1:%u/big", nginx_free_port());
+	ProaFetch patient = fetch;
+	g_autoptr(GError) error = NULL;
+
+	patient.retries = 3;
+	patient.retry_delay = 1;
+	g_assert_null(proa_fetch_bytes(&patient, url, BIG_SIZE, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_FEED_UNREACHABLE);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -350,6 +443,11 @@ int main(int argc, char **argv)
 	g_test_add_func("/fetch/fetch/closed-in-the-middle", closed_in_the_middle);
 	g_test_add_func("/fetch/fetch/helper-missing", helper_missing);
 	g_test_add_func("/fetch/fetch/urls-are-joined", urls_are_joined);
+	g_test_add_func("/fetch/fetch/ranges-come-in-order", ranges_come_in_order);
+	g_test_add_func("/fetch/fetch/range-behind-the-end", range_behind_the_end);
+	g_test_add_func("/fetch/fetch/ranges-of-a-server-without", ranges_of_a_server_without);
+	g_test_add_func("/fetch/fetch/goes-on-after-cuts", goes_on_after_cuts);
+	g_test_add_func("/fetch/fetch/gives-up-without-progress", gives_up_without_progress);
 	g_test_add_func("/fetch/fetch/server-dies", server_dies);
 	int status = g_test_run();
 	nginx_clear(&nginx);

@@ -5,6 +5,7 @@
 #include "tests/unit/updater/install/world.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #define CHANNEL "stable"
 /* One frame of a full payload, and what is on its way: requests, sockets' buffers, the pipe. */
@@ -162,7 +163,7 @@ static void goes_on_after_power_cut(gconstpointer payload)
 
 	make_node(&node, payload);
 	slow_down(&node, payload);
-	g_auto(Run) killed = node_run_killed(&node, "\"phase\":\"fetch\",\"done\"", 12);
+	g_auto(Run) killed = node_run_killed(&node, "\"phase\":\"fetch\",\"done\"", 6);
 	g_autofree char *quick = node_path(&node, "run/proa/checkpoint.json");
 	g_autofree char *durable = node_path(&node, "var/lib/proa/checkpoint.json");
 	g_autofree char *text = NULL;
@@ -213,11 +214,15 @@ static void claims_are_read_back(void)
 	node_clear(&node);
 }
 
-/* Alters a byte of the feed's payload, runs, and puts it back. */
+/* Alters a byte of the feed's payload (counted from its end if negative), runs, and puts it back. */
 static Run run_with_broken(const Node *node, const char *suffix, goffset at)
 {
 	g_autofree char *path = world_file(&world, "payloads", suffix);
+	struct stat st;
 
+	g_assert_cmpint(stat(path, &st), ==, 0);
+	if (at < 0)
+		at += st.st_size;
 	write_byte(path, at);
 	Run run = node_run(node, NULL, NULL);
 	write_byte(path, at);
@@ -226,7 +231,7 @@ static Run run_with_broken(const Node *node, const char *suffix, goffset at)
 
 static void falls_back_to_full(void)
 {
-	static const goffset places[] = { 0, 5u << 20 };
+	static const goffset places[] = { 0, -1 };
 
 	for (guint i = 0; i < G_N_ELEMENTS(places); i++) {
 		Node node;

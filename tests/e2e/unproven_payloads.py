@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each payload brings base to security over a bad network and through a killed process and a power cut.
+
+Each claim starts a fresh node. What went over the wire is counted between nginx and the guest.
+"""
+
+import json
+import re
+
+from harness.cutter import Cutter
+from harness.node import Node, UPDATE_TIME_LIMIT, check, check_runs
+from harness.scene import BY_HAND, FEED_AT, Scene, WATCHDOG
+
+CUTS = 20
+FRAME = 4 << 20  # the largest frame, and what is on its way in sockets and pipes when something breaks
+# Slow enough that there is a middle.
+CONFIG = r"f+ /etc/proa/update.conf.d/70-fetch.conf 0644 - - - [fetch]\npayload={}\nmax_speed=2M\n" "\n"
+UPDATE = "proa update --json >/run/proa-test/update.out 2>&1"
+# Waits until the other slot's checkpoint says that so many bytes lie there.
+HOLDS = "grep -Eq '\"done\" *: *[0-9]{{{digits},}}' {where}/checkpoint.json"
+
+
+def setup(logs):
+    scene = Scene(logs, ("base", "security"))
+    scene.feed.publish(scene.releases["security"])
+    return scene
+
+
+def after_failure(scene, name):
+    scene.node.collect(name)
+    return None
+
+
+def teardown(scene):
+    scene.throw_away()
+
+
+def payload_sizes(scene):
+    """{type: bytes} of security's payloads in the feed."""
+    manifest = next((scene.feed.folder / "targets").rglob("*.manifest.json"))
+    return {entry["type"]: entry["size"] for entry in json.loads(manifest.read_bytes())["payloads"]}
+
+
+def start_node(scene, payload):
+    """A fresh node that runs base and fetches through a cutter; returns the cutter."""
+    scene.node.throw_away()
+    cutter = Cutter(scene.server.port)
+    scene.node = Node(scene.logs, scene.releases["base"].disk, devices=WATCHDOG,
+                      credentials={"tmpfiles.extra": BY_HAND + FEED_AT.format(cutter.url) + CONFIG.format(payload)})
+    scene.node.start()
+    scene.node.wait_boot()
+    scene.node.settle()
+    scene.node.wait_for("ip -4 route show default | grep -q .", 120)
+    return cutter
+
+
+def survives(scene, payload, least, most):
+    """20 cuts, a kill -9 and a power cut in one update; it ends in the right root hash, and little was fetched twice."""
+    cutter, node, security = start_node(scene, payload), scene.node, scene.releases["security"]
+    try:
+        cutter.cut(CUTS, least // (2 * CUTS))
+        node.start_command(UPDATE)
+        node.wait_for(HOLDS.format(digits=8, where="/run/proa"), UPDATE_TIME_LIMIT)
+        node.ok("pkill -KILL -x proa-install")
+        node.wait_for("! pgrep -x 'proa-install|proa-fetch'", 60)
+        node.start_command(UPDATE)
+        node.wait_for(HOLDS.format(digits=9, where="/var/lib/proa"), UPDATE_TIME_LIMIT)
+        node.cut_power()
+        node.wait_boot()
+        check_runs(node.settle(), scene.releases["base"], "root-a")
+        status, answer = node.update()
+        check(status == 0 and answer.get("ok") is not False, f"the update failed: {status}, {answer}")
+        check(cutter.cuts_left == 0, f"{cutter.cuts_left} of {CUTS} cuts were not made")
+        check(cutter.answered <= most + 2 * FRAME, f"{cutter.answered} bytes went over the wire, {most} would do without breaks")
+        fetched = node.events("fetched")
+        check(fetched and f"payload {payload}:" in fetched[-1]["detail"], f"history does not tell of the payload: {fetched}")
+        check(re.search("were there already", fetched[-1]["detail"]), f"it began anew: {fetched[-1]}")
+        check(node.run("test -e /var/lib/proa/checkpoint.json -o -e /run/proa/checkpoint.json").status != 0, "a checkpoint is left")
+        node.trial_of(security)
+        check(node.root_hash() == security.root_hash, "another root hash runs")
+    finally:
+        cutter.close()
+
+
+def test_blocks_survives(scene):
+    """Blocks: less than a third of the full payload, whatever breaks."""
+    sizes = payload_sizes(scene)
+    uki = scene.releases["security"].folder / "uki.efi"
+    survives(scene, "blocks", sizes["full"] // 8, sizes["full"] // 3 + uki.stat().st_size)
+
+
+def test_full_survives(scene):
+    """Full: its own size and the boot image's, and no more than what was under way twice."""
+    sizes = payload_sizes(scene)
+    uki = scene.releases["security"].folder / "uki.efi"
+    survives(scene, "full", sizes["full"], sizes["full"] + uki.stat().st_size + (1 << 20))
