@@ -171,6 +171,9 @@ JsonObject *proa_status_build(const ProaStatusFacts *facts)
 	set_rejected(top, facts->paths, problems);
 	g_autofree char *pinned = proa_pin_load(facts->paths->state_dir);
 	proa_json_set_string(top, "pinned", pinned);
+	JsonArray *conflicts = facts->bootd ? proa_json_array_or_null(facts->bootd, "conflicts") : NULL;
+	json_object_set_array_member(
+		top, "conflicts", conflicts ? json_array_ref(conflicts) : json_array_new());
 	set_operation(top, facts->running);
 	set_checks(top, facts, state);
 	set_configuration(top, facts->settings);

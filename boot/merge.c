@@ -89,6 +89,7 @@ static gboolean walk(int fd, const char *parent, guint max_depth, Visit visit, g
 		proa_close_fd(&copy);
 		return FALSE;
 	}
+	/* cppcheck-suppress readdirCalled ; each stream is this function's own */
 	for (struct dirent *found; ok && (found = readdir(dir));) {
 		const char *name = found->d_name;
 		g_autofree char *path = g_strconcat(parent, *parent ? "/" : "", name, NULL);

@@ -24,6 +24,9 @@ static gboolean next_is_booted(const ProaNode *node)
 
 static gboolean make_plan(const ProaNode *node, const char *version, Plan *ret_plan, GError **error)
 {
+	Plan plan = { .from = &node->booted, .to = &node->other, .to_other = TRUE };
+
+	*ret_plan = plan;
 	if (!node->other_entry)
 		return proa_fail(error, PROA_REASON_NOTHING_TO_ROLL_BACK,
 			"%s holds no release that a boot entry leads to",
@@ -32,7 +35,6 @@ static gboolean make_plan(const ProaNode *node, const char *version, Plan *ret_p
 		return proa_fail(
 			error, PROA_REASON_NO_BOOT_ENTRY, "no entry on the ESP boots the running release");
 
-	Plan plan = { .from = &node->booted, .to = &node->other, .to_other = TRUE };
 	if (!next_is_booted(node))
 		plan = (Plan){ .from = &node->other, .to = &node->booted };
 	if (version && strcmp(version, plan.to->version) != 0)

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/pin.h"
+#include "boot/generation.h"
 #include "boot/proof.h"
 
 #include <string.h>
@@ -70,6 +71,21 @@ static JsonArray *rejected_of(const ProaNode *node)
 	return array;
 }
 
+/* Paths of /etc that both the operator and the running release had changed. */
+static JsonArray *conflicts_of(const ProaNode *node)
+{
+	g_autofree char *etc_dir = g_build_filename(node->state_dir, "etc", NULL);
+	g_autofree char *name = proa_generation_name(node->booted.root_hash);
+	g_auto(GStrv) paths = proa_generation_conflicts(etc_dir, name);
+	JsonArray *array = json_array_new();
+
+	for (char **path = paths; *path; path++) {
+		g_autofree char *valid = g_utf8_make_valid(*path, -1);
+		json_array_add_string_element(array, valid);
+	}
+	return array;
+}
+
 JsonObject *proa_status(const ProaNode *node)
 {
 	g_autoptr(ProaState) state = proa_state_load(node->state_dir, NULL);
@@ -102,5 +118,6 @@ JsonObject *proa_status(const ProaNode *node)
 	json_object_set_array_member(top, "rejected", rejected_of(node));
 	g_autofree char *pinned = proa_pin_load(node->state_dir);
 	proa_json_set_string(top, "pinned", pinned);
+	json_object_set_array_member(top, "conflicts", conflicts_of(node));
 	return top;
 }

@@ -242,6 +242,28 @@ static void print_operation(GString *out, JsonObject *status, gint64 now)
 		line(out, "under way", "%s: %s, for %s", name, phase, span);
 }
 
+/* How many paths fit on one screen. */
+#define SHOWN_CONFLICTS 3
+
+/* Files of /etc that both the operator and the release had changed: the operator should look. */
+static void print_conflicts(GString *out, JsonObject *status)
+{
+	JsonArray *conflicts = proa_json_array_or_null(status, "conflicts");
+	guint count = conflicts ? json_array_get_length(conflicts) : 0;
+
+	for (guint i = 0; i < MIN(count, SHOWN_CONFLICTS); i++) {
+		JsonNode *node = json_array_get_element(conflicts, i);
+		g_autofree char *path = proa_text_safe(
+			JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING
+				? json_node_get_string(node)
+				: "?");
+		line(out, i == 0 ? "conflicts" : "",
+			"/etc/%s: changed here and by the release; yours is kept", path);
+	}
+	if (count > SHOWN_CONFLICTS)
+		line(out, "", "and %u more: proa status --json", count - SHOWN_CONFLICTS);
+}
+
 static void print_problems(GString *out, JsonObject *status)
 {
 	JsonArray *problems = proa_json_array_or_null(status, "problems");
@@ -279,6 +301,7 @@ char *proa_print_status(JsonObject *status, gint64 now)
 	print_rejections(out, status);
 	print_checks(out, status, now);
 	print_policy(out, status);
+	print_conflicts(out, status);
 	print_problems(out, status);
 	return g_string_free(g_steal_pointer(&out), FALSE);
 }
