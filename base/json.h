@@ -15,8 +15,8 @@
 
 /*
  * Parses @size bytes of UTF-8 JSON whose top level is an object. @what names the document in errors, @reason
- * is their code. Refuses nesting over PROA_JSON_MAX_DEPTH, NUL bytes, invalid UTF-8, integers outside of 64 bits
- * and numbers that no finite double holds. The object is unref'd with json_object_unref().
+ * is their code. Refuses nesting over PROA_JSON_MAX_DEPTH, NUL bytes, invalid UTF-8, integers outside of 64
+ * bits and numbers that no finite double holds. The object is unref'd with json_object_unref().
  */
 JsonObject *proa_json_parse(const char *text, gsize size, const char *what, ProaReason reason,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;

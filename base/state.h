@@ -108,7 +108,7 @@ gboolean proa_rejected_remove(
  * Appends to @dir/history.jsonl: {"time":..., "event":..., "version":..., "root_hash":..., "slot":...,
  * "reason":..., "detail":...}; members that are NULL are left out. The file is kept under 1 MiB. Events:
  * "staged", "refused", "failed", "trial", "blessed", "fell-back", "rolled-back", "rejected", "unrejected",
- * "root-corrupt", "gave-up", "reboot", "unhealthy".
+ * "root-corrupt", "gave-up", "reboot", "unhealthy", "token-used", "accepted-stale".
  */
 gboolean proa_history_append(const char *dir, const char *event, const ProaStateRelease *release,
 	const char *reason, const char *detail, GError **error) G_GNUC_WARN_UNUSED_RESULT;
