@@ -379,6 +379,18 @@ class OurClientReadsPythonTuf(Served):
     def got(self):
         return sorted(path.read_bytes() for path in (self.work / "got").glob("*"))
 
+    def test_several_targets_by_one_client(self):
+        """One client looks up both; a name that is missing is a failure of the whole."""
+        self.make(root_signers(CryptoSigner.generate_ed25519))
+        self.add(self.targets, "a/file", b"one")
+        self.add(self.targets, "b/file", b"two")
+        self.publish()
+        names = ("--target-name", "a/file", "--target-name", "b/file")
+        rest = ("--target-dir", self.work / "got", "--target-base-url", f"{self.url}/targets", "download")
+        self.client(*names, *rest)
+        self.assertEqual(self.got(), [b"one", b"two"])
+        self.assertIn("not-found", self.client(*names, "--target-name", "c", *rest, status=1))
+
     def check_keys(self, make):
         self.make(root_signers(make))
         self.add(self.targets, "a/file", b"content")

@@ -22,7 +22,8 @@ void *dlopen(const char *name, int flags)
 }
 
 #ifdef __SANITIZE_ADDRESS__
-/* SoftHSM leaks a few hundred bytes of each signature, of which the leak checker can't tell whose they are. */
+/* SoftHSM leaks a few hundred bytes of each signature, of which the leak checker can't tell whose they are.
+ */
 int __lsan_is_turned_off(void);
 int __lsan_is_turned_off(void)
 {
