@@ -2,6 +2,7 @@
 #include "images/payload/maker.h"
 
 #include "base/file.h"
+#include "images/payload/ring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,140 +12,103 @@
 #include <unistd.h>
 #include <zstd.h>
 
-/* More threads than this are not used. */
-#define MAX_THREADS 256
-
-/* A frame on its way. Slots are used in a ring: the main thread waits for the oldest and writes it. */
+/* A frame on its way. */
 typedef struct {
-	guint8 *plain;
-	gsize plain_size;
-	guint8 *packed;
-	gsize packed_size; /* 0: failed */
-	gboolean ready;
+	guint8 *plain, *packed;
+	gsize plain_size, packed_size;
 } Job;
 
 typedef struct {
 	const ProaMaker *maker;
-	int image_fd;
-	int out_fd;
+	int image_fd, out_fd;
 	ProaPayloadHeader *header;
-	GThreadPool *pool;
-	Job *jobs;
-	guint n_jobs;
-	GMutex lock;
-	GCond finished;
+	goffset offset; /* where the next frame goes */
 } Work;
 
-static void compress_job(gpointer data, gpointer user_data)
+static void job_clear(gpointer data)
 {
 	Job *job = data;
-	Work *work = user_data;
-	ZSTD_CCtx *zstd = ZSTD_createCCtx();
-	gsize size = 0;
 
-	if (zstd) {
-		/* One thread a frame, and a window that never exceeds the frame: the same bytes on every
-		 * machine. */
-		ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, work->maker->level);
-		ZSTD_CCtx_setParameter(zstd, ZSTD_c_windowLog, PROA_PAYLOAD_MAX_WINDOW_LOG);
-		size = ZSTD_compress2(zstd, job->packed, ZSTD_compressBound(work->header->frame_size),
-			job->plain, job->plain_size);
-		ZSTD_freeCCtx(zstd);
+	g_free(job->plain);
+	g_free(job->packed);
+}
+
+static gboolean begin_frame(gpointer data, guint32 index, gpointer user_data, GError **error)
+{
+	Job *job = data;
+	const Work *work = user_data;
+
+	if (!job->plain) {
+		job->plain = g_malloc(work->header->frame_size);
+		job->packed = g_malloc(ZSTD_compressBound(work->header->frame_size));
 	}
-	g_mutex_lock(&work->lock);
-	job->packed_size = ZSTD_isError(size) ? 0 : size;
-	job->ready = TRUE;
-	g_cond_signal(&work->finished);
-	g_mutex_unlock(&work->lock);
-}
-
-static Job *job_of(const Work *work, guint32 index)
-{
-	g_assert(work->n_jobs > 0);
-	return &work->jobs[index % work->n_jobs];
-}
-
-static gboolean begin_frame(Work *work, guint32 index, GError **error)
-{
-	Job *job = job_of(work, index);
-
-	job->ready = FALSE;
 	job->plain_size = proa_payload_frame_length(work->header, index);
-	if (!proa_pread_all(work->image_fd, job->plain, job->plain_size,
-		    (goffset)index * work->header->frame_size, error))
-		return FALSE;
-	return g_thread_pool_push(work->pool, job, error);
+	return proa_pread_all(work->image_fd, job->plain, job->plain_size,
+		(goffset)index * work->header->frame_size, error);
 }
 
-static gboolean end_frame(Work *work, guint32 index, goffset *offset, GError **error)
+static gboolean compress_frame(gpointer data, gpointer user_data, GError **error)
 {
-	Job *job = job_of(work, index);
+	Job *job = data;
+	const Work *work = user_data;
+	ZSTD_CCtx *zstd = ZSTD_createCCtx();
+
+	if (!zstd)
+		return proa_fail(error, PROA_REASON_INTERNAL, "compressing a frame: out of memory");
+	/* One thread a frame, and a window that never exceeds the frame: the same bytes on every machine. */
+	ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, work->maker->level);
+	ZSTD_CCtx_setParameter(zstd, ZSTD_c_windowLog, PROA_PAYLOAD_MAX_WINDOW_LOG);
+	job->packed_size = ZSTD_compress2(
+		zstd, job->packed, ZSTD_compressBound(work->header->frame_size), job->plain, job->plain_size);
+	ZSTD_freeCCtx(zstd);
+	if (ZSTD_isError(job->packed_size))
+		return proa_fail(error, PROA_REASON_INTERNAL, "compressing a frame: %s",
+			ZSTD_getErrorName(job->packed_size));
+	return TRUE;
+}
+
+static gboolean end_frame(gpointer data, guint32 index, gpointer user_data, GError **error)
+{
+	const Job *job = data;
+	Work *work = user_data;
 	ProaPayloadFrame *frame = &work->header->frames[index];
 	gsize digest_size = PROA_SHA256_SIZE;
-
-	g_mutex_lock(&work->lock);
-	while (!job->ready)
-		g_cond_wait(&work->finished, &work->lock);
-	g_mutex_unlock(&work->lock);
-	if (job->packed_size == 0)
-		return proa_fail(error, PROA_REASON_INTERNAL, "compressing frame %u failed", index);
-
 	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+
 	g_checksum_update(sum, job->packed, (gssize)job->packed_size);
 	g_checksum_get_digest(sum, frame->sha256, &digest_size);
 	frame->compressed_size = (guint32)job->packed_size;
-	if (!proa_pwrite_all(work->out_fd, job->packed, job->packed_size, *offset, error))
+	if (!proa_pwrite_all(work->out_fd, job->packed, job->packed_size, work->offset, error))
 		return FALSE;
-	*offset += (goffset)job->packed_size;
+	work->offset += (goffset)job->packed_size;
 	if (work->maker->progress)
 		work->maker->progress((guint64)index * work->header->frame_size + job->plain_size,
 			work->header->image_size, work->maker->user_data);
 	return TRUE;
 }
 
-static gboolean write_frames(Work *work, GError **error)
+static gboolean run(Work *work, GError **error)
 {
-	goffset offset = PROA_PAYLOAD_HEADER_SIZE + (goffset)proa_payload_table_size(work->header);
-	guint32 n = work->header->n_frames;
-	guint32 begun = 0;
-
-	for (guint32 ended = 0; ended < n; ended++) {
-		for (; begun < n && begun < ended + work->n_jobs; begun++)
-			if (!begin_frame(work, begun, error))
-				return FALSE;
-		if (!end_frame(work, ended, &offset, error))
-			return FALSE;
-	}
-	g_autoptr(GBytes) header = proa_payload_header_serialize(work->header);
+	const ProaRing ring = { .n_pieces = work->header->n_frames,
+		.threads = work->maker->threads,
+		.job_size = sizeof(Job),
+		.begin = begin_frame,
+		.run = compress_frame,
+		.end = end_frame,
+		.clear = job_clear,
+		.user_data = work };
 	gsize size = 0;
+
+	work->offset = PROA_PAYLOAD_HEADER_SIZE + (goffset)proa_payload_table_size(work->header);
+	if (!proa_ring_run(&ring, error))
+		return FALSE;
+	g_autoptr(GBytes) header = proa_payload_header_serialize(work->header);
 	const void *data = g_bytes_get_data(header, &size);
 	if (!proa_pwrite_all(work->out_fd, data, size, 0, error))
 		return FALSE;
 	if (fsync(work->out_fd) < 0)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "flushing");
 	return TRUE;
-}
-
-static gboolean run(Work *work, GError **error)
-{
-	guint threads = work->maker->threads > 0 ? work->maker->threads : g_get_num_processors();
-
-	work->n_jobs = CLAMP(threads, 1, MAX_THREADS) * 2;
-	work->jobs = g_new0(Job, work->n_jobs);
-	for (guint i = 0; i < work->n_jobs; i++) {
-		work->jobs[i].plain = g_malloc(work->header->frame_size);
-		work->jobs[i].packed = g_malloc(ZSTD_compressBound(work->header->frame_size));
-	}
-	work->pool = g_thread_pool_new(compress_job, work, (gint)CLAMP(threads, 1, MAX_THREADS), TRUE, error);
-	gboolean ok = work->pool && write_frames(work, error);
-	if (work->pool)
-		g_thread_pool_free(work->pool, TRUE, TRUE);
-	for (guint i = 0; i < work->n_jobs; i++) {
-		g_free(work->jobs[i].plain);
-		g_free(work->jobs[i].packed);
-	}
-	g_free(work->jobs);
-	return ok;
 }
 
 static gboolean check_sizes(
@@ -188,11 +152,7 @@ gboolean proa_maker_full(const ProaMaker *maker, const char *image_path, const c
 	g_autoptr(ProaPayloadHeader) header =
 		proa_payload_header_new((guint64)st.st_size, maker->frame_size, hash);
 	Work work = { .maker = maker, .image_fd = image_fd, .out_fd = out_fd, .header = header };
-	g_mutex_init(&work.lock);
-	g_cond_init(&work.finished);
 	gboolean ok = run(&work, error);
-	g_cond_clear(&work.finished);
-	g_mutex_clear(&work.lock);
 	if (ok && rename(temporary, out_path) < 0)
 		ok = proa_fail_errno(error, PROA_REASON_IO, errno, "renaming %s to %s", temporary, out_path);
 	if (!ok) {

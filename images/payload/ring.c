@@ -34,9 +34,15 @@ static void run_place(gpointer data, gpointer user_data)
 	g_mutex_unlock(&work->lock);
 }
 
+static Place *place_of(const Work *work, guint32 index)
+{
+	g_assert(work->n_places > 0);
+	return &work->places[index % work->n_places];
+}
+
 static gboolean begin_piece(Work *work, guint32 index, GError **error)
 {
-	Place *place = &work->places[index % work->n_places];
+	Place *place = place_of(work, index);
 
 	place->ready = FALSE;
 	if (work->ring->begin && !work->ring->begin(place->job, index, work->ring->user_data, error))
@@ -46,7 +52,7 @@ static gboolean begin_piece(Work *work, guint32 index, GError **error)
 
 static gboolean end_piece(Work *work, guint32 index, GError **error)
 {
-	Place *place = &work->places[index % work->n_places];
+	Place *place = place_of(work, index);
 
 	g_mutex_lock(&work->lock);
 	while (!place->ready)

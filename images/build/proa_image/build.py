@@ -13,7 +13,7 @@ from .failure import Failure
 from .progress import step
 
 PACKAGE_TREES_KEPT = 4
-PAYLOADS_KEPT = 12
+PAYLOADS_KEPT = 24  # two a release
 INITRDS_KEPT = 6
 # Taken when the code is loaded: a build may wait for another one before it does anything.
 CODE = digest.of_value(sorted([path.name, digest.of_file(path)] for path in pathlib.Path(__file__).parent.glob("*.py")))

@@ -214,6 +214,72 @@ static void hostile_frames_refused(void)
 	expect_bad_frame(packed, bomb, 4096);
 }
 
+/* A job whose payload is in memory. */
+typedef struct {
+	Sink sink;
+	const GByteArray *whole;
+	guint64 opened; /* bytes of ranges asked for */
+} Memory;
+
+static ProaStream *open_memory(const ProaPayloadRange *ranges, guint n, gpointer user_data, GError **error)
+{
+	Memory *memory = user_data;
+
+	g_assert_cmpuint(n, ==, 1);
+	g_assert_cmpuint(ranges->offset + ranges->length, <=, memory->whole->len);
+	memory->opened += ranges->length;
+	g_autoptr(GBytes) bytes = g_bytes_new(memory->whole->data + ranges->offset, (gsize)ranges->length);
+	return proa_stream_of_bytes(bytes);
+}
+
+/* From any block on, what is left comes out, and no frame before it is asked for. */
+static void goes_on_anywhere(void)
+{
+	g_autoptr(GByteArray) whole = payload_new();
+	g_autofree guint8 *image = payload_image(IMAGE_SIZE);
+	g_auto(Said) said = say(whole, TRUE);
+	guint64 head = 64 + 4 * 40;
+
+	for (guint64 from = 0; from <= IMAGE_SIZE; from += 4096) {
+		g_autoptr(GError) error = NULL;
+		g_autoptr(GByteArray) made = g_byte_array_new();
+		Memory memory = { .sink = { .image = made }, .whole = whole };
+		said.expect.header_size = head;
+		const ProaPayloadJob job = { .expect = &said.expect,
+			.open = open_memory,
+			.from = from,
+			.sink = sink_take,
+			.user_data = &memory };
+		g_assert_true(proa_full_apply(&job, &error));
+		g_assert_no_error(error);
+		g_assert_cmpmem(made->data, made->len, image + from, IMAGE_SIZE - from);
+		if (from >= IMAGE_SIZE)
+			g_assert_cmpuint(memory.opened, ==, 0);
+		else if (from >= FRAME_SIZE)
+			g_assert_cmpuint(memory.opened, <, whole->len);
+	}
+}
+
+/* Nothing says how long the head is: it begins at the start, and gives only what is missing. */
+static void begins_anew_without_a_head_size(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GByteArray) whole = payload_new(), made = g_byte_array_new();
+	g_autofree guint8 *image = payload_image(IMAGE_SIZE);
+	g_auto(Said) said = say(whole, TRUE);
+	Memory memory = { .sink = { .image = made }, .whole = whole };
+	const ProaPayloadJob job = { .expect = &said.expect,
+		.open = open_memory,
+		.from = FRAME_SIZE + 4096,
+		.sink = sink_take,
+		.user_data = &memory };
+
+	g_assert_true(proa_full_apply(&job, &error));
+	g_assert_no_error(error);
+	g_assert_cmpuint(memory.opened, ==, whole->len);
+	g_assert_cmpmem(made->data, made->len, image + FRAME_SIZE + 4096, IMAGE_SIZE - FRAME_SIZE - 4096);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -227,5 +293,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/payload/apply/other-size-refused", other_size_refused);
 	g_test_add_func("/payload/apply/sink-failure-passed-on", sink_failure_passed_on);
 	g_test_add_func("/payload/apply/hostile-frames-refused", hostile_frames_refused);
+	g_test_add_func("/payload/apply/goes-on-anywhere", goes_on_anywhere);
+	g_test_add_func("/payload/apply/begins-anew-without-a-head-size", begins_anew_without_a_head_size);
 	return g_test_run();
 }

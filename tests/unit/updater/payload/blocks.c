@@ -386,7 +386,6 @@ static void refuses_another_tree(void)
 static void replace_first_frame(Pair *pair, const guint8 *bytes, gsize size)
 {
 	g_autoptr(ProaBlocksHeader) header = header_of(pair);
-	guint8 *entry = pair->payload->data + PROA_BLOCKS_HEADER_SIZE;
 	guint8 *frame = pair->payload->data + pair->expect.header_size;
 	guint32 old_size = header->frames[0].packed_size;
 
@@ -394,7 +393,7 @@ static void replace_first_frame(Pair *pair, const guint8 *bytes, gsize size)
 	memcpy(frame, bytes, size);
 	memmove(frame + size, frame + old_size, pair->payload->len - pair->expect.header_size - old_size);
 	g_byte_array_set_size(pair->payload, pair->payload->len - (guint)(old_size - size));
-	entry = pair->payload->data + PROA_BLOCKS_HEADER_SIZE;
+	guint8 *entry = pair->payload->data + PROA_BLOCKS_HEADER_SIZE;
 	frame = pair->payload->data + pair->expect.header_size;
 	proa_put_u32(entry, (guint32)size);
 	proa_blocks_frame_digest(frame, size, entry + 4);

@@ -105,6 +105,31 @@ static void names_missing_device(void)
 	g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
 }
 
+/* Going on behind what lies there already. */
+static void skips_what_is_there(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *path = partition_of(&scratch, 3 * CHUNK);
+	g_autofree char *bytes = NULL;
+	guint8 *data = aligned(CHUNK, 'n');
+
+	g_autoptr(ProaWriter) writer = proa_writer_open(path, 2 * CHUNK, &error);
+	g_assert_no_error(error);
+	proa_writer_skip(writer, CHUNK);
+	g_assert_true(proa_writer_write(writer, data, CHUNK, &error));
+	g_assert_true(proa_writer_flush(writer, &error));
+	g_assert_false(proa_writer_write(writer, data, CHUNK, NULL));
+	g_assert_true(proa_writer_finish(writer, &error));
+	g_assert_no_error(error);
+	free(data);
+	g_assert_true(g_file_get_contents(path, &bytes, NULL, NULL));
+	g_assert_cmpint(bytes[CHUNK - 1], ==, 'o');
+	g_assert_cmpint(bytes[CHUNK], ==, 'n');
+	g_assert_cmpint(bytes[2 * CHUNK - 1], ==, 'n');
+	g_assert_cmpint(bytes[2 * CHUNK], ==, 'o');
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -113,5 +138,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/slot/writer/refuses-more-than-announced", refuses_more_than_announced);
 	g_test_add_func("/slot/writer/finish-needs-all", finish_needs_all);
 	g_test_add_func("/slot/writer/names-missing-device", names_missing_device);
+	g_test_add_func("/slot/writer/skips-what-is-there", skips_what_is_there);
 	return g_test_run();
 }
