@@ -79,13 +79,19 @@ static int print_done(const char *result, const ProaStateRelease *release)
 	return PROA_EXIT_OK;
 }
 
-static int run_status(const Options *options)
+/* For those who change no boot entry: the ESP is not written to. */
+static ProaNode *open_to_read(const Options *options, GError **error)
 {
-	g_autoptr(GError) error = NULL;
 	ProaNodeOptions to_read = options->daemon.node;
 
 	to_read.to_read = TRUE;
-	g_autoptr(ProaNode) node = proa_node_open(&to_read, &error);
+	return proa_node_open(&to_read, error);
+}
+
+static int run_status(const Options *options)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaNode) node = open_to_read(options, &error);
 
 	if (!node)
 		return print_error(error);
@@ -97,10 +103,7 @@ static int run_status(const Options *options)
 static int run_doctor(const Options *options)
 {
 	g_autoptr(GError) error = NULL;
-	ProaNodeOptions to_read = options->daemon.node;
-
-	to_read.to_read = TRUE;
-	g_autoptr(ProaNode) node = proa_node_open(&to_read, &error);
+	g_autoptr(ProaNode) node = open_to_read(options, &error);
 	if (!node)
 		return print_error(error);
 	g_autoptr(JsonObject) top = json_object_new();
@@ -145,7 +148,7 @@ static gboolean print_progress(guint64 done, guint64 total, gpointer data)
 static int run_rollback_check(const Options *options)
 {
 	g_autoptr(GError) error = NULL;
-	g_autoptr(ProaNode) node = proa_node_open(&options->daemon.node, &error);
+	g_autoptr(ProaNode) node = open_to_read(options, &error);
 	const ProaStateRelease *next = NULL;
 	Progress progress = { 0 };
 
@@ -157,7 +160,7 @@ static int run_rollback_check(const Options *options)
 static int run_scrub(const Options *options)
 {
 	g_autoptr(GError) error = NULL;
-	g_autoptr(ProaNode) node = proa_node_open(&options->daemon.node, &error);
+	g_autoptr(ProaNode) node = open_to_read(options, &error);
 	guint64 rate = (guint64)MAX(options->rate, 0) * 1024 * 1024;
 	Progress progress = { 0 };
 	ProaScrub scrub;

@@ -91,6 +91,13 @@ static gboolean read_superblock(Scrub *scrub, GError **error)
 		scrub->salt_size > MAX_SALT || scrub->result.blocks == 0 || scrub->result.blocks > MAX_BLOCKS)
 		return proa_fail(error, PROA_REASON_ROOT_HASH_MISMATCH,
 			"the hash tree has no superblock of the form that is used here");
+	/* A device that ends within its last block is damaged; one that is much shorter is not the one meant,
+	 * and nobody would wait for so many blocks that cannot be read. */
+	off_t size = lseek(scrub->data_fd, 0, SEEK_END);
+	if (size < 0 || (scrub->result.blocks - 1) * BLOCK > (guint64)size)
+		return proa_fail(error, PROA_REASON_ROOT_HASH_MISMATCH,
+			"the hash tree is of %" G_GUINT64_FORMAT " blocks, which the data does not have",
+			scrub->result.blocks);
 	memcpy(scrub->salt, sb + SB_SALT, scrub->salt_size);
 	lay_out(scrub);
 	return TRUE;

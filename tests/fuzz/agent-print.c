@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 // link: agent_cli
+#include "agent/cli/inspect.h"
 #include "agent/cli/print.h"
 #include "base/json.h"
 #include "base/reason.h"
@@ -26,6 +27,13 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
 	check(proa_print_status(object, 1780000000));
 	check(proa_print_done(object));
 	check(proa_print_not_done(object));
+	check(proa_inspect_health_text(object));
+	proa_inspect_health_bad(object);
+	JsonArray *checks = proa_json_array_or_null(object, "checks");
+	if (checks) {
+		check(proa_inspect_doctor_text(checks));
+		proa_inspect_doctor_bad(checks);
+	}
 	JsonArray *rejected = proa_json_array_or_null(object, "rejected");
 	if (rejected) {
 		check(proa_print_rejected(rejected));
