@@ -199,7 +199,7 @@ static int publishing; /* atomic */
 
 static gpointer publish_often(gpointer data)
 {
-	for (int i = 0; i < 60; i++)
+	for (int i = 0; i < 30; i++)
 		fixture_publish(data, i % 3 ? PROA_PUBLISH_ALL : PROA_PUBLISH_REFRESH);
 	g_atomic_int_set(&publishing, 0);
 	return NULL;
