@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* proa-payload: makes payloads of root images and tells what is in one. See proa-payload(1). */
 #include "base/json.h"
-#include "images/payload/maker.h"
+#include "images/payload/delta.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +78,34 @@ static int run_full(int argc, char **argv)
 	return PROA_EXIT_OK;
 }
 
+static int run_delta(int argc, char **argv)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *from = NULL, *from_hash = NULL, *to = NULL, *to_hash = NULL;
+	ProaDeltaMaker maker = { .progress = show_progress };
+	int threads = 0;
+	const GOptionEntry options[] = {
+		{ "from", 0, 0, G_OPTION_ARG_FILENAME, &from, "Image that a node has", "FILE" },
+		{ "from-hash", 0, 0, G_OPTION_ARG_STRING, &from_hash,
+			"Its verity root hash; of a UKI, its SHA-256", "HEX" },
+		{ "to", 0, 0, G_OPTION_ARG_FILENAME, &to, "Image to make of it", "FILE" },
+		{ "to-hash", 0, 0, G_OPTION_ARG_STRING, &to_hash, "Its root hash or SHA-256", "HEX" },
+		{ "threads", 0, 0, G_OPTION_ARG_INT, &threads, "Threads (default: one a core)", "N" },
+		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new("OUT - make a delta payload");
+
+	g_option_context_add_main_entries(context, options, NULL);
+	if (!g_option_context_parse(context, &argc, &argv, &error))
+		return usage_error(error->message);
+	if (argc != 2 || !from || !from_hash || !to || !to_hash || threads < 0 || threads > 256)
+		return usage_error("delta needs --from, --from-hash, --to, --to-hash and one OUT");
+	maker.threads = (guint)threads;
+	const ProaDeltaImage old_image = { from, from_hash }, new_image = { to, to_hash };
+	return proa_delta_make(&maker, &old_image, &new_image, argv[1], &error) ? PROA_EXIT_OK
+										: failed(error);
+}
+
 static void print_info(const ProaPayloadHeader *header, const char *header_sha256, gboolean as_json)
 {
 	g_autofree char *root_hash = proa_hex_encode(header->root_hash, PROA_SHA256_SIZE);
@@ -144,6 +172,8 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(verb, "full") == 0)
 		return run_full(argc - 1, argv + 1);
+	if (strcmp(verb, "delta") == 0)
+		return run_delta(argc - 1, argv + 1);
 	if (strcmp(verb, "info") == 0)
 		return run_info(argc - 1, argv + 1);
 	return usage_error("the verb must be full or info");

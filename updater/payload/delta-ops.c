@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/payload/delta-work.h"
+
+#include <string.h>
+
+#define WINDOW_SIZE ((gsize)128 * 1024)
+#define CHUNK_SIZE ((gsize)16 * 1024)
+
+gboolean proa_delta_read_old(
+	ProaDeltaSource *source, guint64 offset, guint8 *data, gsize size, GError **error)
+{
+	if (offset > source->size || size > source->size - offset)
+		return proa_fail(
+			error, PROA_REASON_BAD_PAYLOAD, "the payload reads outside of the old image");
+	while (size > 0) {
+		if (offset >= source->begin && offset < source->end) {
+			gsize n = (gsize)MIN((guint64)size, source->end - offset);
+			memcpy(data, source->window + (offset - source->begin), n);
+			data += n;
+			offset += n;
+			size -= n;
+			continue;
+		}
+		if (size >= WINDOW_SIZE)
+			return source->read(offset, data, size, source->user_data, error);
+		source->begin = source->end = 0;
+		guint64 begin = offset & ~(guint64)4095;
+		gsize n = (gsize)MIN((guint64)WINDOW_SIZE, source->size - begin);
+		if (!source->read(begin, source->window, n, source->user_data, error))
+			return FALSE;
+		source->begin = begin;
+		source->end = begin + n;
+	}
+	return TRUE;
+}
+
+static gboolean patch(ProaDeltaWork *work, ProaDeltaPlace *place, guint8 *out, gsize size, GError **error)
+{
+	guint8 diff[CHUNK_SIZE];
+
+	while (size > 0) {
+		gsize n = MIN(size, sizeof diff);
+		if (!place->read_old(place->user_data, *place->old_at, out, n, error) ||
+			!proa_delta_take(work->streams, PROA_DELTA_DIFF, diff, n, error))
+			return FALSE;
+		for (gsize i = 0; i < n; i++)
+			out[i] = (guint8)(out[i] + diff[i]);
+		*place->old_at += n;
+		out += n;
+		size -= n;
+	}
+	return TRUE;
+}
+
+/* @size bytes of one operation, all of them into @out. */
+static gboolean fill(
+	ProaDeltaWork *work, ProaDeltaPlace *place, ProaDeltaOp op, guint8 *out, gsize size, GError **error)
+{
+	switch (op) {
+	case PROA_DELTA_COPY:
+	case PROA_DELTA_COPY_AT:
+		if (!place->read_old(place->user_data, *place->old_at, out, size, error))
+			return FALSE;
+		*place->old_at += size;
+		return TRUE;
+	case PROA_DELTA_PATCH:
+	case PROA_DELTA_PATCH_AT:
+		return patch(work, place, out, size, error);
+	case PROA_DELTA_NEW:
+		return proa_delta_take(work->streams, PROA_DELTA_LITERAL, out, size, error);
+	case PROA_DELTA_ZERO:
+		memset(out, 0, size);
+		return TRUE;
+	default:
+		return proa_fail(error, PROA_REASON_BAD_PAYLOAD, "a frame has an operation %d", (int)op);
+	}
+}
+
+static gboolean run_op(
+	ProaDeltaWork *work, ProaDeltaPlace *place, ProaDeltaOp op, guint64 length, GError **error)
+{
+	if (place->map && op <= PROA_DELTA_PATCH_AT)
+		proa_delta_map_add(place->map, *place->old_at, place->at, length);
+	while (length > 0) {
+		gsize size = (gsize)MIN(length, (guint64)PROA_DELTA_OUT_SIZE);
+		guint8 *out = place->memory ? place->memory + place->at : proa_delta_room(work, size, &size);
+		if (!fill(work, place, op, out, size, error))
+			return FALSE;
+		place->at += size;
+		length -= size;
+		if (!place->memory && !proa_delta_commit(work, size, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+gboolean proa_delta_run_ops(ProaDeltaWork *work, ProaDeltaPlace *place, guint64 length, GError **error)
+{
+	while (length > 0) {
+		guint64 number;
+		gint64 step;
+		if (!proa_delta_number(work->streams, PROA_DELTA_OPS, &number, error))
+			return FALSE;
+		ProaDeltaOp op = (ProaDeltaOp)(number & ((1u << PROA_DELTA_OP_BITS) - 1));
+		guint64 n = number >> PROA_DELTA_OP_BITS;
+		if (n == 0 || n > length)
+			return proa_fail(error, PROA_REASON_BAD_PAYLOAD,
+				"an operation makes nothing, or more than its place holds");
+		if (op == PROA_DELTA_COPY_AT || op == PROA_DELTA_PATCH_AT) {
+			if (!proa_delta_signed(work->streams, PROA_DELTA_SEEK, &step, error))
+				return FALSE;
+			*place->old_at += (guint64)step;
+		}
+		if (op == PROA_DELTA_UNIT && place->units ? !proa_delta_run_unit(work, n, error)
+							  : !run_op(work, place, op, n, error))
+			return FALSE;
+		length -= n;
+	}
+	return TRUE;
+}
