@@ -2,6 +2,7 @@
 #include "images/payload/builder.h"
 
 #include "updater/payload/delta-ops.h"
+#include "updater/payload/wire.h"
 
 #include <string.h>
 
@@ -151,6 +152,27 @@ void proa_builder_piece(ProaBuilder *builder, const guint8 *old_data, const guin
 	}
 	append_matched(builder, old_data, new_data, piece->old_at + from, piece->new_at + from, size - from,
 		FALSE, map);
+}
+
+void proa_builder_words(ProaBuilder *builder, const guint8 *old_data, const guint8 *new_data,
+	const ProaPiece *piece, ProaDeltaMap *map)
+{
+	GByteArray *words = builder->streams[PROA_DELTA_WORDS];
+	guint at = words->len;
+
+	g_assert(piece->matched && piece->length % 4 == 0);
+	if (map)
+		proa_delta_map_add(map, piece->old_at, piece->new_at, piece->length);
+	proa_builder_op(builder, PROA_DELTA_PATCH_WORDS, piece->length);
+	proa_builder_signed(builder, PROA_DELTA_SEEK, (gint64)(piece->old_at - builder->old_at));
+	builder->old_at = piece->old_at + piece->length;
+	g_byte_array_set_size(words, at + (guint)piece->length);
+	for (guint64 i = 0; i < piece->length; i += 4) {
+		guint32 difference = proa_get_u32(new_data + piece->new_at + i) -
+				     proa_get_u32(old_data + piece->old_at + i);
+		proa_put_u32(words->data + at + i, difference);
+		builder->news += difference != 0;
+	}
 }
 
 void proa_builder_append(ProaBuilder *builder, const ProaBuilder *part)

@@ -30,5 +30,9 @@ void proa_builder_op(ProaBuilder *builder, guint op, guint64 length);
 void proa_builder_piece(ProaBuilder *builder, const guint8 *old_data, const guint8 *new_data,
 	const ProaPiece *piece, ProaDeltaMap *map);
 
+/* The same of a matched piece whose length is a multiple of 4, its bytes being numbers of 32 bits. */
+void proa_builder_words(ProaBuilder *builder, const guint8 *old_data, const guint8 *new_data,
+	const ProaPiece *piece, ProaDeltaMap *map);
+
 /* Appends all streams of @part. */
 void proa_builder_append(ProaBuilder *builder, const ProaBuilder *part);

@@ -22,6 +22,7 @@ typedef struct {
 	guint8 *data; /* the whole file */
 	ProaDeltaModuleHead head;
 	ProaDeltaModule *module;
+	guint64 types_at, types; /* the section .BTF; bytes */
 } Side;
 
 static gboolean read_side(gpointer user_data, guint64 offset, guint8 *data, gsize size, GError **error)
@@ -40,6 +41,11 @@ static gboolean open_side(Side *side, const guint8 *image)
 	if (!proa_delta_module_head(read_side, side, file->size, &side->head, NULL))
 		return FALSE;
 	side->module = proa_delta_module_open(read_side, side, file->size, &side->head, NULL);
+	for (guint32 i = 1; side->module && i < side->head.count; i++)
+		if (strcmp(side->module->sections[i].name, ".BTF") == 0) {
+			side->types_at = side->module->sections[i].offset;
+			side->types = side->module->sections[i].size;
+		}
 	return side->module != NULL;
 }
 
@@ -49,6 +55,16 @@ static void side_clear(Side *side)
 	proa_delta_module_free(side->module);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Side, side_clear)
+
+/* Adds a range, cut where the type information begins and ends: that is a table of words. */
+static void add_range(GArray *ranges, const Side *side, guint64 at, guint64 end)
+{
+	guint64 from = CLAMP(side->types_at, at, end), to = CLAMP(side->types_at + side->types, at, end);
+
+	proa_ranges_add(ranges, at, from - at);
+	proa_ranges_add(ranges, from, to - from);
+	proa_ranges_add(ranges, to, end - to);
+}
 
 /* All of the old file but its tables, which are predicted from and nothing else. */
 static GArray *old_ranges(const Side *old_side, const GArray *tables)
@@ -64,7 +80,7 @@ static GArray *old_ranges(const Side *old_side, const GArray *tables)
 				next = table;
 		}
 		guint64 until = next ? next->old_offset : old_side->file->size;
-		proa_ranges_add(ranges, at, until - at);
+		add_range(ranges, old_side, at, until);
 		at = next ? MAX(until + 1, until + (guint64)next->old_count * PROA_DELTA_RECORD_SIZE) : until;
 	}
 	return ranges;
@@ -78,10 +94,10 @@ static GArray *new_ranges(const Side *new_side, const GArray *tables, guint64 li
 
 	for (guint i = 0; i < tables->len; i++) {
 		const ProaDeltaTable *table = &g_array_index(tables, ProaDeltaTable, i);
-		proa_ranges_add(ranges, at, table->new_offset - at);
+		add_range(ranges, new_side, at, table->new_offset);
 		at = table->new_offset + (guint64)table->new_count * PROA_DELTA_RECORD_SIZE;
 	}
-	proa_ranges_add(ranges, at, limit - at);
+	add_range(ranges, new_side, at, limit);
 	proa_ranges_add(ranges, limit, new_side->file->blocks - limit);
 	proa_ranges_add(ranges, new_side->file->blocks, new_side->file->tail);
 	return ranges;
@@ -108,6 +124,29 @@ static void add_tail_piece(
 	}
 }
 
+static gboolean within_types(const Side *side, guint64 at, guint64 length)
+{
+	return at >= side->types_at && at + length <= side->types_at + side->types &&
+	       (at - side->types_at) % 4 == 0;
+}
+
+static void add_piece(
+	const Side *old_side, const Side *new_side, ProaPiece piece, ProaBuilder *body, ProaDeltaMap *map)
+{
+	ProaPiece words = piece;
+
+	words.length &= ~(guint64)3;
+	if (words.length > 0 && piece.matched && within_types(old_side, piece.old_at, words.length) &&
+		within_types(new_side, piece.new_at, words.length)) {
+		proa_builder_words(body, old_side->data, new_side->data, &words, map);
+		piece.old_at += words.length;
+		piece.new_at += words.length;
+		piece.length -= words.length;
+	}
+	if (piece.length > 0)
+		proa_builder_piece(body, old_side->data, new_side->data, &piece, map);
+}
+
 /* The pieces in the order of the applier: what comes after the limit, then the rest. */
 static void add_pieces(const Side *old_side, const Side *new_side, const GArray *pieces, guint64 limit,
 	ProaBuilder *body, ProaDeltaMap *map, GArray *tail)
@@ -119,8 +158,7 @@ static void add_pieces(const Side *old_side, const Side *new_side, const GArray 
 				if (pass == 0)
 					add_tail_piece(old_side->file, new_side->file, *piece, tail);
 			} else if ((piece->new_at >= limit) == (pass == 0)) {
-				proa_builder_piece(
-					body, old_side->data, new_side->data, piece, pass == 0 ? NULL : map);
+				add_piece(old_side, new_side, *piece, body, pass == 0 ? NULL : map);
 			}
 		}
 }

@@ -3,8 +3,14 @@
 
 #include <lzma.h>
 
-/* What LZMA may guess a byte from: the upper bits of the one before (lc), or nothing of it. */
-static const guint8 ways[] = { 3, 0 };
+/* What LZMA may guess a byte from: the upper bits of the one before (lc), or where in a word it is (lp, pb).
+ */
+typedef struct {
+	guint8 lc, lp, pb;
+} Way;
+
+static const Way byte_ways[] = { { 3, 0, 0 }, { 0, 0, 0 } };
+static const Way word_ways[] = { { 0, 2, 2 }, { 2, 2, 2 } };
 
 /* The second way takes as long and hardly ever saves much: the large streams go the first one. */
 #define MAX_TWO_WAYS (256u * 1024)
@@ -37,14 +43,15 @@ static gsize pack_way(const GByteArray *stream, const ProaDeltaStreamEntry *entr
 }
 
 /* The smallest of all ways, or as it is. */
-static void pack_stream(const GByteArray *stream, ProaDeltaStreamEntry *best, GByteArray *frame)
+static void pack_stream(
+	const GByteArray *stream, const Way ways[2], ProaDeltaStreamEntry *best, GByteArray *frame)
 {
 	gsize room_size = stream->len;
 	g_autofree guint8 *room = g_malloc(room_size + 1), *best_room = g_malloc(room_size + 1);
 
 	*best = (ProaDeltaStreamEntry){ .size = stream->len, .packed_size = stream->len };
-	for (guint i = 0; i < (stream->len > MAX_TWO_WAYS ? 1 : G_N_ELEMENTS(ways)) && stream->len > 0; i++) {
-		ProaDeltaStreamEntry entry = { stream->len, 0, TRUE, ways[i], 0, 0,
+	for (guint i = 0; i < (stream->len > MAX_TWO_WAYS ? 1u : 2u) && stream->len > 0; i++) {
+		ProaDeltaStreamEntry entry = { stream->len, 0, TRUE, ways[i].lc, ways[i].lp, ways[i].pb,
 			dictionary_log(stream->len) };
 		gsize packed = pack_way(stream, &entry, room, room_size);
 		if (packed == 0 || packed >= best->packed_size)
@@ -65,7 +72,8 @@ GByteArray *proa_pack_frame(const ProaBuilder *builder, GError **error)
 
 	g_byte_array_set_size(frame, (guint)PROA_DELTA_STREAM_TABLE_SIZE);
 	for (guint i = 0; i < _PROA_DELTA_STREAM_MAX; i++) {
-		pack_stream(builder->streams[i], &entries[i], frame);
+		pack_stream(builder->streams[i], i == PROA_DELTA_WORDS ? word_ways : byte_ways, &entries[i],
+			frame);
 		if (entries[i].size > PROA_DELTA_MAX_STREAM_SIZE) {
 			proa_fail(error, PROA_REASON_TOO_LARGE, "a frame's stream is too long");
 			return NULL;

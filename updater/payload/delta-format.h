@@ -42,8 +42,7 @@ typedef enum {
 	PROA_DELTA_RELA_OFFSET,
 	PROA_DELTA_RELA_SYMBOL,
 	PROA_DELTA_RELA_ADDEND,
-	PROA_DELTA_TYPE_OPS,
-	PROA_DELTA_TYPE_VALUE,
+	PROA_DELTA_WORDS, /* new number of 32 bits minus old one, 4 bytes each */
 	_PROA_DELTA_STREAM_MAX,
 } ProaDeltaStream;
 

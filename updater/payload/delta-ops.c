@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/payload/delta-work.h"
+#include "updater/payload/wire.h"
 
 #include <string.h>
 
@@ -52,6 +53,26 @@ static gboolean patch(ProaDeltaWork *work, ProaDeltaPlace *place, guint8 *out, g
 	return TRUE;
 }
 
+/* @size is a multiple of 4, as is a chunk. */
+static gboolean patch_words(
+	ProaDeltaWork *work, ProaDeltaPlace *place, guint8 *out, gsize size, GError **error)
+{
+	guint8 words[CHUNK_SIZE];
+
+	while (size > 0) {
+		gsize n = MIN(size, sizeof words);
+		if (!place->read_old(place->user_data, *place->old_at, out, n, error) ||
+			!proa_delta_take(work->streams, PROA_DELTA_WORDS, words, n, error))
+			return FALSE;
+		for (gsize i = 0; i < n; i += 4)
+			proa_put_u32(out + i, proa_get_u32(out + i) + proa_get_u32(words + i));
+		*place->old_at += n;
+		out += n;
+		size -= n;
+	}
+	return TRUE;
+}
+
 /* @size bytes of one operation, all of them into @out. */
 static gboolean fill(
 	ProaDeltaWork *work, ProaDeltaPlace *place, ProaDeltaOp op, guint8 *out, gsize size, GError **error)
@@ -66,6 +87,11 @@ static gboolean fill(
 	case PROA_DELTA_PATCH:
 	case PROA_DELTA_PATCH_AT:
 		return patch(work, place, out, size, error);
+	case PROA_DELTA_PATCH_WORDS:
+		if (!place->memory || size % 4 != 0)
+			return proa_fail(
+				error, PROA_REASON_BAD_PAYLOAD, "a frame adds words where it may not");
+		return patch_words(work, place, out, size, error);
 	case PROA_DELTA_NEW:
 		return proa_delta_take(work->streams, PROA_DELTA_LITERAL, out, size, error);
 	case PROA_DELTA_ZERO:
@@ -79,7 +105,7 @@ static gboolean fill(
 static gboolean run_op(
 	ProaDeltaWork *work, ProaDeltaPlace *place, ProaDeltaOp op, guint64 length, GError **error)
 {
-	if (place->map && op <= PROA_DELTA_PATCH_AT)
+	if (place->map && (op <= PROA_DELTA_PATCH_AT || op == PROA_DELTA_PATCH_WORDS))
 		proa_delta_map_add(place->map, *place->old_at, place->at, length);
 	while (length > 0) {
 		gsize size = (gsize)MIN(length, (guint64)PROA_DELTA_OUT_SIZE);
@@ -106,7 +132,7 @@ gboolean proa_delta_run_ops(ProaDeltaWork *work, ProaDeltaPlace *place, guint64 
 		if (n == 0 || n > length)
 			return proa_fail(error, PROA_REASON_BAD_PAYLOAD,
 				"an operation makes nothing, or more than its place holds");
-		if (op == PROA_DELTA_COPY_AT || op == PROA_DELTA_PATCH_AT) {
+		if (op == PROA_DELTA_COPY_AT || op == PROA_DELTA_PATCH_AT || op == PROA_DELTA_PATCH_WORDS) {
 			if (!proa_delta_signed(work->streams, PROA_DELTA_SEEK, &step, error))
 				return FALSE;
 			*place->old_at += (guint64)step;

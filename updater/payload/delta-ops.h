@@ -10,9 +10,10 @@ typedef enum {
 	PROA_DELTA_COPY_AT, /* old bytes from elsewhere: SEEK says how far from there */
 	PROA_DELTA_PATCH,   /* the same two, with DIFF added byte by byte */
 	PROA_DELTA_PATCH_AT,
-	PROA_DELTA_NEW,  /* bytes of LITERAL */
-	PROA_DELTA_ZERO, /* zeros */
-	PROA_DELTA_UNIT, /* a kernel module, made as a whole */
+	PROA_DELTA_NEW,         /* bytes of LITERAL */
+	PROA_DELTA_ZERO,        /* zeros */
+	PROA_DELTA_UNIT,        /* a kernel module, made as a whole */
+	PROA_DELTA_PATCH_WORDS, /* in a module: as PATCH_AT, with WORDS added by 4 bytes */
 } ProaDeltaOp;
 
 /* Operations on the records of a module's table: the lowest 2 bits of a number, the upper ones its argument.

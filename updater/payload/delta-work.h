@@ -21,6 +21,7 @@ typedef struct {
 
 typedef struct {
 	ProaStream *in;
+	ProaStream *reopened; /* the same, if it was opened anew */
 	const ProaPayloadExpect *expect;
 	const ProaDeltaTarget *target;
 	GChecksum *whole; /* NULL if the frame table is authentic by itself */

@@ -13,6 +13,7 @@ static void work_clear(ProaDeltaWork *work)
 {
 	if (work->whole)
 		g_checksum_free(work->whole);
+	proa_stream_close(work->reopened);
 	proa_delta_header_free(work->header);
 	proa_delta_streams_free(work->streams);
 	g_free(work->old_image.window);
@@ -104,10 +105,12 @@ guint8 *proa_delta_room(ProaDeltaWork *work, gsize want, gsize *ret_size)
 
 static gboolean flush(ProaDeltaWork *work, GError **error)
 {
-	gsize size = work->out_have;
+	guint64 begin = work->made - work->out_have, from = work->target->from;
+	gsize size = work->out_have, there = begin < from ? (gsize)MIN(from - begin, (guint64)size) : 0;
 
 	work->out_have = 0;
-	return size == 0 || work->target->sink(work->out, size, work->target->user_data, error);
+	return there == size ||
+	       work->target->sink(work->out + there, size - there, work->target->user_data, error);
 }
 
 gboolean proa_delta_commit(ProaDeltaWork *work, gsize size, GError **error)
@@ -188,6 +191,36 @@ static gboolean take_frame(ProaDeltaWork *work, guint32 index, GError **error)
 	return FALSE;
 }
 
+/* Goes to the frame in which the image goes on, and tells its number. */
+static gboolean seek_frame(ProaDeltaWork *work, guint32 *ret_index, GError **error)
+{
+	const ProaDeltaHeader *header = work->header;
+	const ProaDeltaTarget *target = work->target;
+	guint64 skipped = 0;
+
+	for (*ret_index = 0; *ret_index < header->n_frames; ++*ret_index) {
+		const ProaDeltaFrame *frame = &header->frames[*ret_index];
+		if (work->made + frame->length > target->from)
+			break;
+		work->made += frame->length;
+		skipped += frame->packed_size;
+		if (!target->reopen && !take(work, work->packed, frame->packed_size, error))
+			return FALSE;
+	}
+	if (*ret_index == 0)
+		return TRUE;
+	/* What the frames before made of this frame's first block is there to be read again. */
+	work->out_have = (gsize)(work->made % 4096);
+	if (work->out_have > 0 && !target->read_new(work->made - work->out_have, work->out, work->out_have,
+					  target->user_data, error))
+		return FALSE;
+	if (!target->reopen)
+		return TRUE;
+	work->taken += skipped;
+	work->in = work->reopened = target->reopen(work->taken, target->user_data, error);
+	return work->in != NULL;
+}
+
 static gboolean take_end(ProaDeltaWork *work, GError **error)
 {
 	guint8 more;
@@ -210,9 +243,11 @@ gboolean proa_delta_apply(
 
 	if (!expect->header_sha256)
 		work.whole = g_checksum_new(G_CHECKSUM_SHA256);
-	if (!take_header(&work, error) || !allocate(&work, error))
+	guint32 first = 0;
+
+	if (!take_header(&work, error) || !allocate(&work, error) || !seek_frame(&work, &first, error))
 		return FALSE;
-	for (guint32 i = 0; i < work.header->n_frames; i++) {
+	for (guint32 i = first; i < work.header->n_frames; i++) {
 		if (!take_frame(&work, i, error))
 			return FALSE;
 		if (target->progress)

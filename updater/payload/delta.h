@@ -23,6 +23,14 @@ typedef struct {
 	ProaPayloadSink
 		sink; /* as of proa_payload_apply(); only the last call's size may be no multiple of 4096 */
 	ProaPayloadProgress progress; /* may be NULL */
+	/*
+	 * To go on: the first @from bytes of the image (a multiple of 4096) are there already, the sink gets
+	 * those after them. @reopen, if not NULL, opens the payload anew at @offset, where the frame begins
+	 * in which
+	 * @from lies; otherwise the frames before it are read and dropped. Only with @expect->header_sha256.
+	 */
+	guint64 from;
+	ProaStream *(*reopen)(guint64 offset, gpointer user_data, GError **error);
 	gpointer user_data;
 } ProaDeltaTarget;
 
