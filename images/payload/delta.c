@@ -105,21 +105,44 @@ static gboolean add_piece(Work *work, Frame **frame, ProaPiece piece, GError **e
 	return TRUE;
 }
 
+/* The last bytes of a module, unless its frame has made them with its blocks. */
+static gboolean add_tail(Work *work, Frame **frame, const ProaPlanStep *step, GError **error)
+{
+	const ProaModule *module = step->module;
+
+	if (!next_frame(work, frame, error))
+		return FALSE;
+	if (module->later && module->frame == work->frames->len) {
+		(*frame)->length += step->piece.length;
+		return TRUE;
+	}
+	for (guint i = 0; i < module->tail->len; i++)
+		if (!add_piece(work, frame, g_array_index(module->tail, ProaPiece, i), error))
+			return FALSE;
+	return TRUE;
+}
+
+static gboolean add_module(Work *work, Frame **frame, const ProaPlanStep *step, GError **error)
+{
+	if (!next_frame(work, frame, error))
+		return FALSE;
+	proa_module_append(step->module, (*frame)->builder, &work->old_tail_at, &work->new_tail_at);
+	(*frame)->length += step->piece.length;
+	step->module->frame = work->frames->len;
+	return TRUE;
+}
+
 static gboolean add_steps(Work *work, GError **error)
 {
 	Frame *frame = begin_frame(work);
 
 	for (guint i = 0; i < work->plan->steps->len; i++) {
 		const ProaPlanStep *step = &g_array_index(work->plan->steps, ProaPlanStep, i);
-		if (!step->module) {
-			if (!add_piece(work, &frame, step->piece, error))
-				return FALSE;
-			continue;
-		}
-		if (!next_frame(work, &frame, error))
+		gboolean ok = !step->module ? add_piece(work, &frame, step->piece, error)
+			      : step->tail  ? add_tail(work, &frame, step, error)
+					    : add_module(work, &frame, step, error);
+		if (!ok)
 			return FALSE;
-		proa_module_append(step->module, frame->builder, &work->old_tail_at, &work->new_tail_at);
-		frame->length += step->piece.length;
 	}
 	return g_thread_pool_push(work->pool, frame, error);
 }

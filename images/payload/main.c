@@ -2,6 +2,7 @@
 /* proa-payload: makes payloads of root images and tells what is in one. See proa-payload(1). */
 #include "base/json.h"
 #include "images/payload/delta.h"
+#include "updater/payload/delta-format.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,28 +107,94 @@ static int run_delta(int argc, char **argv)
 										: failed(error);
 }
 
-static void print_info(const ProaPayloadHeader *header, const char *header_sha256, gboolean as_json)
-{
-	g_autofree char *root_hash = proa_hex_encode(header->root_hash, PROA_SHA256_SIZE);
-	guint64 total = proa_payload_total_size(header);
+/* What is told of a payload of any type. */
+typedef struct {
+	const char *type;
+	char *root_hash, *from, *header_sha256;
+	guint64 image_size, size;
+	guint32 frames, frame_size; /* frame_size 0: frames differ */
+} Info;
 
-	if (!as_json) {
-		printf("type           full\nroot hash      %s\nimage size     %" G_GUINT64_FORMAT
-		       "\npayload size   %" G_GUINT64_FORMAT
-		       " (%.1f %%)\nframes         %u of %u bytes\nheader sha256  %s\n",
-			root_hash, header->image_size, total,
-			100.0 * (double)total / (double)header->image_size, header->n_frames,
-			header->frame_size, header_sha256);
-		return;
-	}
+static void info_clear(Info *info)
+{
+	g_free(info->root_hash);
+	g_free(info->from);
+	g_free(info->header_sha256);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Info, info_clear)
+
+static gboolean read_full_info(const char *path, Info *info, GError **error)
+{
+	g_autoptr(ProaPayloadHeader) header = proa_payload_file_header(path, &info->header_sha256, error);
+
+	if (!header)
+		return FALSE;
+	info->type = "full";
+	info->root_hash = proa_hex_encode(header->root_hash, PROA_SHA256_SIZE);
+	info->image_size = header->image_size;
+	info->size = proa_payload_total_size(header);
+	info->frames = header->n_frames;
+	info->frame_size = header->frame_size;
+	return TRUE;
+}
+
+static gboolean read_delta_info(const char *path, Info *info, GError **error)
+{
+	g_autoptr(ProaDeltaHeader) header = proa_delta_file_header(path, &info->header_sha256, error);
+
+	if (!header)
+		return FALSE;
+	info->type = "delta";
+	info->root_hash = proa_hex_encode(header->new_hash, PROA_SHA256_SIZE);
+	info->from = proa_hex_encode(header->old_hash, PROA_SHA256_SIZE);
+	info->image_size = header->new_size;
+	info->size = proa_delta_total_size(header);
+	info->frames = header->n_frames;
+	return TRUE;
+}
+
+/* A delta is told by the type in its header; whatever is none is read as a full payload, and refused as one.
+ */
+static gboolean read_info(const char *path, Info *info, GError **error)
+{
+	g_autoptr(GError) inner = NULL;
+
+	if (read_delta_info(path, info, &inner))
+		return TRUE;
+	if (g_error_matches(inner, PROA_ERROR, PROA_REASON_BAD_PAYLOAD))
+		return read_full_info(path, info, error);
+	g_propagate_error(error, g_steal_pointer(&inner));
+	return FALSE;
+}
+
+static void print_info(const Info *info)
+{
+	printf("type           %s\nroot hash      %s\n", info->type, info->root_hash);
+	if (info->from)
+		printf("from           %s\n", info->from);
+	printf("image size     %" G_GUINT64_FORMAT "\npayload size   %" G_GUINT64_FORMAT " (%.2f %%)\n",
+		info->image_size, info->size, 100.0 * (double)info->size / (double)info->image_size);
+	if (info->frame_size > 0)
+		printf("frames         %u of %u bytes\n", info->frames, info->frame_size);
+	else
+		printf("frames         %u\n", info->frames);
+	printf("header sha256  %s\n", info->header_sha256);
+}
+
+static void print_info_json(const Info *info)
+{
 	g_autoptr(JsonObject) object = json_object_new();
-	json_object_set_string_member(object, "type", "full");
-	json_object_set_string_member(object, "root_hash", root_hash);
-	json_object_set_int_member(object, "image_size", (gint64)header->image_size);
-	json_object_set_int_member(object, "size", (gint64)total);
-	json_object_set_int_member(object, "frames", header->n_frames);
-	json_object_set_int_member(object, "frame_size", header->frame_size);
-	json_object_set_string_member(object, "header_sha256", header_sha256);
+
+	json_object_set_string_member(object, "type", info->type);
+	json_object_set_string_member(object, "root_hash", info->root_hash);
+	if (info->from)
+		json_object_set_string_member(object, "from", info->from);
+	json_object_set_int_member(object, "image_size", (gint64)info->image_size);
+	json_object_set_int_member(object, "size", (gint64)info->size);
+	json_object_set_int_member(object, "frames", info->frames);
+	if (info->frame_size > 0)
+		json_object_set_int_member(object, "frame_size", info->frame_size);
+	json_object_set_string_member(object, "header_sha256", info->header_sha256);
 	g_autofree char *line = proa_json_to_line(object);
 	puts(line);
 }
@@ -136,7 +203,7 @@ static int run_info(int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
 	gboolean as_json = FALSE;
-	g_autofree char *header_sha256 = NULL;
+	g_auto(Info) info = { 0 };
 	const GOptionEntry options[] = {
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &as_json, "One JSON object", NULL },
 		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
@@ -148,10 +215,9 @@ static int run_info(int argc, char **argv)
 		return usage_error(error->message);
 	if (argc != 2)
 		return usage_error("info needs one FILE");
-	g_autoptr(ProaPayloadHeader) header = proa_payload_file_header(argv[1], &header_sha256, &error);
-	if (!header)
+	if (!read_info(argv[1], &info, &error))
 		return failed(error);
-	print_info(header, header_sha256, as_json);
+	(as_json ? print_info_json : print_info)(&info);
 	return PROA_EXIT_OK;
 }
 
@@ -166,8 +232,9 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
 		puts("usage: proa-payload full --image FILE --root-hash HEX [--level N] [--frame-size SIZE] OUT\n"
+		     "       proa-payload delta --from FILE --from-hash HEX --to FILE --to-hash HEX OUT\n"
 		     "       proa-payload info FILE [--json]\n\n"
-		     "Makes the full payload of a root image, or tells what is in one. Each verb has --help.");
+		     "Makes the payload of an image, whole or out of an older image, or tells what is in one. Each verb has --help.");
 		return PROA_EXIT_OK;
 	}
 	if (strcmp(verb, "full") == 0)
@@ -176,5 +243,5 @@ int main(int argc, char **argv)
 		return run_delta(argc - 1, argv + 1);
 	if (strcmp(verb, "info") == 0)
 		return run_info(argc - 1, argv + 1);
-	return usage_error("the verb must be full or info");
+	return usage_error("the verb must be full, delta or info");
 }

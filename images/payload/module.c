@@ -14,6 +14,7 @@ void proa_module_free(ProaModule *module)
 	if (!module)
 		return;
 	proa_builder_free(module->body);
+	g_array_unref(module->tail);
 	g_free(module);
 }
 
@@ -149,17 +150,18 @@ static void add_piece(
 
 /* The pieces in the order of the applier: what comes after the limit, then the rest. */
 static void add_pieces(const Side *old_side, const Side *new_side, const GArray *pieces, guint64 limit,
-	ProaBuilder *body, ProaDeltaMap *map, GArray *tail)
+	ProaModule *module, ProaDeltaMap *map)
 {
+	guint64 blocks = new_side->file->blocks;
+
 	for (guint pass = 0; pass < 2; pass++)
 		for (guint i = 0; i < pieces->len; i++) {
 			const ProaPiece *piece = &g_array_index(pieces, ProaPiece, i);
-			if (piece->new_at >= new_side->file->blocks) {
-				if (pass == 0)
-					add_tail_piece(old_side->file, new_side->file, *piece, tail);
-			} else if ((piece->new_at >= limit) == (pass == 0)) {
-				add_piece(old_side, new_side, *piece, body, pass == 0 ? NULL : map);
-			}
+			gboolean in_tail = piece->new_at >= blocks;
+			if (in_tail && pass == 0)
+				add_tail_piece(old_side->file, new_side->file, *piece, module->tail);
+			if ((piece->new_at >= limit) == (pass == 0) && (!in_tail || module->later))
+				add_piece(old_side, new_side, *piece, module->body, pass == 0 ? NULL : map);
 		}
 }
 
@@ -177,7 +179,7 @@ static gboolean add_tables(ProaDeltaPredict *predict, const Side *old_side, cons
 	return TRUE;
 }
 
-static ProaModule *make(const Side *old_side, const Side *new_side, GArray *tail)
+static ProaModule *make(const Side *old_side, const Side *new_side)
 {
 	const ProaDeltaModuleHead *head = &new_side->head;
 	guint64 names_at = new_side->module->sections[head->names].offset;
@@ -195,34 +197,33 @@ static ProaModule *make(const Side *old_side, const Side *new_side, GArray *tail
 		.head_count = (gint64)head->count - old_side->head.count,
 		.head_names = (gint64)head->names - old_side->head.names,
 		.before_head = head->offset - limit,
-		.body = proa_builder_new() };
+		.body = proa_builder_new(),
+		.later = new_side->file->tail_at >= new_side->file->blocks_at + new_side->file->blocks,
+		.tail = proa_pieces_new() };
 	g_autoptr(GArray) from = old_ranges(old_side, tables), to = new_ranges(new_side, tables, limit),
 			  pieces = proa_pieces_new();
 	proa_align(old_side->data, from, new_side->data, to, pieces);
 	g_autoptr(ProaDeltaMap) map = proa_delta_map_new();
-	guint tail_before = tail->len;
-	add_pieces(old_side, new_side, pieces, limit, module->body, map, tail);
+	add_pieces(old_side, new_side, pieces, limit, module, map);
 	proa_delta_map_seal(map);
 	proa_delta_predict_learn(predict, map);
-	if (add_tables(predict, old_side, new_side, tables, module->body) && module->body->news <= MAX_NEWS)
-		return g_steal_pointer(&module);
-	g_array_set_size(tail, tail_before);
-	return NULL;
+	if (!add_tables(predict, old_side, new_side, tables, module->body) || module->body->news > MAX_NEWS)
+		return NULL;
+	return g_steal_pointer(&module);
 }
 
 ProaModule *proa_module_make(const guint8 *old_image, const ProaErofsFile *old_file, const guint8 *new_image,
-	const ProaErofsFile *new_file, GArray *tail)
+	const ProaErofsFile *new_file)
 {
 	g_auto(Side) old_side = { .file = old_file }, new_side = { .file = new_file };
 
-	/* The applier must have made the last bytes before it makes the blocks. */
 	if (new_file->blocks == 0 || new_file->blocks > PROA_DELTA_MAX_UNIT ||
 		old_file->blocks > PROA_DELTA_MAX_UNIT || new_file->tail > PROA_DELTA_MAX_TAIL ||
-		old_file->tail > PROA_DELTA_MAX_TAIL || new_file->tail_at >= new_file->blocks_at)
+		old_file->tail > PROA_DELTA_MAX_TAIL)
 		return NULL;
 	if (!open_side(&old_side, old_image) || !open_side(&new_side, new_image))
 		return NULL;
-	return make(&old_side, &new_side, tail);
+	return make(&old_side, &new_side);
 }
 
 void proa_module_append(

@@ -112,8 +112,7 @@ static void run_job(gpointer data, gpointer user_data)
 	if (job->equal)
 		proa_align_equal(job->old_ranges, job->new_ranges, job->pieces);
 	else if (job->old_file && job->new_file)
-		job->module = proa_module_make(
-			plan->old_data, job->old_file, plan->new_data, job->new_file, job->pieces);
+		job->module = proa_module_make(plan->old_data, job->old_file, plan->new_data, job->new_file);
 	if (!job->equal && !job->module)
 		proa_align(plan->old_data, job->old_ranges, plan->new_data, job->new_ranges, job->pieces);
 	g_mutex_lock(&work->lock);
@@ -152,6 +151,17 @@ static int by_new_place(gconstpointer a, gconstpointer b)
 	return first->piece.new_at < second->piece.new_at ? -1 : first->piece.new_at > second->piece.new_at;
 }
 
+static void add_module(ProaPlan *plan, ProaModule *module)
+{
+	const ProaErofsFile *file = module->new_file;
+	ProaPlanStep blocks = { { file->blocks_at, 0, file->blocks, FALSE }, module, FALSE };
+	ProaPlanStep last = { { file->tail_at, 0, file->tail, FALSE }, module, TRUE };
+
+	g_array_append_val(plan->steps, blocks);
+	if (file->tail > 0)
+		g_array_append_val(plan->steps, last);
+}
+
 static void collect(ProaPlan *plan, const GPtrArray *jobs)
 {
 	guint64 at = 0;
@@ -164,9 +174,7 @@ static void collect(ProaPlan *plan, const GPtrArray *jobs)
 		}
 		if (!job->module)
 			continue;
-		ProaPlanStep step = { { job->new_file->blocks_at, 0, job->new_file->blocks, FALSE },
-			job->module };
-		g_array_append_val(plan->steps, step);
+		add_module(plan, job->module);
 		g_ptr_array_add(plan->modules, g_steal_pointer(&job->module));
 	}
 	g_array_sort(plan->steps, by_new_place);

@@ -5,10 +5,11 @@
 #include "images/payload/maker.h"
 #include "images/payload/module.h"
 
-/* The next bytes of the image: a piece of it, or the blocks of a module. */
+/* The next bytes of the image: a piece of it, the blocks of a module, or the last bytes of one. */
 typedef struct {
 	ProaPiece piece;
-	const ProaModule *module; /* NULL: the piece; otherwise only its new_at and length count */
+	ProaModule *module; /* NULL: the piece; otherwise only its new_at and length count */
+	gboolean tail; /* the last bytes: made with the blocks if in the same frame, else of their pieces */
 } ProaPlanStep;
 
 typedef struct {

@@ -120,10 +120,48 @@ static gboolean run_op(
 	return TRUE;
 }
 
+gboolean proa_delta_keep_tail(ProaDeltaWork *work, guint64 at, const guint8 *data, gsize size, GError **error)
+{
+	ProaDeltaTail tail = { .at = at, .size = size };
+	guint index = work->tails->len;
+
+	if (work->tails->len >= PROA_DELTA_MAX_TAILS)
+		return proa_fail(error, PROA_REASON_BAD_PAYLOAD, "a frame keeps too many tails of modules");
+	memcpy(tail.data, data, size);
+	while (index > 0 && g_array_index(work->tails, ProaDeltaTail, index - 1).at > at)
+		index--;
+	g_array_insert_val(work->tails, index, tail);
+	return TRUE;
+}
+
+/* Appends the tail that comes next in the image, if there is one. */
+static gboolean run_tail(ProaDeltaWork *work, guint64 *length, GError **error)
+{
+	const ProaDeltaTail *tail = &g_array_index(work->tails, ProaDeltaTail, 0);
+
+	if (work->tails->len == 0 || tail->at > work->made)
+		return TRUE;
+	if (tail->at < work->made || tail->size > *length)
+		return proa_fail(error, PROA_REASON_BAD_PAYLOAD, "a module's tail has no place in the image");
+	*length -= tail->size;
+	if (!proa_delta_emit(work, tail->data, tail->size, error))
+		return FALSE;
+	g_array_remove_index(work->tails, 0);
+	return TRUE;
+}
+
 gboolean proa_delta_run_ops(ProaDeltaWork *work, ProaDeltaPlace *place, guint64 length, GError **error)
 {
-	while (length > 0) {
+	for (;;) {
 		guint64 number;
+		if (place->units && !run_tail(work, &length, error))
+			return FALSE;
+		if (length == 0)
+			return TRUE;
+		/* A tail may be followed by another one. */
+		if (place->units && work->tails->len > 0 &&
+			g_array_index(work->tails, ProaDeltaTail, 0).at == work->made)
+			continue;
 		gint64 step;
 		if (!proa_delta_number(work->streams, PROA_DELTA_OPS, &number, error))
 			return FALSE;
@@ -142,5 +180,4 @@ gboolean proa_delta_run_ops(ProaDeltaWork *work, ProaDeltaPlace *place, guint64 
 			return FALSE;
 		length -= n;
 	}
-	return TRUE;
 }

@@ -11,7 +11,8 @@ typedef struct {
 	ProaDeltaWork *work;
 	guint64 blocks_at, blocks, tail_at, tail; /* of the old file; bytes */
 	guint8 *made;                             /* the new file: its blocks and its last bytes */
-	guint64 length, new_tail;
+	guint64 length, new_tail, new_tail_at;
+	gboolean later; /* the last bytes come after the blocks in the image: they are made here and kept */
 	ProaDeltaModuleHead head;
 	guint64 limit; /* the bytes of @made from here on are made before the others */
 } Unit;
@@ -63,21 +64,23 @@ static gboolean relative(
 static gboolean take_places(Unit *unit, GError **error)
 {
 	ProaDeltaWork *work = unit->work;
-	guint64 new_tail_at, old_size = work->header->old_size;
+	guint64 old_size = work->header->old_size, new_size = work->header->new_size;
 
 	if (!relative(unit, PROA_DELTA_SEEK, work->old_at, old_size, &unit->blocks_at, error) ||
 		!relative(unit, PROA_DELTA_SEEK, unit->length, PROA_DELTA_MAX_UNIT, &unit->blocks, error) ||
 		!relative(unit, PROA_DELTA_SEEK, work->old_tail_at, old_size, &unit->tail_at, error) ||
 		!number(unit, PROA_DELTA_SEEK, PROA_DELTA_MAX_TAIL, &unit->tail, error) ||
-		!relative(unit, PROA_DELTA_SEEK, work->new_tail_at, work->made, &new_tail_at, error) ||
+		!relative(unit, PROA_DELTA_SEEK, work->new_tail_at, new_size, &unit->new_tail_at, error) ||
 		!number(unit, PROA_DELTA_SEEK, PROA_DELTA_MAX_TAIL, &unit->new_tail, error))
 		return FALSE;
 	unit->made = g_malloc0(unit->length + unit->new_tail);
-	if (!proa_delta_read_made(work, new_tail_at, unit->made + unit->length, (gsize)unit->new_tail, error))
+	unit->later = unit->new_tail_at >= work->made + unit->length;
+	if (!unit->later && !proa_delta_read_made(work, unit->new_tail_at, unit->made + unit->length,
+				    (gsize)unit->new_tail, error))
 		return FALSE;
 	work->old_at = unit->blocks_at + unit->blocks;
 	work->old_tail_at = unit->tail_at + unit->tail;
-	work->new_tail_at = new_tail_at + unit->new_tail;
+	work->new_tail_at = unit->new_tail_at + unit->new_tail;
 	return TRUE;
 }
 
@@ -260,7 +263,8 @@ static gboolean make_unit(Unit *unit, GError **error)
 		!take_head(unit, &old_head, error))
 		return FALSE;
 	place.at = unit->limit;
-	if (!proa_delta_run_ops(unit->work, &place, unit->length - unit->limit, error))
+	if (!proa_delta_run_ops(unit->work, &place,
+		    unit->length - unit->limit + (unit->later ? unit->new_tail : 0), error))
 		return FALSE;
 	g_autoptr(ProaDeltaModule) old_module =
 		proa_delta_module_open(read_old_file, unit, old_size, &old_head, error);
@@ -289,6 +293,9 @@ gboolean proa_delta_run_unit(ProaDeltaWork *work, guint64 length, GError **error
 		return proa_fail(error, BAD, "a module of %" G_GUINT64_FORMAT " bytes is too large", length);
 	gboolean ok = take_places(&unit, error) && make_unit(&unit, error) &&
 		      proa_delta_emit(work, unit.made, (gsize)length, error);
+	if (ok && unit.later && unit.new_tail > 0)
+		ok = proa_delta_keep_tail(
+			work, unit.new_tail_at, unit.made + length, (gsize)unit.new_tail, error);
 	g_free(unit.made);
 	return ok;
 }

@@ -32,12 +32,23 @@ typedef struct {
 	ProaDeltaStreams *streams;
 	guint8 *out; /* bytes made and not yet given to the sink, aligned for direct writes */
 	gsize out_have;
-	guint64 made;                     /* bytes of the image made */
+	guint64 made;  /* bytes of the image made */
+	GArray *tails; /* of ProaDeltaTail: last bytes of modules whose place is still to come, by their place
+			*/
 	guint64 old_at;                   /* where the next old bytes are expected */
 	guint64 old_tail_at, new_tail_at; /* the same of the last blocks of files */
 } ProaDeltaWork;
 
 #define PROA_DELTA_OUT_SIZE ((gsize)512 * 1024)
+
+/* Bytes that are made with a module, and come later in the image. A frame forgets them when it ends. */
+typedef struct {
+	guint64 at;
+	gsize size;
+	guint8 data[PROA_DELTA_MAX_TAIL];
+} ProaDeltaTail;
+
+#define PROA_DELTA_MAX_TAILS 1024u
 
 /* Where operations read old bytes and put new ones. */
 typedef struct {
@@ -55,6 +66,10 @@ gboolean proa_delta_run_ops(ProaDeltaWork *work, ProaDeltaPlace *place, guint64 
 
 /* Makes the next @length bytes of the image as the blocks of a module. */
 gboolean proa_delta_run_unit(ProaDeltaWork *work, guint64 length, GError **error);
+
+/* Keeps the last bytes of a module until the image comes to @at. */
+gboolean proa_delta_keep_tail(
+	ProaDeltaWork *work, guint64 at, const guint8 *data, gsize size, GError **error);
 
 /* Reads within the old image, or again what was made of the new one. */
 gboolean proa_delta_read_old(

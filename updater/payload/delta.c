@@ -18,6 +18,7 @@ static void work_clear(ProaDeltaWork *work)
 	proa_delta_streams_free(work->streams);
 	g_free(work->old_image.window);
 	g_free(work->packed);
+	g_clear_pointer(&work->tails, g_array_unref);
 	free(work->out);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ProaDeltaWork, work_clear)
@@ -90,6 +91,7 @@ static gboolean allocate(ProaDeltaWork *work, GError **error)
 		return proa_fail(error, PROA_REASON_INTERNAL, "out of memory");
 	work->out = out;
 	work->packed = g_malloc(largest);
+	work->tails = g_array_new(FALSE, FALSE, sizeof(ProaDeltaTail));
 	work->old_image = (ProaDeltaSource){ .read = work->target->read_old,
 		.user_data = work->target->user_data,
 		.size = work->header->old_size,
@@ -163,6 +165,7 @@ static gboolean run_frame(ProaDeltaWork *work, const ProaDeltaFrame *frame, GErr
 	if (!work->streams)
 		return FALSE;
 	work->old_at = work->old_tail_at = work->new_tail_at = 0;
+	g_array_set_size(work->tails, 0);
 	if (!proa_delta_run_ops(work, &place, frame->length, error))
 		return FALSE;
 	if (!proa_delta_streams_ended(work->streams))

@@ -246,8 +246,8 @@ static void root_images(void)
 	guint size = check(old_image, new_image);
 
 	g_test_message("%u bytes for %u", size, new_image->len);
-	/* Six modules whose symbols and relocations all moved: not even one table's worth. */
-	g_assert_cmpuint(size, <, 9000);
+	/* Six modules whose symbols and relocations all moved: their tables alone are 230 kB. */
+	g_assert_cmpuint(size, <, 16000);
 	check(new_image, old_image);
 }
 
