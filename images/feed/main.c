@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* proa-feed: makes, fills, signs and lists a feed. See proa-feed(1). */
+#include "images/feed/deltas.h"
 #include "images/feed/list.h"
 #include "images/feed/publish.h"
 #include "images/feed/release.h"
@@ -17,6 +18,7 @@ typedef struct {
 	char *channel;
 	char *trees;
 	gboolean no_trees;
+	int deltas;
 	gboolean json;
 	ProaLifetimes lifetimes;
 	int argc;
@@ -124,9 +126,14 @@ static ProaExit run_add(Call *call, GError **error)
 			channel);
 		return PROA_EXIT_USAGE;
 	}
+	if (call->deltas < 0 || call->deltas > PROA_DELTAS_MAX) {
+		proa_fail(error, PROA_REASON_USAGE, "--deltas is 0 to %d", PROA_DELTAS_MAX);
+		return PROA_EXIT_USAGE;
+	}
 	feed = proa_feed_open(call->feed, TRUE, error);
 	/* Pending is saved last: what `publish` finds there is complete, its tree included. */
-	if (!feed || !(added = proa_release_add(feed, call->argv[1], channel, error)) ||
+	if (!feed || !proa_deltas_make(feed, call->argv[1], channel, (guint)call->deltas, error) ||
+		!(added = proa_release_add(feed, call->argv[1], channel, error)) ||
 		!bring_tree(call, feed, added, error) || !proa_feed_save_pending(feed, error))
 		return PROA_EXIT_FAILED;
 	json_object_set_string_member(result, "version", added->version);
@@ -245,6 +252,8 @@ static void add_options(GOptionContext *context, const Verb *verb, Call *call)
 		{ "trees", 0, 0, G_OPTION_ARG_FILENAME, &call->trees,
 			"OSTree repository that holds the tree (default: RELEASE_DIR/../ostree)", "REPO" },
 		{ "no-trees", 0, 0, G_OPTION_ARG_NONE, &call->no_trees, "Leave the tree out", NULL },
+		{ "deltas", 0, 0, G_OPTION_ARG_INT, &call->deltas,
+			"Make deltas from so many releases before it (default: 5)", "N" },
 		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
 	};
 	static const GOptionEntry signing[] = {
@@ -303,7 +312,7 @@ int main(int argc, char **argv)
 			continue;
 		g_autofree char *name = g_strdup_printf("proa-feed %s", verbs[i].name);
 		g_set_prgname(name);
-		Call call = { .argc = argc - 1, .argv = argv + 1 };
+		Call call = { .argc = argc - 1, .argv = argv + 1, .deltas = PROA_DELTAS_DEFAULT };
 		proa_lifetimes_defaults(&call.lifetimes);
 		int status = run_verb(&verbs[i], &call);
 		g_free(call.feed);

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/version.h"
 #include "images/feed/content.h"
+#include "updater/payload/delta-format.h"
 #include "updater/payload/format.h"
 
 #include <string.h>
@@ -178,6 +179,59 @@ static JsonObject *take_payload(
 	return payload;
 }
 
+/* A delta that lies in the release directory, taken into the feed; NULL if it is not one of this root. */
+static JsonObject *take_delta(
+	const ProaFeed *feed, const char *release_dir, const char *name, JsonObject *release, GError **error)
+{
+	g_autofree char *path = g_build_filename(release_dir, name, NULL), *header_digest = NULL;
+	g_autoptr(ProaDeltaHeader) header = proa_delta_file_header(path, &header_digest, error);
+	JsonObject *root = json_object_get_object_member(release, "root");
+
+	if (!header)
+		return NULL;
+	g_autofree char *to = proa_hex_encode(header->new_hash, PROA_SHA256_SIZE);
+	g_autofree char *from = proa_hex_encode(header->old_hash, PROA_SHA256_SIZE);
+	if (strcmp(to, json_object_get_string_member(root, "hash")) != 0 ||
+		header->new_size != (guint64)json_object_get_int_member(root, "size")) {
+		proa_fail(error, PROA_REASON_BAD_PAYLOAD, "%s makes another root image: remove it", path);
+		return NULL;
+	}
+	JsonObject *payload = take_file(feed, release_dir, name, release, NULL, "payloads", ".delta", error);
+	if (!payload)
+		return NULL;
+	json_object_set_string_member(payload, "type", "delta");
+	json_object_set_string_member(payload, "from", from);
+	json_object_set_string_member(payload, "header_sha256", header_digest);
+	json_object_set_int_member(
+		payload, "header_size", (gint64)(PROA_DELTA_HEADER_SIZE + proa_delta_table_size(header)));
+	return payload;
+}
+
+static int by_name(gconstpointer a, gconstpointer b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Adds every delta of the release directory (root.*.delta) to @payloads. */
+static gboolean take_deltas(const ProaFeed *feed, const char *release_dir, JsonObject *release,
+	JsonArray *payloads, GError **error)
+{
+	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+	g_autoptr(GDir) dir = g_dir_open(release_dir, 0, NULL);
+
+	for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir))
+		if (g_str_has_prefix(name, "root.") && g_str_has_suffix(name, ".delta"))
+			g_ptr_array_add(names, g_strdup(name));
+	g_ptr_array_sort(names, by_name);
+	for (guint i = 0; i < names->len; i++) {
+		JsonObject *payload = take_delta(feed, release_dir, names->pdata[i], release, error);
+		if (!payload)
+			return FALSE;
+		json_array_add_object_element(payloads, payload);
+	}
+	return TRUE;
+}
+
 /* The manifest: what release.json knows, and where the feed has the files. */
 static JsonObject *make_manifest(
 	const ProaFeed *feed, const char *release_dir, JsonObject *release, GError **error)
@@ -211,6 +265,8 @@ static JsonObject *make_manifest(
 	JsonArray *payloads = json_array_new();
 	json_array_add_object_element(payloads, payload);
 	json_object_set_array_member(manifest, "payloads", payloads);
+	if (!take_deltas(feed, release_dir, release, payloads, error))
+		return NULL;
 	return g_steal_pointer(&manifest);
 }
 

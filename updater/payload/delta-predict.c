@@ -245,6 +245,17 @@ gboolean proa_delta_predict_relative(const ProaDeltaPredict *predict)
 	return predict->relative;
 }
 
+/*
+ * Of relocations of code, only the offset goes on from the one before; symbols and addends come again and
+ * again as they are.
+ */
+ProaDeltaRecord proa_delta_predict_base(const ProaDeltaPredict *predict, const ProaDeltaRecord *previous)
+{
+	ProaDeltaRecord base = { { previous->column[0] } };
+
+	return predict->table->kind == PROA_DELTA_TABLE_SYMBOLS || predict->relative ? *previous : base;
+}
+
 void proa_delta_predict_symbol(ProaDeltaPredict *predict, guint32 old_index, guint32 new_index)
 {
 	if (predict->new_symbol_of && old_index < predict->n_symbols)

@@ -153,8 +153,8 @@ void world_add(const World *world, const WorldRelease *release)
 	SPAWN(g_getenv("PROA_PAYLOAD"), "full", "--level", "1", "--image", world->root_img, "--root-hash",
 		root_hash, full);
 	write_release_json(release, root_hash, dir);
-	SPAWN(g_getenv("PROA_FEED"), "add", "--feed", world->feed, "--channel", release->channel,
-		"--no-trees", dir);
+	SPAWN(g_getenv("PROA_FEED"), "add", "--deltas", "0", "--feed", world->feed, "--channel",
+		release->channel, "--no-trees", dir);
 	SPAWN(g_getenv("PROA_FEED"), "publish", "--feed", world->feed, "--keys", world->keys);
 }
 
