@@ -6,6 +6,7 @@ usage: tests/bench/run.py [--json] [NAME...]
 
   hash-tree   building the hash tree of base's root image, as each update does after writing
   apply       streaming base's full payload into an image: digest, decompression, memory
+  payload     deltas of the update from base to security, made and applied, against an OSTree static delta of the same trees
   boot        power-on to healthy in QEMU, and the idle memory of our daemons
 
 Numbers of a machine that does other things at the same time say little. --json prints one JSON object a line.
@@ -21,6 +22,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests/e2e"))
 from harness import release  # noqa: E402
+import payload  # noqa: E402
 
 PROGRAMS = release.MESON_DIR / "tests/bench"
 
@@ -38,6 +40,10 @@ def hash_tree(base):
 
 def apply(base):
     return compiled("apply", base.folder / "root.full", base.root_hash)
+
+
+def payloads(base):
+    return payload.run(TOP, release.MESON_DIR, base, release.read("security"))
 
 
 def boot(base):
@@ -58,7 +64,7 @@ def boot(base):
         node.throw_away()
 
 
-BENCHES = {"hash-tree": hash_tree, "apply": apply, "boot": boot}
+BENCHES = {"hash-tree": hash_tree, "apply": apply, "payload": payloads, "boot": boot}
 
 
 def main():
