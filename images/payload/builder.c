@@ -97,7 +97,7 @@ static void append_matched(ProaBuilder *builder, const guint8 *old_data, const g
 	if (size == 0)
 		return;
 	if (map)
-		proa_delta_map_add(map, old_at, new_at, size);
+		proa_delta_map_learn(map, old_at, new_at, new_data + new_at, size);
 	proa_builder_op(builder, step == 0 ? op : op + 1, size);
 	if (step != 0)
 		proa_builder_signed(builder, PROA_DELTA_SEEK, step);
@@ -162,7 +162,8 @@ void proa_builder_words(ProaBuilder *builder, const guint8 *old_data, const guin
 
 	g_assert(piece->matched && piece->length % 4 == 0);
 	if (map)
-		proa_delta_map_add(map, piece->old_at, piece->new_at, piece->length);
+		proa_delta_map_learn(
+			map, piece->old_at, piece->new_at, new_data + piece->new_at, piece->length);
 	proa_builder_op(builder, PROA_DELTA_PATCH_WORDS, piece->length);
 	proa_builder_signed(builder, PROA_DELTA_SEEK, (gint64)(piece->old_at - builder->old_at));
 	builder->old_at = piece->old_at + piece->length;

@@ -200,10 +200,9 @@ static void tell_gap(Table *work, guint32 until_new, guint32 until_old)
 	if (until_new > work->made) {
 		tell_op(work, PROA_DELTA_ROW_INSERT, until_new - work->made);
 		while (work->made < until_new) {
-			ProaDeltaRecord record,
-				base = proa_delta_predict_base(work->predict, &work->previous);
+			ProaDeltaRecord record;
 			take_new(work, &record);
-			tell_columns(work, G_MAXUINT64, &base, &record);
+			tell_columns(work, G_MAXUINT64, &work->previous, &record);
 			work->previous = record;
 			work->made++;
 		}

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/payload/delta-map.h"
 
+/* So many zeros in a row say nothing. */
+#define MIN_ZEROS 16
+
 typedef struct {
 	guint64 old_offset, new_offset, length;
 } Run;
@@ -39,6 +42,26 @@ void proa_delta_map_add(ProaDeltaMap *map, guint64 old_offset, guint64 new_offse
 	}
 	Run run = { old_offset, new_offset, length };
 	g_array_append_val(map->runs, run);
+}
+
+void proa_delta_map_learn(
+	ProaDeltaMap *map, guint64 old_offset, guint64 new_offset, const guint8 *made, gsize length)
+{
+	gsize from = 0;
+
+	for (gsize at = 0; at <= length;) {
+		gsize end = at;
+		while (end < length && made[end] == 0)
+			end++;
+		if (end < length && end - at < MIN_ZEROS) {
+			at = end + 1;
+			continue;
+		}
+		if (at > from)
+			proa_delta_map_add(map, old_offset + from, new_offset + from, at - from);
+		from = end;
+		at = end + 1;
+	}
 }
 
 static int by_old_offset(gconstpointer a, gconstpointer b)

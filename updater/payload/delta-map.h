@@ -16,6 +16,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaDeltaMap, proa_delta_map_free)
 /* The @length bytes at @old_offset of the old file became those at @new_offset of the new one. */
 void proa_delta_map_add(ProaDeltaMap *map, guint64 old_offset, guint64 new_offset, guint64 length);
 
+/*
+ * The same for bytes that have become @made, but for long runs of zeros: those are alike everywhere, and say
+ * nothing of where they came from.
+ */
+void proa_delta_map_learn(
+	ProaDeltaMap *map, guint64 old_offset, guint64 new_offset, const guint8 *made, gsize length);
+
 /* No more additions; the questions below may be asked. */
 void proa_delta_map_seal(ProaDeltaMap *map);
 

@@ -111,12 +111,8 @@ gboolean proa_delta_predict_begin(
 gboolean proa_delta_predict_record(const ProaDeltaPredict *predict, guint32 index,
 	const ProaDeltaRecord *previous, ProaDeltaRecord *ret);
 
-/* Whether the first column of @predict's table depends on the previous record, and so says nothing by itself.
- */
+/* Whether the first column of its table says little by itself: records shift when others come or go. */
 gboolean proa_delta_predict_relative(const ProaDeltaPredict *predict);
-
-/* What a new record, which nothing was predicted of, is told relative to. */
-ProaDeltaRecord proa_delta_predict_base(const ProaDeltaPredict *predict, const ProaDeltaRecord *previous);
 
 /* Old symbol @old_index is new symbol @new_index; to be told while the symbols are made. */
 void proa_delta_predict_symbol(ProaDeltaPredict *predict, guint32 old_index, guint32 new_index);

@@ -105,13 +105,15 @@ static gboolean fill(
 static gboolean run_op(
 	ProaDeltaWork *work, ProaDeltaPlace *place, ProaDeltaOp op, guint64 length, GError **error)
 {
-	if (place->map && (op <= PROA_DELTA_PATCH_AT || op == PROA_DELTA_PATCH_WORDS))
-		proa_delta_map_add(place->map, *place->old_at, place->at, length);
 	while (length > 0) {
-		gsize size = (gsize)MIN(length, (guint64)PROA_DELTA_OUT_SIZE);
+		/* In memory an operation is one step: what is learnt of it must not depend on how it is cut.
+		 */
+		gsize size = (gsize)(place->memory ? length : MIN(length, (guint64)PROA_DELTA_OUT_SIZE));
 		guint8 *out = place->memory ? place->memory + place->at : proa_delta_room(work, size, &size);
 		if (!fill(work, place, op, out, size, error))
 			return FALSE;
+		if (place->map && (op <= PROA_DELTA_PATCH_AT || op == PROA_DELTA_PATCH_WORDS))
+			proa_delta_map_learn(place->map, *place->old_at - size, place->at, out, size);
 		place->at += size;
 		length -= size;
 		if (!place->memory && !proa_delta_commit(work, size, error))
@@ -137,9 +139,10 @@ gboolean proa_delta_keep_tail(ProaDeltaWork *work, guint64 at, const guint8 *dat
 /* Appends the tail that comes next in the image, if there is one. */
 static gboolean run_tail(ProaDeltaWork *work, guint64 *length, GError **error)
 {
+	if (work->tails->len == 0)
+		return TRUE;
 	const ProaDeltaTail *tail = &g_array_index(work->tails, ProaDeltaTail, 0);
-
-	if (work->tails->len == 0 || tail->at > work->made)
+	if (tail->at > work->made)
 		return TRUE;
 	if (tail->at < work->made || tail->size > *length)
 		return proa_fail(error, PROA_REASON_BAD_PAYLOAD, "a module's tail has no place in the image");

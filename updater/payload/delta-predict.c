@@ -153,8 +153,11 @@ gboolean proa_delta_predict_begin(ProaDeltaPredict *predict, const ProaDeltaTabl
 		g_free(predict->records);
 	predict->records = g_steal_pointer(&records);
 	predict->table = table;
-	predict->relative = table->kind == PROA_DELTA_TABLE_RELA &&
-			    !section_mapped(predict, module->sections[table->old_section].info);
+	/* Code moves and its relocations with it; tables are all zeros, their relocations tell what they
+	 * hold. */
+	predict->relative =
+		table->kind == PROA_DELTA_TABLE_RELA &&
+		!(module->sections[module->sections[table->old_section].info].flags & SHF_EXECINSTR);
 	if (table->kind == PROA_DELTA_TABLE_SYMBOLS && !predict->symbols) {
 		predict->symbols = predict->records;
 		predict->n_symbols = table->old_count;
@@ -212,14 +215,14 @@ static gboolean predict_rela(const ProaDeltaPredict *predict, guint32 index, con
 	guint32 patched = predict->old_module->sections[predict->table->old_section].info;
 	ProaDeltaRecord before = { { 0 } };
 
-	if (predict->relative) {
+	if (!moved(predict, patched, (guint64)column[0], &column[0])) {
+		if (!predict->relative)
+			return FALSE;
 		if (index > 0)
 			proa_delta_record_parse(PROA_DELTA_TABLE_RELA,
 				predict->records + (gsize)(index - 1) * PROA_DELTA_RECORD_SIZE, &before);
 		guint64 step = (guint64)column[0] - (guint64)before.column[0];
 		column[0] = (gint64)(step + (previous ? (guint64)previous->column[0] : 0));
-	} else if (!moved(predict, patched, (guint64)column[0], &column[0])) {
-		return FALSE;
 	}
 	if (symbol >= predict->n_symbols)
 		return TRUE;
@@ -243,17 +246,6 @@ gboolean proa_delta_predict_record(
 gboolean proa_delta_predict_relative(const ProaDeltaPredict *predict)
 {
 	return predict->relative;
-}
-
-/*
- * Of relocations of code, only the offset goes on from the one before; symbols and addends come again and
- * again as they are.
- */
-ProaDeltaRecord proa_delta_predict_base(const ProaDeltaPredict *predict, const ProaDeltaRecord *previous)
-{
-	ProaDeltaRecord base = { { previous->column[0] } };
-
-	return predict->table->kind == PROA_DELTA_TABLE_SYMBOLS || predict->relative ? *previous : base;
 }
 
 void proa_delta_predict_symbol(ProaDeltaPredict *predict, guint32 old_index, guint32 new_index)

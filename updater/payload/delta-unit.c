@@ -203,7 +203,7 @@ static gboolean changed_rows(Rows *rows, GError **error)
 		if (n == 0 || n > rows->table->new_count - rows->new_at)
 			return proa_fail(error, BAD, "a table gets more new records than it has room for");
 		for (guint64 i = 0; i < n; i++) {
-			record = proa_delta_predict_base(rows->predict, &rows->previous);
+			record = rows->previous;
 			if (!correct_row(rows, G_MAXUINT64, &record, error))
 				return FALSE;
 			put_row(rows, &record);

@@ -35,7 +35,7 @@ static void node_reads_streams(void)
 	}
 	for (guint i = 0; i < 100000; i++) {
 		g_assert_true(proa_delta_take(streams, PROA_DELTA_DIFF, &byte, 1, &error));
-		g_assert_cmpuint(byte, ==, "delta"[i % 5]);
+		g_assert_cmpuint(byte, ==, (guint8) "delta"[i % 5]);
 	}
 	g_assert_true(proa_delta_streams_ended(streams));
 }
