@@ -34,7 +34,8 @@ LAYERS = {
     "updater/slot": {"base", "verity"},
     "updater": {"base", "verity", "updater", "boot/entry.h", "boot/esp.h", "boot/uki.h"},
     "agent": {"base"},
-    "images": {"base", "verity", "updater/trust", "updater/payload/format.h", "images"},
+    "images": {"base", "verity", "updater/trust", "images", *(f"updater/payload/{name}.h" for name in (
+        "format", "delta-format", "delta-map", "delta-module", "delta-ops", "wire"))},
 }
 
 
