@@ -154,7 +154,9 @@ static gboolean wait_packed(Work *work, GError **error)
 	while (work->packed < work->frames->len) {
 		g_cond_wait(&work->finished, &work->lock);
 		if (work->maker->progress)
-			work->maker->progress(work->packed, work->frames->len, work->maker->user_data);
+			work->maker->progress(work->plan->new_size +
+						      work->plan->new_size * work->packed / work->frames->len,
+				2 * work->plan->new_size, work->maker->user_data);
 	}
 	g_mutex_unlock(&work->lock);
 	for (guint i = 0; i < work->frames->len; i++) {
@@ -240,10 +242,20 @@ static GMappedFile *map_image(const char *path, GError **error)
 	return file;
 }
 
+/* Comparing is the first half of the work, packing the other. */
+static void show_compared(guint64 done, guint64 total, gpointer user_data)
+{
+	const ProaDeltaMaker *maker = user_data;
+
+	if (maker->progress)
+		maker->progress(done, 2 * total, maker->user_data);
+}
+
 gboolean proa_delta_make(const ProaDeltaMaker *maker, const ProaDeltaImage *old_image,
 	const ProaDeltaImage *new_image, const char *out_path, GError **error)
 {
 	guint threads = maker->threads > 0 ? maker->threads : g_get_num_processors();
+	ProaDeltaMaker shown = *maker;
 
 	if (!proa_sha256_hex_valid(old_image->hash) || !proa_sha256_hex_valid(new_image->hash))
 		return proa_fail(error, PROA_REASON_USAGE, "a hash is not 64 hexadecimal digits");
@@ -253,7 +265,7 @@ gboolean proa_delta_make(const ProaDeltaMaker *maker, const ProaDeltaImage *old_
 		return FALSE;
 	g_autoptr(ProaPlan) plan = proa_plan_new((const guint8 *)g_mapped_file_get_contents(old_file),
 		g_mapped_file_get_length(old_file), (const guint8 *)g_mapped_file_get_contents(new_file),
-		g_mapped_file_get_length(new_file), threads, maker->progress, maker->user_data, error);
+		g_mapped_file_get_length(new_file), threads, show_compared, &shown, error);
 	if (!plan)
 		return FALSE;
 	g_autoptr(GPtrArray) frames = g_ptr_array_new_with_free_func(frame_free);

@@ -13,7 +13,7 @@ typedef struct {
 typedef struct {
 	guint threads; /* 0: one a core; the output does not depend on it */
 	ProaMakerProgress
-		progress; /* may be NULL; counts bytes that were looked at, then frames that were packed */
+		progress; /* may be NULL; counts bytes of the new image twice: compared, and packed */
 	gpointer user_data;
 } ProaDeltaMaker;
 

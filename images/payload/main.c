@@ -35,6 +35,15 @@ static void show_progress(guint64 done, guint64 total, gpointer user_data)
 		fputc('\n', stderr);
 }
 
+static void show_percent(guint64 done, guint64 total, gpointer user_data)
+{
+	if (!isatty(STDERR_FILENO))
+		return;
+	fprintf(stderr, "\r%3u %%", (guint)(done * 100 / total));
+	if (done == total)
+		fputc('\n', stderr);
+}
+
 /* "4M", "64K" or bytes; 0 if it is neither. */
 static guint32 parse_size(const char *text)
 {
@@ -83,7 +92,7 @@ static int run_delta(int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
 	g_autofree char *from = NULL, *from_hash = NULL, *to = NULL, *to_hash = NULL;
-	ProaDeltaMaker maker = { .progress = show_progress };
+	ProaDeltaMaker maker = { .progress = show_percent };
 	int threads = 0;
 	const GOptionEntry options[] = {
 		{ "from", 0, 0, G_OPTION_ARG_FILENAME, &from, "Image that a node has", "FILE" },
