@@ -128,7 +128,7 @@ gboolean proa_delta_number(ProaDeltaStreams *streams, ProaDeltaStream id, guint6
 	guint64 value = 0;
 
 	for (guint shift = 0; shift < 64; shift += 7) {
-		guint8 byte;
+		guint8 byte = 0;
 		if (!proa_delta_take(streams, id, &byte, 1, error))
 			return FALSE;
 		if (shift == 63 && byte > 1)
