@@ -34,8 +34,8 @@ LAYERS = {
     "updater/slot": {"base", "verity"},
     "updater": {"base", "verity", "updater", "boot/entry.h", "boot/esp.h", "boot/uki.h"},
     "agent": {"base"},
-    "images": {"base", "verity", "updater/trust", "updater/payload/format.h", "updater/payload/blocks-format.h",
-               "updater/payload/wire.h", "images"},
+    "images": {"base", "verity", "updater/trust", "images", *(f"updater/payload/{name}.h" for name in (
+        "format", "blocks-format", "delta-format", "delta-map", "delta-module", "delta-ops", "wire"))},
 }
 
 

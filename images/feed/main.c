@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* proa-feed: makes, fills, signs and lists a feed. See proa-feed(1). */
+#include "images/feed/deltas.h"
 #include "images/feed/signer.h"
 #include "images/feed/verbs.h"
 
@@ -177,6 +178,8 @@ static void add_common(GOptionContext *context, const Verb *verb, Call *call)
 		{ "trees", 0, 0, G_OPTION_ARG_FILENAME, &call->trees,
 			"OSTree repository that holds the tree (default: RELEASE_DIR/../ostree)", "REPO" },
 		{ "no-trees", 0, 0, G_OPTION_ARG_NONE, &call->no_trees, "Leave the tree out", NULL },
+		{ "deltas", 0, 0, G_OPTION_ARG_INT, &call->deltas,
+			"Make deltas from so many releases before it (default: 5)", "N" },
 		NO_MORE,
 	};
 	const GOptionEntry out[] = {
@@ -358,7 +361,10 @@ int main(int argc, char **argv)
 			continue;
 		g_autofree char *name = g_strdup_printf("proa-feed %s", verbs[i].name);
 		g_set_prgname(name);
-		Call call = { .verb = verbs[i].name, .argc = argc - 1, .argv = argv + 1 };
+		Call call = { .verb = verbs[i].name,
+			.argc = argc - 1,
+			.argv = argv + 1,
+			.deltas = PROA_DELTAS_DEFAULT };
 		proa_lifetimes_defaults(&call.lifetimes);
 		call.lifetime = call.lifetimes.of[PROA_ROLE_TIMESTAMP]; /* a day */
 		int status = run_verb(&verbs[i], &call);

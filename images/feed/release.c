@@ -7,6 +7,7 @@
 #include "images/feed/content.h"
 #include "images/feed/publish.h"
 #include "updater/payload/blocks-format.h"
+#include "updater/payload/delta-format.h"
 #include "updater/payload/format.h"
 
 #include <string.h>
@@ -154,7 +155,15 @@ typedef struct {
 	guint8 root_hash[PROA_SHA256_SIZE];
 	guint64 image_size, head_size;
 	char *head_sha256;
+	char *from; /* delta: root hash of the old image */
 } Head;
+
+static void head_clear(Head *head)
+{
+	g_free(head->head_sha256);
+	g_free(head->from);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Head, head_clear)
 
 static gboolean read_full(const char *path, Head *head, GError **error)
 {
@@ -180,60 +189,91 @@ static gboolean read_blocks(const char *path, Head *head, GError **error)
 	return TRUE;
 }
 
-/* Payloads that are made of an image alone. */
+static gboolean read_delta(const char *path, Head *head, GError **error)
+{
+	g_autoptr(ProaDeltaHeader) header = proa_delta_file_header(path, &head->head_sha256, error);
+
+	if (!header)
+		return FALSE;
+	memcpy(head->root_hash, header->new_hash, PROA_SHA256_SIZE);
+	head->from = proa_hex_encode(header->old_hash, PROA_SHA256_SIZE);
+	head->image_size = header->new_size;
+	head->head_size = PROA_DELTA_HEADER_SIZE + proa_delta_table_size(header);
+	return TRUE;
+}
+
+/* Files of a release directory that are payloads. */
 typedef struct {
-	const char *type, *name, *suffix;
+	const char *type, *suffix;
 	gboolean (*read)(const char *path, Head *head, GError **error);
-	gboolean optional;
 } PayloadKind;
 
-static const PayloadKind payload_kinds[] = {
-	{ "full", "root.full", ".full", read_full, FALSE },
-	{ "blocks", "root.blocks", ".blocks", read_blocks, TRUE },
-};
+static const PayloadKind full_kind = { "full", ".full", read_full };
+static const PayloadKind blocks_kind = { "blocks", ".blocks", read_blocks };
+static const PayloadKind delta_kind = { "delta", ".delta", read_delta };
 
-static JsonObject *take_payload(const ProaFeed *feed, const char *release_dir, JsonObject *release,
-	const PayloadKind *kind, GError **error)
+/* Takes a payload of this root into the feed, and adds it to @payloads. */
+static gboolean take_payload(const ProaFeed *feed, const char *release_dir, JsonObject *release,
+	const PayloadKind *kind, const char *name, JsonArray *payloads, GError **error)
 {
-	g_autofree char *path = g_build_filename(release_dir, kind->name, NULL);
-	g_autofree char *head_sha256 = NULL;
+	g_autofree char *path = g_build_filename(release_dir, name, NULL);
 	JsonObject *root = json_object_get_object_member(release, "root");
-	Head head = { 0 };
+	g_auto(Head) head = { 0 };
 
 	if (!kind->read(path, &head, error))
-		return NULL;
-	head_sha256 = head.head_sha256;
+		return FALSE;
 	g_autofree char *root_hash = proa_hex_encode(head.root_hash, PROA_SHA256_SIZE);
 	if (strcmp(root_hash, json_object_get_string_member(root, "hash")) != 0 ||
-		head.image_size != (guint64)json_object_get_int_member(root, "size")) {
-		proa_fail(error, PROA_REASON_BAD_PAYLOAD, "%s is the payload of another root image", path);
-		return NULL;
-	}
+		head.image_size != (guint64)json_object_get_int_member(root, "size"))
+		return proa_fail(error, PROA_REASON_BAD_PAYLOAD,
+			"%s is the payload of another root image: make it again", path);
 	JsonObject *payload =
-		take_file(feed, release_dir, kind->name, release, NULL, "payloads", kind->suffix, error);
+		take_file(feed, release_dir, name, release, NULL, "payloads", kind->suffix, error);
 	if (!payload)
-		return NULL;
+		return FALSE;
 	json_object_set_string_member(payload, "type", kind->type);
-	json_object_set_string_member(payload, "header_sha256", head_sha256);
+	if (head.from)
+		json_object_set_string_member(payload, "from", head.from);
+	json_object_set_string_member(payload, "header_sha256", head.head_sha256);
 	json_object_set_int_member(payload, "header_size", (gint64)head.head_size);
-	return payload;
+	json_array_add_object_element(payloads, payload);
+	return TRUE;
+}
+
+static int by_name(gconstpointer a, gconstpointer b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The names of all deltas of the release directory (root.*.delta), in order. */
+static GPtrArray *find_deltas(const char *release_dir)
+{
+	GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+	g_autoptr(GDir) dir = g_dir_open(release_dir, 0, NULL);
+
+	for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir))
+		if (g_str_has_prefix(name, "root.") && g_str_has_suffix(name, ".delta"))
+			g_ptr_array_add(names, g_strdup(name));
+	g_ptr_array_sort(names, by_name);
+	return names;
 }
 
 static JsonArray *take_payloads(
 	const ProaFeed *feed, const char *release_dir, JsonObject *release, GError **error)
 {
 	g_autoptr(JsonArray) payloads = json_array_new();
+	g_autoptr(GPtrArray) deltas = find_deltas(release_dir);
+	g_autofree char *blocks = g_build_filename(release_dir, "root.blocks", NULL);
 
-	for (guint i = 0; i < G_N_ELEMENTS(payload_kinds); i++) {
-		const PayloadKind *kind = &payload_kinds[i];
-		g_autofree char *path = g_build_filename(release_dir, kind->name, NULL);
-		if (kind->optional && !g_file_test(path, G_FILE_TEST_EXISTS))
-			continue;
-		JsonObject *payload = take_payload(feed, release_dir, release, kind, error);
-		if (!payload)
+	if (!take_payload(feed, release_dir, release, &full_kind, "root.full", payloads, error))
+		return NULL;
+	if (g_file_test(blocks, G_FILE_TEST_EXISTS) &&
+		!take_payload(feed, release_dir, release, &blocks_kind, "root.blocks", payloads, error))
+		return NULL;
+	for (guint i = 0; i < deltas->len; i++)
+		if (!take_payload(
+			    feed, release_dir, release, &delta_kind, deltas->pdata[i], payloads, error))
 			return NULL;
-		json_array_add_object_element(payloads, payload);
-	}
 	return g_steal_pointer(&payloads);
 }
 

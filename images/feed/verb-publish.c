@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The daily verbs: init, add, publish, refresh, list. */
 #include "images/feed/ceremony.h"
+#include "images/feed/deltas.h"
 #include "images/feed/list.h"
 #include "images/feed/publish.h"
 #include "images/feed/release.h"
@@ -72,10 +73,16 @@ ProaExit verb_add(Call *call, GError **error)
 {
 	const char *channel = call->channel ? call->channel : "stable";
 	g_autoptr(JsonObject) result = verb_result(call);
+
+	if (call->deltas < 0 || call->deltas > PROA_DELTAS_MAX) {
+		proa_fail(error, PROA_REASON_USAGE, "--deltas is 0 to %d", PROA_DELTAS_MAX);
+		return PROA_EXIT_USAGE;
+	}
 	g_autoptr(ProaFeed) feed = proa_feed_open(call->feed, TRUE, error);
-	g_autoptr(ProaReleaseAdded) added = feed && check_channel(feed, channel, error)
-						    ? proa_release_add(feed, call->argv[1], channel, error)
-						    : NULL;
+	gboolean ready = feed && check_channel(feed, channel, error) &&
+			 proa_deltas_make(feed, call->argv[1], channel, (guint)call->deltas, error);
+	g_autoptr(ProaReleaseAdded) added =
+		ready ? proa_release_add(feed, call->argv[1], channel, error) : NULL;
 
 	/* Pending is saved last: what `publish` finds there is complete, its tree included. */
 	if (!added || !bring_tree(call, feed, added, error) || !proa_feed_save_pending(feed, error))

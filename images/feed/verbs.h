@@ -15,6 +15,7 @@ typedef struct {
 	char *channel;   /* --channel; all other verbs */
 	char *trees;
 	gboolean no_trees;
+	int deltas; /* add: from how many releases before it */
 	gboolean draft;
 	gboolean json;
 	gboolean may_make_keys; /* the directory of keys need not exist yet */

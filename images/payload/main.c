@@ -3,6 +3,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "images/payload/blocks-maker.h"
+#include "images/payload/delta.h"
+#include "updater/payload/delta-format.h"
 #include "updater/payload/wire.h"
 
 #include <fcntl.h>
@@ -35,6 +37,15 @@ static void show_progress(guint64 done, guint64 total, gpointer user_data)
 	if (!isatty(STDERR_FILENO))
 		return;
 	fprintf(stderr, "\r%3u %% of %" G_GUINT64_FORMAT " MiB", (guint)(done * 100 / total), total >> 20);
+	if (done == total)
+		fputc('\n', stderr);
+}
+
+static void show_percent(guint64 done, guint64 total, gpointer user_data)
+{
+	if (!isatty(STDERR_FILENO))
+		return;
+	fprintf(stderr, "\r%3u %%", (guint)(done * 100 / total));
 	if (done == total)
 		fputc('\n', stderr);
 }
@@ -122,14 +133,50 @@ static int run_blocks(int argc, char **argv)
 	return PROA_EXIT_OK;
 }
 
-/* What is told of a payload of either type. */
+static int run_delta(int argc, char **argv)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *from = NULL, *from_hash = NULL, *to = NULL, *to_hash = NULL;
+	ProaDeltaMaker maker = { .progress = show_percent };
+	int threads = 0;
+	const GOptionEntry options[] = {
+		{ "from", 0, 0, G_OPTION_ARG_FILENAME, &from, "Image that a node has", "FILE" },
+		{ "from-hash", 0, 0, G_OPTION_ARG_STRING, &from_hash,
+			"Its verity root hash; of a UKI, its SHA-256", "HEX" },
+		{ "to", 0, 0, G_OPTION_ARG_FILENAME, &to, "Image to make of it", "FILE" },
+		{ "to-hash", 0, 0, G_OPTION_ARG_STRING, &to_hash, "Its root hash or SHA-256", "HEX" },
+		{ "threads", 0, 0, G_OPTION_ARG_INT, &threads, "Threads (default: one a core)", "N" },
+		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new("OUT - make a delta payload");
+
+	g_option_context_add_main_entries(context, options, NULL);
+	if (!g_option_context_parse(context, &argc, &argv, &error))
+		return usage_error(error->message);
+	if (argc != 2 || !from || !from_hash || !to || !to_hash || threads < 0 || threads > 256)
+		return usage_error("delta needs --from, --from-hash, --to, --to-hash and one OUT");
+	maker.threads = (guint)threads;
+	const ProaDeltaImage old_image = { from, from_hash }, new_image = { to, to_hash };
+	return proa_delta_make(&maker, &old_image, &new_image, argv[1], &error) ? PROA_EXIT_OK
+										: failed(error);
+}
+
+/* What is told of a payload of any type. */
 typedef struct {
 	const char *type;
-	guint8 root_hash[PROA_SHA256_SIZE];
+	char *root_hash, *from; /* from: of a delta */
 	guint64 image_size, total, head_size;
-	guint32 n_frames, frame_size;
+	guint32 n_frames, frame_size; /* frame_size 0: frames differ */
 	char *head_sha256;
 } Info;
+
+static void info_clear(Info *info)
+{
+	g_free(info->root_hash);
+	g_free(info->from);
+	g_free(info->head_sha256);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Info, info_clear)
 
 static gboolean read_full_info(const char *path, Info *info, GError **error)
 {
@@ -138,7 +185,7 @@ static gboolean read_full_info(const char *path, Info *info, GError **error)
 	if (!header)
 		return FALSE;
 	info->type = "full";
-	memcpy(info->root_hash, header->root_hash, PROA_SHA256_SIZE);
+	info->root_hash = proa_hex_encode(header->root_hash, PROA_SHA256_SIZE);
 	info->image_size = header->image_size;
 	info->total = proa_payload_total_size(header);
 	info->head_size = PROA_PAYLOAD_HEADER_SIZE + proa_payload_table_size(header);
@@ -154,7 +201,7 @@ static gboolean read_blocks_info(const char *path, Info *info, GError **error)
 	if (!header)
 		return FALSE;
 	info->type = "blocks";
-	memcpy(info->root_hash, header->root_hash, PROA_SHA256_SIZE);
+	info->root_hash = proa_hex_encode(header->root_hash, PROA_SHA256_SIZE);
 	info->image_size = header->image_size;
 	info->total = proa_blocks_total_size(header);
 	info->head_size = proa_blocks_head_size(header);
@@ -163,37 +210,64 @@ static gboolean read_blocks_info(const char *path, Info *info, GError **error)
 	return TRUE;
 }
 
-/* The type is the third number of the header. */
-static gboolean is_blocks(const char *path)
+static gboolean read_delta_info(const char *path, Info *info, GError **error)
+{
+	g_autoptr(ProaDeltaHeader) header = proa_delta_file_header(path, &info->head_sha256, error);
+
+	if (!header)
+		return FALSE;
+	info->type = "delta";
+	info->root_hash = proa_hex_encode(header->new_hash, PROA_SHA256_SIZE);
+	info->from = proa_hex_encode(header->old_hash, PROA_SHA256_SIZE);
+	info->image_size = header->new_size;
+	info->total = proa_delta_total_size(header);
+	info->head_size = PROA_DELTA_HEADER_SIZE + proa_delta_table_size(header);
+	info->n_frames = header->n_frames;
+	return TRUE;
+}
+
+/* The type is the third number of the header. What is of no type is read as a full payload, and refused as
+ * one. */
+static gboolean read_info(const char *path, Info *info, GError **error)
 {
 	guint8 start[16] = { 0 };
 	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	gboolean known = fd >= 0 && proa_pread_all(fd, start, sizeof start, 0, NULL);
+	guint32 type = known ? proa_get_u32(start + 12) : 0;
 
-	return fd >= 0 && proa_pread_all(fd, start, sizeof start, 0, NULL) &&
-	       proa_get_u32(start + 12) == PROA_BLOCKS_TYPE;
+	if (type == PROA_BLOCKS_TYPE)
+		return read_blocks_info(path, info, error);
+	return (type == PROA_DELTA_TYPE ? read_delta_info : read_full_info)(path, info, error);
 }
 
-static void print_info(const Info *info, gboolean as_json)
+static void print_info(const Info *info)
 {
-	g_autofree char *root_hash = proa_hex_encode(info->root_hash, PROA_SHA256_SIZE);
+	printf("type           %s\nroot hash      %s\n", info->type, info->root_hash);
+	if (info->from)
+		printf("from           %s\n", info->from);
+	printf("image size     %" G_GUINT64_FORMAT "\npayload size   %" G_GUINT64_FORMAT " (%.2f %%)\n",
+		info->image_size, info->total, 100.0 * (double)info->total / (double)info->image_size);
+	if (info->frame_size > 0)
+		printf("frames         %u of %u bytes\n", info->n_frames, info->frame_size);
+	else
+		printf("frames         %u\n", info->n_frames);
+	printf("header size    %" G_GUINT64_FORMAT "\nheader sha256  %s\n", info->head_size,
+		info->head_sha256);
+}
 
-	if (!as_json) {
-		printf("type           %s\nroot hash      %s\nimage size     %" G_GUINT64_FORMAT
-		       "\npayload size   %" G_GUINT64_FORMAT
-		       " (%.1f %%)\nframes         %u of %u bytes\nheader size    %" G_GUINT64_FORMAT
-		       "\nheader sha256  %s\n",
-			info->type, root_hash, info->image_size, info->total,
-			100.0 * (double)info->total / (double)info->image_size, info->n_frames,
-			info->frame_size, info->head_size, info->head_sha256);
-		return;
-	}
+static void print_info_json(const Info *info)
+{
 	g_autoptr(JsonObject) object = json_object_new();
+
 	json_object_set_string_member(object, "type", info->type);
-	json_object_set_string_member(object, "root_hash", root_hash);
+	json_object_set_string_member(object, "root_hash", info->root_hash);
+	if (info->from)
+		json_object_set_string_member(object, "from", info->from);
 	json_object_set_int_member(object, "image_size", (gint64)info->image_size);
 	json_object_set_int_member(object, "size", (gint64)info->total);
 	json_object_set_int_member(object, "frames", info->n_frames);
-	json_object_set_int_member(object, "frame_size", info->frame_size);
+	if (info->frame_size > 0)
+		json_object_set_int_member(object, "frame_size", info->frame_size);
 	json_object_set_int_member(object, "header_size", (gint64)info->head_size);
 	json_object_set_string_member(object, "header_sha256", info->head_sha256);
 	g_autofree char *line = proa_json_to_line(object);
@@ -204,6 +278,7 @@ static int run_info(int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
 	gboolean as_json = FALSE;
+	g_auto(Info) info = { 0 };
 	const GOptionEntry options[] = {
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &as_json, "One JSON object", NULL },
 		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
@@ -215,11 +290,9 @@ static int run_info(int argc, char **argv)
 		return usage_error(error->message);
 	if (argc != 2)
 		return usage_error("info needs one FILE");
-	Info info = { 0 };
-	if (!(is_blocks(argv[1]) ? read_blocks_info : read_full_info)(argv[1], &info, &error))
+	if (!read_info(argv[1], &info, &error))
 		return failed(error);
-	print_info(&info, as_json);
-	g_free(info.head_sha256);
+	(as_json ? print_info_json : print_info)(&info);
 	return PROA_EXIT_OK;
 }
 
@@ -236,15 +309,19 @@ int main(int argc, char **argv)
 		puts("usage: proa-payload full --image FILE --root-hash HEX [--level N] [--frame-size SIZE] OUT\n"
 		     "       proa-payload blocks --image FILE --root-hash HEX --salt HEX [--level N] [--frame-size SIZE]\n"
 		     "                    [--window SIZE] [--step SIZE] OUT\n"
+		     "       proa-payload delta --from FILE --from-hash HEX --to FILE --to-hash HEX OUT\n"
 		     "       proa-payload info FILE [--json]\n\n"
-		     "Makes payloads of a root image, or tells what is in one. Each verb has --help.");
+		     "Makes the payload of an image, whole, in blocks or out of an older image, or tells what is in one.\n"
+		     "Each verb has --help.");
 		return PROA_EXIT_OK;
 	}
 	if (strcmp(verb, "blocks") == 0)
 		return run_blocks(argc - 1, argv + 1);
 	if (strcmp(verb, "full") == 0)
 		return run_full(argc - 1, argv + 1);
+	if (strcmp(verb, "delta") == 0)
+		return run_delta(argc - 1, argv + 1);
 	if (strcmp(verb, "info") == 0)
 		return run_info(argc - 1, argv + 1);
-	return usage_error("the verb must be full, blocks or info");
+	return usage_error("the verb must be full, blocks, delta or info");
 }

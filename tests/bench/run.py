@@ -7,6 +7,7 @@ usage: tests/bench/run.py [--json] [NAME...]
   hash-tree   building the hash tree of base's root image, as each update does after writing
   apply       streaming base's full payload into an image: digest, decompression, memory
   trust       a full refresh of a feed with 1,000 targets and 8 delegations, and an idle poll, beside python3-tuf's client
+  payload     deltas of the update from base to security, made and applied, against an OSTree static delta of the same trees
   boot        power-on to healthy in QEMU, and the idle memory of our daemons
 
 Numbers of a machine that does other things at the same time say little. --json prints one JSON object a line.
@@ -22,6 +23,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests/e2e"))
 from harness import release  # noqa: E402
+import payload  # noqa: E402
 
 PROGRAMS = release.MESON_DIR / "tests/bench"
 
@@ -47,6 +49,10 @@ def trust():
     return bench.bench(PROGRAMS / "bench-trust")
 
 
+def payloads(base):
+    return payload.run(TOP, release.MESON_DIR, base, release.read("security"))
+
+
 def boot(base):
     from harness.node import Node
     from harness.scene import BY_HAND, WATCHDOG
@@ -65,7 +71,7 @@ def boot(base):
         node.throw_away()
 
 
-BENCHES = {"hash-tree": hash_tree, "apply": apply, "boot": boot, "trust": trust}
+BENCHES = {"hash-tree": hash_tree, "apply": apply, "payload": payloads, "boot": boot, "trust": trust}
 WITHOUT_BASE = {"trust"}
 
 

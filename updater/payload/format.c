@@ -2,6 +2,7 @@
 #include "updater/payload/format.h"
 
 #include "base/file.h"
+#include "updater/payload/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,34 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
-
-static guint32 get_u32(const guint8 *p)
-{
-	guint32 value;
-
-	memcpy(&value, p, sizeof value);
-	return GUINT32_FROM_LE(value);
-}
-
-static guint64 get_u64(const guint8 *p)
-{
-	guint64 value;
-
-	memcpy(&value, p, sizeof value);
-	return GUINT64_FROM_LE(value);
-}
-
-static void put_u32(guint8 *p, guint32 value)
-{
-	value = GUINT32_TO_LE(value);
-	memcpy(p, &value, sizeof value);
-}
-
-static void put_u64(guint8 *p, guint64 value)
-{
-	value = GUINT64_TO_LE(value);
-	memcpy(p, &value, sizeof value);
-}
 
 void proa_payload_header_free(ProaPayloadHeader *header)
 {
@@ -73,19 +46,19 @@ ProaPayloadHeader *proa_payload_header_new(guint64 image_size, guint32 frame_siz
 
 ProaPayloadHeader *proa_payload_header_parse(const guint8 data[PROA_PAYLOAD_HEADER_SIZE], GError **error)
 {
-	guint64 image_size = get_u64(data + 16);
-	guint32 frame_size = get_u32(data + 24), n_frames = get_u32(data + 28);
+	guint64 image_size = proa_get_u64(data + 16);
+	guint32 frame_size = proa_get_u32(data + 24), n_frames = proa_get_u32(data + 28);
 
 	if (memcmp(data, PROA_PAYLOAD_MAGIC, 8) != 0)
 		proa_fail(error, PROA_REASON_BAD_PAYLOAD,
 			"the payload does not begin with " PROA_PAYLOAD_MAGIC);
-	else if (get_u32(data + 8) != PROA_PAYLOAD_FORMAT_VERSION)
+	else if (proa_get_u32(data + 8) != PROA_PAYLOAD_FORMAT_VERSION)
 		proa_fail(error, PROA_REASON_BAD_PAYLOAD,
-			"the payload is of format version %u, this program reads %d", get_u32(data + 8),
+			"the payload is of format version %u, this program reads %d", proa_get_u32(data + 8),
 			PROA_PAYLOAD_FORMAT_VERSION);
-	else if (get_u32(data + 12) != PROA_PAYLOAD_TYPE_FULL)
+	else if (proa_get_u32(data + 12) != PROA_PAYLOAD_TYPE_FULL)
 		proa_fail(error, PROA_REASON_BAD_PAYLOAD, "the payload is of type %u, not full",
-			get_u32(data + 12));
+			proa_get_u32(data + 12));
 	else if (!sizes_allowed(image_size, frame_size))
 		proa_fail(error, PROA_REASON_BAD_PAYLOAD,
 			"an image of %" G_GUINT64_FORMAT " bytes in frames of %u is not allowed", image_size,
@@ -103,12 +76,12 @@ gboolean proa_payload_table_parse(ProaPayloadHeader *header, const guint8 *table
 {
 	for (guint32 i = 0; i < header->n_frames; i++) {
 		const guint8 *entry = table + (gsize)i * PROA_PAYLOAD_FRAME_ENTRY_SIZE;
-		guint32 size = get_u32(entry);
+		guint32 size = proa_get_u32(entry);
 
 		if (size == 0 || size > ZSTD_COMPRESSBOUND((gsize)proa_payload_frame_length(header, i)))
 			return proa_fail(error, PROA_REASON_BAD_PAYLOAD,
 				"frame %u of the payload can't be %u bytes", i, size);
-		if (get_u32(entry + 4) != 0)
+		if (proa_get_u32(entry + 4) != 0)
 			return proa_fail(error, PROA_REASON_BAD_PAYLOAD,
 				"frame %u of the payload has a reserved bit set", i);
 		header->frames[i].compressed_size = size;
@@ -145,16 +118,16 @@ GBytes *proa_payload_header_serialize(const ProaPayloadHeader *header)
 	guint8 *data = g_malloc0(size);
 
 	memcpy(data, PROA_PAYLOAD_MAGIC, 8);
-	put_u32(data + 8, PROA_PAYLOAD_FORMAT_VERSION);
-	put_u32(data + 12, PROA_PAYLOAD_TYPE_FULL);
-	put_u64(data + 16, header->image_size);
-	put_u32(data + 24, header->frame_size);
-	put_u32(data + 28, header->n_frames);
+	proa_put_u32(data + 8, PROA_PAYLOAD_FORMAT_VERSION);
+	proa_put_u32(data + 12, PROA_PAYLOAD_TYPE_FULL);
+	proa_put_u64(data + 16, header->image_size);
+	proa_put_u32(data + 24, header->frame_size);
+	proa_put_u32(data + 28, header->n_frames);
 	memcpy(data + 32, header->root_hash, PROA_SHA256_SIZE);
 	for (guint32 i = 0; i < header->n_frames; i++) {
 		guint8 *entry = data + PROA_PAYLOAD_HEADER_SIZE + (gsize)i * PROA_PAYLOAD_FRAME_ENTRY_SIZE;
 
-		put_u32(entry, header->frames[i].compressed_size);
+		proa_put_u32(entry, header->frames[i].compressed_size);
 		memcpy(entry + 8, header->frames[i].sha256, PROA_SHA256_SIZE);
 	}
 	return g_bytes_new_take(data, size);

@@ -51,7 +51,7 @@ class Feed:
     def publish(self, *releases):
         """Adds releases (directories of proa-image, or Release) and publishes."""
         for release in releases:
-            run("add", self.folder, "--no-trees", getattr(release, "folder", release))
+            run("add", self.folder, "--no-trees", "--deltas", "0", getattr(release, "folder", release))
         run("publish", self.folder, keys=True)
 
     def copy(self, folder):

@@ -159,8 +159,8 @@ void world_add(const World *world, const WorldRelease *release)
 			world->root_img, "--root-hash", root_hash, "--salt", SALT, blocks);
 	}
 	write_release_json(release, root_hash, dir);
-	SPAWN(g_getenv("PROA_FEED"), "add", "--feed", world->feed, "--channel", release->channel,
-		"--no-trees", dir);
+	SPAWN(g_getenv("PROA_FEED"), "add", "--deltas", "0", "--feed", world->feed, "--channel",
+		release->channel, "--no-trees", dir);
 	SPAWN(g_getenv("PROA_FEED"), "publish", "--feed", world->feed, "--keys", world->keys);
 }
 

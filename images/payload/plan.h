@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan: what each byte of a new image is made from. */
+#pragma once
+
+#include "images/payload/maker.h"
+#include "images/payload/module.h"
+
+/* The next bytes of the image: a piece of it, the blocks of a module, or the last bytes of one. */
+typedef struct {
+	ProaPiece piece;
+	ProaModule *module; /* NULL: the piece; otherwise only its new_at and length count */
+	gboolean tail; /* the last bytes: made with the blocks if in the same frame, else of their pieces */
+} ProaPlanStep;
+
+typedef struct {
+	const guint8 *old_data, *new_data;
+	gsize old_size, new_size;
+	GArray *steps; /* in order, without a gap */
+	GPtrArray *modules;
+	GPtrArray *old_files, *new_files;
+} ProaPlan;
+
+void proa_plan_free(ProaPlan *plan);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaPlan, proa_plan_free)
+
+/*
+ * Plans @new_data from @old_data, which must outlive it. @threads is at least 1. @progress (may be NULL) is
+ * told bytes of the new image. NULL with BAD_STATE (a malformed EROFS image) or TOO_LARGE.
+ */
+ProaPlan *proa_plan_new(const guint8 *old_data, gsize old_size, const guint8 *new_data, gsize new_size,
+	guint threads, ProaMakerProgress progress, gpointer user_data,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/payload/delta-map.h"
+
+/* So many zeros in a row say nothing. */
+#define MIN_ZEROS 16
+
+typedef struct {
+	guint64 old_offset, new_offset, length;
+} Run;
+
+struct ProaDeltaMap {
+	GArray *runs;
+	gboolean sealed;
+};
+
+ProaDeltaMap *proa_delta_map_new(void)
+{
+	ProaDeltaMap *map = g_new0(ProaDeltaMap, 1);
+
+	map->runs = g_array_new(FALSE, FALSE, sizeof(Run));
+	return map;
+}
+
+void proa_delta_map_free(ProaDeltaMap *map)
+{
+	if (!map)
+		return;
+	g_array_unref(map->runs);
+	g_free(map);
+}
+
+void proa_delta_map_add(ProaDeltaMap *map, guint64 old_offset, guint64 new_offset, guint64 length)
+{
+	g_assert(!map->sealed);
+	if (map->runs->len > 0) {
+		Run *last = &g_array_index(map->runs, Run, map->runs->len - 1);
+		if (last->old_offset + last->length == old_offset &&
+			last->new_offset + last->length == new_offset) {
+			last->length += length;
+			return;
+		}
+	}
+	Run run = { old_offset, new_offset, length };
+	g_array_append_val(map->runs, run);
+}
+
+void proa_delta_map_learn(
+	ProaDeltaMap *map, guint64 old_offset, guint64 new_offset, const guint8 *made, gsize length)
+{
+	gsize from = 0;
+
+	for (gsize at = 0; at <= length;) {
+		gsize end = at;
+		while (end < length && made[end] == 0)
+			end++;
+		if (end < length && end - at < MIN_ZEROS) {
+			at = end + 1;
+			continue;
+		}
+		if (at > from)
+			proa_delta_map_add(map, old_offset + from, new_offset + from, at - from);
+		from = end;
+		at = end + 1;
+	}
+}
+
+static int by_old_offset(gconstpointer a, gconstpointer b)
+{
+	const Run *first = a, *second = b;
+
+	if (first->old_offset != second->old_offset)
+		return first->old_offset < second->old_offset ? -1 : 1;
+	return first->new_offset < second->new_offset ? -1 : first->new_offset > second->new_offset;
+}
+
+/* Bytes that went to several places count for the first run that has them: runs no longer overlap then. */
+void proa_delta_map_seal(ProaDeltaMap *map)
+{
+	guint kept = 0;
+	guint64 end = 0;
+
+	g_array_sort(map->runs, by_old_offset);
+	for (guint i = 0; i < map->runs->len; i++) {
+		Run run = g_array_index(map->runs, Run, i);
+		if (run.old_offset < end) {
+			guint64 cut = MIN(end - run.old_offset, run.length);
+			run.old_offset += cut;
+			run.new_offset += cut;
+			run.length -= cut;
+		}
+		if (run.length == 0)
+			continue;
+		end = run.old_offset + run.length;
+		g_array_index(map->runs, Run, kept++) = run;
+	}
+	g_array_set_size(map->runs, kept);
+	map->sealed = TRUE;
+}
+
+/* The number of runs that begin at or before @old_offset. */
+static guint runs_before(const ProaDeltaMap *map, guint64 old_offset)
+{
+	guint low = 0, high = map->runs->len;
+
+	g_assert(map->sealed);
+	while (low < high) {
+		guint middle = low + (high - low) / 2;
+		if (g_array_index(map->runs, Run, middle).old_offset <= old_offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+gboolean proa_delta_map_find(const ProaDeltaMap *map, guint64 old_offset, guint64 *ret_new_offset)
+{
+	guint n = runs_before(map, old_offset);
+
+	if (n == 0)
+		return FALSE;
+	const Run *run = &g_array_index(map->runs, Run, n - 1);
+	if (old_offset - run->old_offset >= run->length)
+		return FALSE;
+	*ret_new_offset = run->new_offset + (old_offset - run->old_offset);
+	return TRUE;
+}
+
+gboolean proa_delta_map_any(const ProaDeltaMap *map, guint64 old_offset, guint64 length)
+{
+	guint n = runs_before(map, old_offset);
+	guint64 ignored;
+
+	if (length == 0)
+		return FALSE;
+	if (proa_delta_map_find(map, old_offset, &ignored))
+		return TRUE;
+	return n < map->runs->len && g_array_index(map->runs, Run, n).old_offset - old_offset < length;
+}

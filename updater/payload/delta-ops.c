@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/payload/delta-work.h"
+#include "updater/payload/wire.h"
+
+#include <string.h>
+
+#define WINDOW_SIZE ((gsize)128 * 1024)
+#define CHUNK_SIZE ((gsize)16 * 1024)
+
+gboolean proa_delta_read_old(
+	ProaDeltaSource *source, guint64 offset, guint8 *data, gsize size, GError **error)
+{
+	if (offset > source->size || size > source->size - offset)
+		return proa_fail(
+			error, PROA_REASON_BAD_PAYLOAD, "the payload reads outside of the old image");
+	while (size > 0) {
+		if (offset >= source->begin && offset < source->end) {
+			gsize n = (gsize)MIN((guint64)size, source->end - offset);
+			memcpy(data, source->window + (offset - source->begin), n);
+			data += n;
+			offset += n;
+			size -= n;
+			continue;
+		}
+		if (size >= WINDOW_SIZE)
+			return source->read(offset, data, size, source->user_data, error);
+		source->begin = source->end = 0;
+		guint64 begin = offset & ~(guint64)4095;
+		gsize n = (gsize)MIN((guint64)WINDOW_SIZE, source->size - begin);
+		if (!source->read(begin, source->window, n, source->user_data, error))
+			return FALSE;
+		source->begin = begin;
+		source->end = begin + n;
+	}
+	return TRUE;
+}
+
+static gboolean patch(ProaDeltaWork *work, ProaDeltaPlace *place, guint8 *out, gsize size, GError **error)
+{
+	guint8 diff[CHUNK_SIZE];
+
+	while (size > 0) {
+		gsize n = MIN(size, sizeof diff);
+		if (!place->read_old(place->user_data, *place->old_at, out, n, error) ||
+			!proa_delta_take(work->streams, PROA_DELTA_DIFF, diff, n, error))
+			return FALSE;
+		for (gsize i = 0; i < n; i++)
+			out[i] = (guint8)(out[i] + diff[i]);
+		*place->old_at += n;
+		out += n;
+		size -= n;
+	}
+	return TRUE;
+}
+
+/* @size is a multiple of 4, as is a chunk. */
+static gboolean patch_words(
+	ProaDeltaWork *work, ProaDeltaPlace *place, guint8 *out, gsize size, GError **error)
+{
+	guint8 words[CHUNK_SIZE];
+
+	while (size > 0) {
+		gsize n = MIN(size, sizeof words);
+		if (!place->read_old(place->user_data, *place->old_at, out, n, error) ||
+			!proa_delta_take(work->streams, PROA_DELTA_WORDS, words, n, error))
+			return FALSE;
+		for (gsize i = 0; i < n; i += 4)
+			proa_put_u32(out + i, proa_get_u32(out + i) + proa_get_u32(words + i));
+		*place->old_at += n;
+		out += n;
+		size -= n;
+	}
+	return TRUE;
+}
+
+/* @size bytes of one operation, all of them into @out. */
+static gboolean fill(
+	ProaDeltaWork *work, ProaDeltaPlace *place, ProaDeltaOp op, guint8 *out, gsize size, GError **error)
+{
+	switch (op) {
+	case PROA_DELTA_COPY:
+	case PROA_DELTA_COPY_AT:
+		if (!place->read_old(place->user_data, *place->old_at, out, size, error))
+			return FALSE;
+		*place->old_at += size;
+		return TRUE;
+	case PROA_DELTA_PATCH:
+	case PROA_DELTA_PATCH_AT:
+		return patch(work, place, out, size, error);
+	case PROA_DELTA_PATCH_WORDS:
+		if (!place->memory || size % 4 != 0)
+			return proa_fail(
+				error, PROA_REASON_BAD_PAYLOAD, "a frame adds words where it may not");
+		return patch_words(work, place, out, size, error);
+	case PROA_DELTA_NEW:
+		return proa_delta_take(work->streams, PROA_DELTA_LITERAL, out, size, error);
+	case PROA_DELTA_ZERO:
+		memset(out, 0, size);
+		return TRUE;
+	default:
+		return proa_fail(error, PROA_REASON_BAD_PAYLOAD, "a frame has an operation %d", (int)op);
+	}
+}
+
+static gboolean run_op(
+	ProaDeltaWork *work, ProaDeltaPlace *place, ProaDeltaOp op, guint64 length, GError **error)
+{
+	while (length > 0) {
+		/* In memory an operation is one step: what is learnt of it must not depend on how it is cut.
+		 */
+		gsize size = (gsize)(place->memory ? length : MIN(length, (guint64)PROA_DELTA_OUT_SIZE));
+		guint8 *out = place->memory ? place->memory + place->at : proa_delta_room(work, size, &size);
+		if (!fill(work, place, op, out, size, error))
+			return FALSE;
+		if (place->map && (op <= PROA_DELTA_PATCH_AT || op == PROA_DELTA_PATCH_WORDS))
+			proa_delta_map_learn(place->map, *place->old_at - size, place->at, out, size);
+		place->at += size;
+		length -= size;
+		if (!place->memory && !proa_delta_commit(work, size, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+gboolean proa_delta_keep_tail(ProaDeltaWork *work, guint64 at, const guint8 *data, gsize size, GError **error)
+{
+	ProaDeltaTail tail = { .at = at, .size = size };
+	guint index = work->tails->len;
+
+	if (work->tails->len >= PROA_DELTA_MAX_TAILS)
+		return proa_fail(error, PROA_REASON_BAD_PAYLOAD, "a frame keeps too many tails of modules");
+	memcpy(tail.data, data, size);
+	while (index > 0 && g_array_index(work->tails, ProaDeltaTail, index - 1).at > at)
+		index--;
+	g_array_insert_val(work->tails, index, tail);
+	return TRUE;
+}
+
+/* Appends the tail that comes next in the image, if there is one. */
+static gboolean run_tail(ProaDeltaWork *work, guint64 *length, GError **error)
+{
+	if (work->tails->len == 0)
+		return TRUE;
+	const ProaDeltaTail *tail = &g_array_index(work->tails, ProaDeltaTail, 0);
+	if (tail->at > work->made)
+		return TRUE;
+	if (tail->at < work->made || tail->size > *length)
+		return proa_fail(error, PROA_REASON_BAD_PAYLOAD, "a module's tail has no place in the image");
+	*length -= tail->size;
+	if (!proa_delta_emit(work, tail->data, tail->size, error))
+		return FALSE;
+	g_array_remove_index(work->tails, 0);
+	return TRUE;
+}
+
+gboolean proa_delta_run_ops(ProaDeltaWork *work, ProaDeltaPlace *place, guint64 length, GError **error)
+{
+	for (;;) {
+		guint64 number;
+		if (place->units && !run_tail(work, &length, error))
+			return FALSE;
+		if (length == 0)
+			return TRUE;
+		/* A tail may be followed by another one. */
+		if (place->units && work->tails->len > 0 &&
+			g_array_index(work->tails, ProaDeltaTail, 0).at == work->made)
+			continue;
+		gint64 step;
+		if (!proa_delta_number(work->streams, PROA_DELTA_OPS, &number, error))
+			return FALSE;
+		ProaDeltaOp op = (ProaDeltaOp)(number & ((1u << PROA_DELTA_OP_BITS) - 1));
+		guint64 n = number >> PROA_DELTA_OP_BITS;
+		if (n == 0 || n > length)
+			return proa_fail(error, PROA_REASON_BAD_PAYLOAD,
+				"an operation makes nothing, or more than its place holds");
+		if (op == PROA_DELTA_COPY_AT || op == PROA_DELTA_PATCH_AT || op == PROA_DELTA_PATCH_WORDS) {
+			if (!proa_delta_signed(work->streams, PROA_DELTA_SEEK, &step, error))
+				return FALSE;
+			*place->old_at += (guint64)step;
+		}
+		if (op == PROA_DELTA_UNIT && place->units ? !proa_delta_run_unit(work, n, error)
+							  : !run_op(work, place, op, n, error))
+			return FALSE;
+		length -= n;
+	}
+}

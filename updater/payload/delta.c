@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/payload/delta.h"
+
+#include "updater/payload/delta-work.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BAD PROA_REASON_BAD_PAYLOAD
+#define WINDOW_SIZE ((gsize)128 * 1024)
+
+static void work_clear(ProaDeltaWork *work)
+{
+	if (work->whole)
+		g_checksum_free(work->whole);
+	proa_stream_close(work->reopened);
+	proa_delta_header_free(work->header);
+	proa_delta_streams_free(work->streams);
+	g_free(work->old_image.window);
+	g_free(work->packed);
+	g_clear_pointer(&work->tails, g_array_unref);
+	free(work->out);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ProaDeltaWork, work_clear)
+
+static gboolean take(ProaDeltaWork *work, guint8 *data, gsize size, GError **error)
+{
+	gsize have = 0;
+
+	if (!proa_stream_read_full(work->in, data, size, &have, error))
+		return FALSE;
+	work->taken += have;
+	if (have < size)
+		return proa_fail(error, PROA_REASON_PAYLOAD_TRUNCATED,
+			"the payload ended after %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " bytes",
+			work->taken, work->expect->size);
+	if (work->whole)
+		g_checksum_update(work->whole, data, (gssize)size);
+	return TRUE;
+}
+
+static gboolean check_images(const ProaDeltaWork *work, GError **error)
+{
+	g_autofree char *new_hash = proa_hex_encode(work->header->new_hash, PROA_SHA256_SIZE);
+	g_autofree char *old_hash = proa_hex_encode(work->header->old_hash, PROA_SHA256_SIZE);
+
+	if (work->header->new_size != work->expect->image_size ||
+		strcmp(new_hash, work->expect->root_hash) != 0)
+		return proa_fail(error, BAD, "the payload makes another image than the manifest names");
+	if (strcmp(old_hash, work->target->old_hash) != 0)
+		return proa_fail(error, BAD, "the payload is from %s, not from what is here", old_hash);
+	if (proa_delta_total_size(work->header) != work->expect->size)
+		return proa_fail(
+			error, BAD, "the payload's frames add up to another size than the manifest names");
+	return TRUE;
+}
+
+/* Header and table, checked against the manifest before anything is believed of them. */
+static gboolean take_header(ProaDeltaWork *work, GError **error)
+{
+	guint8 fixed[PROA_DELTA_HEADER_SIZE];
+
+	if (!take(work, fixed, sizeof fixed, error))
+		return FALSE;
+	work->header = proa_delta_header_parse(fixed, error);
+	if (!work->header)
+		return FALSE;
+	gsize table_size = proa_delta_table_size(work->header);
+	g_autofree guint8 *table = g_malloc(table_size);
+	if (!take(work, table, table_size, error))
+		return FALSE;
+	if (work->expect->header_sha256) {
+		g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+		g_checksum_update(sum, fixed, sizeof fixed);
+		g_checksum_update(sum, table, (gssize)table_size);
+		if (strcmp(g_checksum_get_string(sum), work->expect->header_sha256) != 0)
+			return proa_fail(error, PROA_REASON_PAYLOAD_DIGEST,
+				"the payload's frame table is not the one that the manifest names");
+	}
+	return proa_delta_table_parse(work->header, table, error) && check_images(work, error);
+}
+
+static gboolean allocate(ProaDeltaWork *work, GError **error)
+{
+	guint32 largest = 0;
+	void *out = NULL;
+
+	for (guint32 i = 0; i < work->header->n_frames; i++)
+		largest = MAX(largest, work->header->frames[i].packed_size);
+	if (posix_memalign(&out, 4096, PROA_DELTA_OUT_SIZE) != 0)
+		return proa_fail(error, PROA_REASON_INTERNAL, "out of memory");
+	work->out = out;
+	work->packed = g_malloc(largest);
+	work->tails = g_array_new(FALSE, FALSE, sizeof(ProaDeltaTail));
+	work->old_image = (ProaDeltaSource){ .read = work->target->read_old,
+		.user_data = work->target->user_data,
+		.size = work->header->old_size,
+		.window = g_malloc(WINDOW_SIZE) };
+	return TRUE;
+}
+
+guint8 *proa_delta_room(ProaDeltaWork *work, gsize want, gsize *ret_size)
+{
+	*ret_size = MIN(want, PROA_DELTA_OUT_SIZE - work->out_have);
+	return work->out + work->out_have;
+}
+
+static gboolean flush(ProaDeltaWork *work, GError **error)
+{
+	guint64 begin = work->made - work->out_have, from = work->target->from;
+	gsize size = work->out_have, there = begin < from ? (gsize)MIN(from - begin, (guint64)size) : 0;
+
+	work->out_have = 0;
+	return there == size ||
+	       work->target->sink(work->out + there, size - there, work->target->user_data, error);
+}
+
+gboolean proa_delta_commit(ProaDeltaWork *work, gsize size, GError **error)
+{
+	work->out_have += size;
+	work->made += size;
+	return work->out_have < PROA_DELTA_OUT_SIZE || flush(work, error);
+}
+
+gboolean proa_delta_emit(ProaDeltaWork *work, const guint8 *data, gsize size, GError **error)
+{
+	while (size > 0) {
+		gsize n;
+		guint8 *out = proa_delta_room(work, size, &n);
+		memcpy(out, data, n);
+		if (!proa_delta_commit(work, n, error))
+			return FALSE;
+		data += n;
+		size -= n;
+	}
+	return TRUE;
+}
+
+gboolean proa_delta_read_made(ProaDeltaWork *work, guint64 offset, guint8 *data, gsize size, GError **error)
+{
+	guint64 flushed = work->made - work->out_have;
+
+	if (offset > work->made || size > work->made - offset)
+		return proa_fail(error, BAD, "the payload reads what it has not made yet");
+	gsize n = offset < flushed ? (gsize)MIN((guint64)size, flushed - offset) : 0;
+	if (n > 0 && !work->target->read_new(offset, data, n, work->target->user_data, error))
+		return FALSE;
+	if (n < size)
+		memcpy(data + n, work->out + (offset + n - flushed), size - n);
+	return TRUE;
+}
+
+static gboolean read_image(gpointer user_data, guint64 offset, guint8 *data, gsize size, GError **error)
+{
+	return proa_delta_read_old(&((ProaDeltaWork *)user_data)->old_image, offset, data, size, error);
+}
+
+static gboolean run_frame(ProaDeltaWork *work, const ProaDeltaFrame *frame, GError **error)
+{
+	ProaDeltaPlace place = {
+		.read_old = read_image, .user_data = work, .old_at = &work->old_at, .units = TRUE
+	};
+
+	work->streams = proa_delta_streams_new(work->packed, frame->packed_size, error);
+	if (!work->streams)
+		return FALSE;
+	work->old_at = work->old_tail_at = work->new_tail_at = 0;
+	g_array_set_size(work->tails, 0);
+	if (!proa_delta_run_ops(work, &place, frame->length, error))
+		return FALSE;
+	if (!proa_delta_streams_ended(work->streams))
+		return proa_fail(error, BAD, "a frame's streams go on after its last operation");
+	g_clear_pointer(&work->streams, proa_delta_streams_free);
+	return TRUE;
+}
+
+static gboolean take_frame(ProaDeltaWork *work, guint32 index, GError **error)
+{
+	const ProaDeltaFrame *frame = &work->header->frames[index];
+	guint8 digest[PROA_SHA256_SIZE];
+	gsize digest_size = sizeof digest;
+
+	if (!take(work, work->packed, frame->packed_size, error))
+		return FALSE;
+	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+	g_checksum_update(sum, work->packed, frame->packed_size);
+	g_checksum_get_digest(sum, digest, &digest_size);
+	if (memcmp(digest, frame->sha256, sizeof digest) != 0)
+		return proa_fail(error, PROA_REASON_PAYLOAD_DIGEST,
+			"frame %u of the payload has another digest than its table names", index);
+	if (run_frame(work, frame, error))
+		return TRUE;
+	g_prefix_error(error, "frame %u: ", index);
+	return FALSE;
+}
+
+/* Goes to the frame in which the image goes on, and tells its number. */
+static gboolean seek_frame(ProaDeltaWork *work, guint32 *ret_index, GError **error)
+{
+	const ProaDeltaHeader *header = work->header;
+	const ProaDeltaTarget *target = work->target;
+	guint64 skipped = 0;
+
+	for (*ret_index = 0; *ret_index < header->n_frames; ++*ret_index) {
+		const ProaDeltaFrame *frame = &header->frames[*ret_index];
+		if (work->made + frame->length > target->from)
+			break;
+		work->made += frame->length;
+		skipped += frame->packed_size;
+		if (!target->reopen && !take(work, work->packed, frame->packed_size, error))
+			return FALSE;
+	}
+	if (*ret_index == 0)
+		return TRUE;
+	/* What the frames before made of this frame's first block is there to be read again. */
+	work->out_have = (gsize)(work->made % 4096);
+	if (work->out_have > 0 && !target->read_new(work->made - work->out_have, work->out, work->out_have,
+					  target->user_data, error))
+		return FALSE;
+	if (!target->reopen)
+		return TRUE;
+	work->taken += skipped;
+	work->in = work->reopened = target->reopen(work->taken, target->user_data, error);
+	return work->in != NULL;
+}
+
+static gboolean take_end(ProaDeltaWork *work, GError **error)
+{
+	guint8 more;
+	gssize n = proa_stream_read(work->in, &more, 1, error);
+
+	if (n < 0)
+		return FALSE;
+	if (n > 0)
+		return proa_fail(error, BAD, "the payload goes on after its last frame");
+	if (work->whole && strcmp(g_checksum_get_string(work->whole), work->expect->sha256) != 0)
+		return proa_fail(error, PROA_REASON_PAYLOAD_DIGEST,
+			"the payload's digest is not the one the manifest names");
+	return TRUE;
+}
+
+gboolean proa_delta_apply(
+	ProaStream *in, const ProaPayloadExpect *expect, const ProaDeltaTarget *target, GError **error)
+{
+	g_auto(ProaDeltaWork) work = { .in = in, .expect = expect, .target = target };
+
+	if (!expect->header_sha256)
+		work.whole = g_checksum_new(G_CHECKSUM_SHA256);
+	guint32 first = 0;
+
+	if (!take_header(&work, error) || !allocate(&work, error) || !seek_frame(&work, &first, error))
+		return FALSE;
+	for (guint32 i = first; i < work.header->n_frames; i++) {
+		if (!take_frame(&work, i, error))
+			return FALSE;
+		if (target->progress)
+			target->progress(work.taken, target->user_data);
+	}
+	return flush(&work, error) && take_end(&work, error);
+}
