@@ -90,7 +90,8 @@ static const Verb verbs_table[_PROA_VERB_MAX] = {
 		"wrote and arms it. What runs is not touched until the reboot. Ctrl-C cancels: nothing is armed then.\n"
 		"If proad does not answer, root's proa runs proa-install itself; so it does with --token and --accept-stale,\n"
 		"which are root's own decisions and are written into the history and the journal.\n",
-		{ OPTION_TO, OPTION_TOKEN, OPTION_ACCEPT_STALE, OPTION_REBOOT, OPTION_NO_WAIT, OPTION_HELP }, NULL },
+		{ OPTION_TO, OPTION_TOKEN, OPTION_ACCEPT_STALE, OPTION_REBOOT, OPTION_NO_WAIT, OPTION_HELP },
+		NULL },
 	[PROA_VERB_ROLLBACK] = { "rollback", "make the release in the other slot the next one to boot",
 		"Makes the release in the other slot the firmware's next choice. Done twice, it goes forward again.\n"
 		"With --check it only sees whether that would work: it would not be refused, and every block of the slot is\n"
