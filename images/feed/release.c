@@ -271,8 +271,7 @@ static JsonArray *take_payloads(
 		!take_payload(feed, release_dir, release, &blocks_kind, "root.blocks", payloads, error))
 		return NULL;
 	for (guint i = 0; i < deltas->len; i++)
-		if (!take_payload(
-			    feed, release_dir, release, &delta_kind, deltas->pdata[i], payloads, error))
+		if (!take_payload(feed, release_dir, release, &delta_kind, deltas->pdata[i], payloads, error))
 			return NULL;
 	return g_steal_pointer(&payloads);
 }

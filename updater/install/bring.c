@@ -7,6 +7,7 @@
 #include "updater/install/report.h"
 #include "updater/payload/apply.h"
 #include "updater/payload/blocks.h"
+#include "updater/payload/delta.h"
 #include "updater/slot/writer.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ typedef struct {
 	ProaBlocksPlan *plan;
 	guint64 saved;   /* bytes of the image under a durable checkpoint */
 	guint64 fetched; /* bytes, all payloads together */
+	gboolean delta;  /* one was taken, or begun */
 } Bring;
 
 static void bring_clear(Bring *bring)
@@ -200,7 +202,8 @@ static ProaBlocksPlan *plan_blocks(const Bring *bring, const ProaPayloadJob *job
 
 static gboolean cost_of_blocks(Bring *bring, const ProaPayloadJob *job, guint64 *ret_bytes, GError **error)
 {
-	bring->plan = plan_blocks(bring, job, error);
+	if (!bring->plan)
+		bring->plan = plan_blocks(bring, job, error);
 	if (!bring->plan)
 		return FALSE;
 	g_array_unref(proa_blocks_plan_ranges(bring->plan, job->from, ret_bytes));
@@ -219,17 +222,29 @@ static gboolean apply_blocks(Bring *bring, const ProaPayloadJob *job, GError **e
 	return ok;
 }
 
+static gboolean cost_of_delta(Bring *bring, const ProaPayloadJob *job, guint64 *ret_bytes, GError **error)
+{
+	return proa_delta_cost(job, bring->ask->site->root_hash, ret_bytes, error);
+}
+
+static gboolean apply_delta(Bring *bring, const ProaPayloadJob *job, GError **error)
+{
+	bring->delta = TRUE;
+	return proa_delta_apply_job(job, bring->ask->site->root_hash, error);
+}
+
 /* The order in which costs are asked: what is known from the manifest first. */
 typedef struct {
 	ProaPayloadType type;
 	/* Bytes still to be fetched; FALSE if it can't be used. */
 	gboolean (*cost)(Bring *bring, const ProaPayloadJob *job, guint64 *ret_bytes, GError **error);
 	gboolean (*apply)(Bring *bring, const ProaPayloadJob *job, GError **error);
-	gboolean asks_head; /* to tell the cost its head must be fetched */
+	gboolean asks_head; /* to tell the cost its head, which is not small, must be fetched */
 } Kind;
 
 static const Kind kinds[] = {
 	{ PROA_PAYLOAD_FULL, cost_of_full, apply_full, FALSE },
+	{ PROA_PAYLOAD_DELTA, cost_of_delta, apply_delta, FALSE },
 	{ PROA_PAYLOAD_BLOCKS, cost_of_blocks, apply_blocks, TRUE },
 };
 
@@ -237,7 +252,7 @@ static const Kind kinds[] = {
  */
 
 typedef struct {
-	const Kind *kind;
+	const Kind *kind; /* NULL: none */
 	const ProaManifestPayload *payload;
 	guint64 cost; /* bytes */
 } Choice;
@@ -261,47 +276,69 @@ static gboolean another_may_do(const GError *error)
 	}
 }
 
-static void give_up_on(const Bring *bring, const ProaManifestPayload *payload, const GError *error)
+void proa_bring_gave_up(const ProaBringAsk *ask, ProaPayloadType type, const GError *error)
 {
-	const char *word = proa_payload_type_to_string(payload->type);
+	const char *word = proa_payload_type_to_string(type);
 
 	proa_report_fallback(word, error);
-	proa_memory_payload_failed(bring->ask->state_dir, bring->ask->release, word, error);
+	proa_memory_payload_failed(ask->state_dir, ask->release, word, error);
 }
 
-/* FALSE only if nothing can be fetched at all. */
-static gboolean add_choice(Bring *bring, const Kind *kind, Choice *choices, guint *n, GError **error)
+static gboolean asked_for(const char *wanted, ProaPayloadType type)
+{
+	return strcmp(wanted, proa_payload_type_to_string(type)) == 0;
+}
+
+const ProaManifestPayload *proa_bring_payload(
+	const ProaManifest *release, ProaPayloadType type, const char *root_hash, const char *wanted)
+{
+	gboolean may = type == PROA_PAYLOAD_FULL || strcmp(wanted, "auto") == 0 || asked_for(wanted, type);
+
+	return may ? proa_manifest_payload(release, type, root_hash) : NULL;
+}
+
+static const ProaManifestPayload *payload_of(const Bring *bring, const Kind *kind, const gboolean *failed)
 {
 	const ProaBringAsk *ask = bring->ask;
-	Choice choice = { .kind = kind };
-	g_autoptr(GError) inner = NULL;
-	Job job;
 
-	choice.payload = proa_manifest_payload(ask->release, kind->type, ask->site->root_hash);
-	if (!choice.payload || (kind->type != PROA_PAYLOAD_FULL && strcmp(ask->wanted, "auto") != 0 &&
-				       strcmp(ask->wanted, proa_payload_type_to_string(kind->type)) != 0))
-		return TRUE;
-	guint64 least = *n > 0 ? choices[0].cost : G_MAXUINT64;
-	if (kind->asks_head && choice.payload->header_size > least / HEAD_WORTH)
-		return TRUE;
-	bring->payload = choice.payload;
-	job_of(bring, &job);
-	if (!kind->cost(bring, &job.job, &choice.cost, &inner)) {
+	if (failed[kind - kinds] || (kind->type == PROA_PAYLOAD_DELTA && ask->no_delta))
+		return NULL;
+	return proa_bring_payload(ask->release, kind->type, ask->site->root_hash, ask->wanted);
+}
+
+/*
+ * The cheapest payload from where the slot stands now, of those that have not failed; what an operator asked
+ * for before full, whatever it costs. One whose cost can't be told has failed. FALSE only if nothing can be
+ * fetched at all.
+ */
+static gboolean choose(Bring *bring, gboolean *failed, Choice *ret_best, GError **error)
+{
+	Choice best = { 0 };
+
+	for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+		Choice choice = { &kinds[i], payload_of(bring, &kinds[i], failed), 0 };
+		g_autoptr(GError) inner = NULL;
+		Job job;
+
+		if (!choice.payload || (choice.kind->asks_head && best.kind &&
+					       choice.payload->header_size > best.cost / HEAD_WORTH))
+			continue;
+		bring->payload = choice.payload;
+		job_of(bring, &job);
+		if (choice.kind->cost(bring, &job.job, &choice.cost, &inner)) {
+			if (!best.kind || choice.cost < best.cost ||
+				asked_for(bring->ask->wanted, choice.kind->type))
+				best = choice;
+			continue;
+		}
 		if (!another_may_do(inner)) {
 			g_propagate_error(error, g_steal_pointer(&inner));
 			return FALSE;
 		}
-		give_up_on(bring, choice.payload, inner);
-		return TRUE;
+		failed[i] = TRUE;
+		proa_bring_gave_up(bring->ask, choice.kind->type, inner);
 	}
-	/* Cheapest first; what an operator asked for before full whatever it costs. */
-	guint at = 0;
-	gboolean asked_for = strcmp(ask->wanted, proa_payload_type_to_string(kind->type)) == 0;
-	while (at < *n && choices[at].cost <= choice.cost && !asked_for)
-		at++;
-	memmove(&choices[at + 1], &choices[at], (*n - at) * sizeof *choices);
-	choices[at] = choice;
-	(*n)++;
+	*ret_best = best;
 	return TRUE;
 }
 
@@ -324,23 +361,27 @@ static gboolean apply_choice(Bring *bring, const Choice *choice, GError **error)
 
 static gboolean apply_best(Bring *bring, GError **error)
 {
-	Choice choices[G_N_ELEMENTS(kinds)];
-	guint n = 0;
+	gboolean failed[G_N_ELEMENTS(kinds)] = { FALSE };
+	Choice choice;
 
-	for (guint i = 0; i < G_N_ELEMENTS(kinds); i++)
-		if (!add_choice(bring, &kinds[i], choices, &n, error))
-			return FALSE;
-	/* A manifest always has a full payload, whose cost can be told. */
-	g_assert(n > 0);
-	for (guint i = 0;; i++) {
+	/* A manifest always has a full payload, whose cost can be told: the first choice is never none. */
+	if (!choose(bring, failed, &choice, error))
+		return FALSE;
+	for (;;) {
 		g_autoptr(GError) inner = NULL;
-		if (apply_choice(bring, &choices[i], &inner))
+		Choice next = { 0 };
+
+		if (apply_choice(bring, &choice, &inner))
 			return TRUE;
-		if (i + 1 == n || !another_may_do(inner)) {
+		failed[choice.kind - kinds] = TRUE;
+		if (another_may_do(inner) && !choose(bring, failed, &next, error))
+			return FALSE;
+		if (!next.kind) {
 			g_propagate_error(error, g_steal_pointer(&inner));
 			return FALSE;
 		}
-		give_up_on(bring, choices[i].payload, inner);
+		proa_bring_gave_up(bring->ask, choice.payload->type, inner);
+		choice = next;
 	}
 }
 
@@ -375,9 +416,12 @@ static gboolean open_slots(Bring *bring, GError **error)
 	return TRUE;
 }
 
-gboolean proa_bring(const ProaBringAsk *ask, GError **error)
+gboolean proa_bring(const ProaBringAsk *ask, gboolean *ret_delta, GError **error)
 {
 	g_auto(Bring) bring = { .ask = ask, .old_fd = -1, .new_fd = -1 };
 
-	return open_slots(&bring, error) && apply_best(&bring, error);
+	if (!open_slots(&bring, error) || !apply_best(&bring, error))
+		return FALSE;
+	*ret_delta = bring.delta;
+	return TRUE;
 }

@@ -16,12 +16,26 @@ typedef struct {
 	const char *feed_url;
 	const char *state_dir;
 	const char *wanted; /* the word of the only type that is taken before full; "auto": the cheapest */
+	gboolean no_delta;  /* what came of one was not the release */
 } ProaBringAsk;
+
+/*
+ * Which payload of @release may be taken, by what the manifest says: for a node that runs @root_hash and
+ * whose configuration says @wanted. NULL if there is none of that type. A full payload may be taken in any
+ * case.
+ */
+const ProaManifestPayload *proa_bring_payload(
+	const ProaManifest *release, ProaPayloadType type, const char *root_hash, const char *wanted);
+
+/* Tells the reader and the history that a payload failed, and that another is tried. */
+void proa_bring_gave_up(const ProaBringAsk *ask, ProaPayloadType type, const GError *error);
 
 /*
  * Brings it; reports as it goes ("payload", "fallback" and "progress" of updater/install/report.h), and tells
  * the history which payload it was. The slot is flushed, and a checkpoint covers all of it, when it returns
  * TRUE; nothing of the slot is verified yet. After a failure of the network or a cancellation the checkpoint
- * says where to go on. Fails as the last payload tried did, or with SLOT_TOO_SMALL, BUSY, IO, CANCELLED.
+ * says where to go on. *@ret_delta: a delta was among what was taken; what it makes of a running slot that
+ * has rotted is not the release. Fails as the last payload tried did, or with SLOT_TOO_SMALL, BUSY, IO,
+ * CANCELLED.
  */
-gboolean proa_bring(const ProaBringAsk *ask, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean proa_bring(const ProaBringAsk *ask, gboolean *ret_delta, GError **error) G_GNUC_WARN_UNUSED_RESULT;

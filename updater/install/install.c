@@ -78,12 +78,20 @@ static gboolean find_wanted(const Install *install, char **ret_wanted, GError **
 	return TRUE;
 }
 
-/* Of the root image, as far as the manifest tells: `blocks` may cost less. */
+/* Of the root image, as far as the manifest tells: where there is no delta, `blocks` may cost less. */
 static guint64 most_bytes(const Install *install)
 {
-	const ProaManifestPayload *full = proa_manifest_payload(install->release, PROA_PAYLOAD_FULL, NULL);
+	static const ProaPayloadType told[] = { PROA_PAYLOAD_FULL, PROA_PAYLOAD_DELTA };
+	const char *wanted = proa_config_string(install->config, "fetch", "payload");
+	guint64 least = G_MAXUINT64;
 
-	return full->file.size;
+	for (guint i = 0; i < G_N_ELEMENTS(told); i++) {
+		const ProaManifestPayload *payload =
+			proa_bring_payload(install->release, told[i], install->site->root_hash, wanted);
+		if (payload)
+			least = MIN(least, payload->file.size);
+	}
+	return least;
 }
 
 static gboolean find_offer(Install *install, GError **error)
@@ -161,22 +169,6 @@ static void set_manners(const Install *install, ProaFetch *fetch)
 	fetch->retry_delay = RETRY_DELAY;
 }
 
-/* 3. Stream the cheapest payload into the slot: no temporary copy, memory that does not grow. */
-static gboolean write_slot(Install *install, GError **error)
-{
-	ProaFetch fetch = install->fetch;
-	const ProaBringAsk ask = { .release = install->release,
-		.site = install->site,
-		.fetch = &fetch,
-		.feed_url = proa_config_string(install->config, "feed", "url"),
-		.state_dir = install->state_dir,
-		.wanted = proa_config_string(install->config, "fetch", "payload") };
-
-	proa_report_phase("fetch");
-	set_manners(install, &fetch);
-	return proa_bring(&ask, error);
-}
-
 /* What lies in the slot is armed, or it is no good: there is nothing to go on with. */
 static void forget_checkpoint(const Install *install)
 {
@@ -186,7 +178,7 @@ static void forget_checkpoint(const Install *install)
 		proa_report_warning("%s", error->message);
 }
 
-/* 4. What the device gives back has the last word, whatever path the bytes took. */
+/* What the device gives back has the last word, whatever path the bytes took. */
 static gboolean verify_slot(Install *install, GError **error)
 {
 	const ProaManifest *release = install->release;
@@ -207,6 +199,39 @@ static gboolean verify_slot(Install *install, GError **error)
 			"%s reads as %s, the manifest says %s", slot->name, root_hash, release->root_hash);
 	}
 	return TRUE;
+}
+
+/*
+ * 3 and 4. Stream the cheapest payload into the slot: no temporary copy, memory that does not grow. A delta
+ * believes what it reads of the running slot; where that has rotted, the other payloads mend it.
+ */
+static gboolean write_slot(Install *install, GError **error)
+{
+	ProaFetch fetch = install->fetch;
+	ProaBringAsk ask = { .release = install->release,
+		.site = install->site,
+		.fetch = &fetch,
+		.feed_url = proa_config_string(install->config, "feed", "url"),
+		.state_dir = install->state_dir,
+		.wanted = proa_config_string(install->config, "fetch", "payload") };
+
+	set_manners(install, &fetch);
+	for (;;) {
+		g_autoptr(GError) inner = NULL;
+		gboolean delta = FALSE;
+
+		proa_report_phase("fetch");
+		if (!proa_bring(&ask, &delta, error))
+			return FALSE;
+		if (verify_slot(install, &inner))
+			return TRUE;
+		if (!delta || !g_error_matches(inner, PROA_ERROR, PROA_REASON_ROOT_HASH_MISMATCH)) {
+			g_propagate_error(error, g_steal_pointer(&inner));
+			return FALSE;
+		}
+		proa_bring_gave_up(&ask, PROA_PAYLOAD_DELTA, inner);
+		ask.no_delta = TRUE;
+	}
 }
 
 /* 5. `roothash=` finds the slot by these. */
@@ -249,7 +274,7 @@ static gboolean transaction(Install *install, GError **error)
 	if (install->options->check)
 		return TRUE;
 	if (!remove_boot_entry(install, error) || !write_slot(install, error) ||
-		!verify_slot(install, error) || !set_partition_uuids(install, error) || !arm(install, error))
+		!set_partition_uuids(install, error) || !arm(install, error))
 		return FALSE;
 	record(install);
 	return TRUE;

@@ -12,7 +12,7 @@
 
 /* Old bytes are read through this, so that small reads do not each ask the kernel. */
 typedef struct {
-	ProaDeltaRead read;
+	ProaPayloadRead read;
 	gpointer user_data;
 	guint64 size; /* of the image */
 	guint8 *window;

@@ -194,33 +194,43 @@ static gboolean take_frame(ProaDeltaWork *work, guint32 index, GError **error)
 	return FALSE;
 }
 
+/* The frame that makes the byte @from of the image; what the frames before it make, and their bytes. */
+static guint32 find_frame(const ProaDeltaHeader *header, guint64 from, guint64 *ret_made, guint64 *ret_packed)
+{
+	guint32 index = 0;
+
+	*ret_made = *ret_packed = 0;
+	for (; index < header->n_frames && *ret_made + header->frames[index].length <= from; index++) {
+		*ret_made += header->frames[index].length;
+		*ret_packed += header->frames[index].packed_size;
+	}
+	return index;
+}
+
 /* Goes to the frame in which the image goes on, and tells its number. */
 static gboolean seek_frame(ProaDeltaWork *work, guint32 *ret_index, GError **error)
 {
 	const ProaDeltaHeader *header = work->header;
 	const ProaDeltaTarget *target = work->target;
-	guint64 skipped = 0;
+	guint64 skipped;
 
-	for (*ret_index = 0; *ret_index < header->n_frames; ++*ret_index) {
-		const ProaDeltaFrame *frame = &header->frames[*ret_index];
-		if (work->made + frame->length > target->from)
-			break;
-		work->made += frame->length;
-		skipped += frame->packed_size;
-		if (!target->reopen && !take(work, work->packed, frame->packed_size, error))
-			return FALSE;
-	}
-	if (*ret_index == 0)
+	*ret_index = find_frame(header, target->from, &work->made, &skipped);
+	gboolean anew = target->open && target->from > 0;
+	if (*ret_index == 0 && !anew)
 		return TRUE;
+	for (guint32 i = 0; i < *ret_index && !anew; i++)
+		if (!take(work, work->packed, header->frames[i].packed_size, error))
+			return FALSE;
 	/* What the frames before made of this frame's first block is there to be read again. */
 	work->out_have = (gsize)(work->made % 4096);
 	if (work->out_have > 0 && !target->read_new(work->made - work->out_have, work->out, work->out_have,
 					  target->user_data, error))
 		return FALSE;
-	if (!target->reopen)
+	if (!anew)
 		return TRUE;
 	work->taken += skipped;
-	work->in = work->reopened = target->reopen(work->taken, target->user_data, error);
+	const ProaPayloadRange rest = { work->taken, work->expect->size - work->taken };
+	work->in = work->reopened = target->open(&rest, 1, target->user_data, error);
 	return work->in != NULL;
 }
 
@@ -257,4 +267,46 @@ gboolean proa_delta_apply(
 			target->progress(work.taken, target->user_data);
 	}
 	return flush(&work, error) && take_end(&work, error);
+}
+
+static ProaStream *open_start(const ProaPayloadJob *job, guint64 length, GError **error)
+{
+	const ProaPayloadRange range = { 0, length };
+
+	return job->open(&range, 1, job->user_data, error);
+}
+
+gboolean proa_delta_apply_job(const ProaPayloadJob *job, const char *old_hash, GError **error)
+{
+	const ProaDeltaTarget target = { .old_hash = old_hash,
+		.read_old = job->read_old,
+		.read_new = job->read_new,
+		.sink = job->sink,
+		.progress = job->progress,
+		.from = job->from,
+		.open = job->open,
+		.user_data = job->user_data };
+
+	if (job->from >= job->expect->image_size)
+		return TRUE;
+	guint64 length = job->from > 0 ? job->expect->header_size : job->expect->size;
+	g_autoptr(ProaStream) in = open_start(job, length, error);
+	return in && proa_delta_apply(in, job->expect, &target, error);
+}
+
+gboolean proa_delta_cost(const ProaPayloadJob *job, const char *old_hash, guint64 *ret_bytes, GError **error)
+{
+	const ProaDeltaTarget target = { .old_hash = old_hash };
+	guint64 made, before;
+
+	*ret_bytes = job->expect->size;
+	if (job->from == 0)
+		return TRUE;
+	g_autoptr(ProaStream) in = open_start(job, job->expect->header_size, error);
+	g_auto(ProaDeltaWork) work = { .in = in, .expect = job->expect, .target = &target };
+	if (!in || !take_header(&work, error))
+		return FALSE;
+	find_frame(work.header, job->from, &made, &before);
+	*ret_bytes -= before;
+	return TRUE;
 }

@@ -9,28 +9,23 @@
  */
 #pragma once
 
-#include "updater/payload/apply.h"
 #include "updater/payload/delta-format.h"
-
-/* Reads @size bytes at @offset. */
-typedef gboolean (*ProaDeltaRead)(
-	guint64 offset, guint8 *data, gsize size, gpointer user_data, GError **error);
+#include "updater/payload/job.h"
 
 typedef struct {
-	const char *old_hash;   /* what the old image is known to be: 64 hexadecimal digits */
-	ProaDeltaRead read_old; /* reads within the old image */
-	ProaDeltaRead read_new; /* reads again what @sink took */
-	ProaPayloadSink
-		sink; /* as of proa_payload_apply(); only the last call's size may be no multiple of 4096 */
+	const char *old_hash;         /* what the old image is known to be: 64 hexadecimal digits */
+	ProaPayloadRead read_old;     /* reads within the old image */
+	ProaPayloadRead read_new;     /* reads again what @sink took */
+	ProaPayloadSink sink;         /* only the last call's size may be no multiple of 4096 */
 	ProaPayloadProgress progress; /* may be NULL */
 	/*
 	 * To go on: the first @from bytes of the image (a multiple of 4096) are there already, the sink gets
-	 * those after them. @reopen, if not NULL, opens the payload anew at @offset, where the frame begins
-	 * in which
-	 * @from lies; otherwise the frames before it are read and dropped. Only with @expect->header_sha256.
+	 * those after them. @open, if not NULL, opens the rest of the payload, from the frame in which @from
+	 * lies, instead of what follows the head in the stream given; otherwise the frames before are read
+	 * and dropped. Only with @expect->header_sha256.
 	 */
 	guint64 from;
-	ProaStream *(*reopen)(guint64 offset, gpointer user_data, GError **error);
+	ProaPayloadOpen open;
 	gpointer user_data;
 } ProaDeltaTarget;
 
@@ -40,4 +35,19 @@ typedef struct {
  * images too), PAYLOAD_DIGEST, PAYLOAD_TRUNCATED, or what @in and @target fail with.
  */
 gboolean proa_delta_apply(ProaStream *in, const ProaPayloadExpect *expect, const ProaDeltaTarget *target,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * The same for a job of docs/architecture.md's transaction: the whole payload at once, or, to go on at
+ * @job->from, its head and then what begins with the frame in which that lies. @old_hash: root hash of what
+ * @job->read_old reads. What the old image has wrong comes out wrong: the root hash must have the last word.
+ */
+gboolean proa_delta_apply_job(
+	const ProaPayloadJob *job, const char *old_hash, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * Bytes that proa_delta_apply_job() will fetch. Its head must be fetched to tell, unless @job->from is 0.
+ * Fails as proa_delta_apply() does before the first frame.
+ */
+gboolean proa_delta_cost(const ProaPayloadJob *job, const char *old_hash, guint64 *ret_bytes,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -191,7 +191,7 @@ static gboolean take_payload_members(JsonObject *object, ProaManifestPayload *pa
 	if ((!optional || json_object_has_member(object, "header_sha256")) &&
 		!take_string(object, "header_sha256", proa_sha256_hex_valid, &payload->header_sha256, error))
 		return FALSE;
-	return (payload->type != PROA_PAYLOAD_BLOCKS && !json_object_has_member(object, "header_size")) ||
+	return (optional && !json_object_has_member(object, "header_size")) ||
 	       take_size(object, "header_size", payload->file.size, &payload->header_size, error);
 }
 

@@ -40,11 +40,13 @@ typedef struct {
 	Trickle again; /* the payload, opened anew */
 } Node;
 
-static ProaStream *reopen(guint64 offset, gpointer user_data, GError **error)
+static ProaStream *reopen(const ProaPayloadRange *ranges, guint n, gpointer user_data, GError **error)
 {
 	Node *node = user_data;
 
-	node->again = (Trickle){ { &trickle_kind }, node->delta->data, node->delta->len, offset, 1000 };
+	g_assert_cmpuint(n, ==, 1);
+	node->again = (Trickle){ { &trickle_kind }, node->delta->data,
+		(gsize)(ranges[0].offset + ranges[0].length), (gsize)ranges[0].offset, 1000 };
 	return &node->again.stream;
 }
 
@@ -191,7 +193,7 @@ static void check_going_on(const GByteArray *old_image, const GByteArray *new_im
 		.read_new = read_new,
 		.sink = take,
 		.from = from,
-		.reopen = anew ? reopen : NULL,
+		.open = anew ? reopen : NULL,
 		.user_data = &node };
 	g_assert_true(proa_delta_apply(&in.stream, &expect, &target, &error));
 	g_assert_no_error(error);

@@ -8,6 +8,11 @@
 #include <sys/stat.h>
 
 #define CHANNEL "stable"
+/* Where the same release has a delta too, from what runs; and where it is from something else. */
+#define DELTA_CHANNEL "delta"
+#define ELSEWHERE_CHANNEL "elsewhere"
+/* Metadata, manifest, UKI, and what HTTP adds. */
+#define OTHER_BYTES (1u << 20)
 /* One frame of a full payload, and what is on its way: requests, sockets' buffers, the pipe. */
 #define FETCHED_TWICE (4u << 20)
 #define CUTS 20
@@ -25,14 +30,19 @@ static void configure(const Node *node, const char *text)
 	g_free(scratch_write(&node->scratch, "etc/proa/update.conf.d/test.conf", text, -1));
 }
 
-static void make_node(Node *node, const char *payload)
+static void make_node_of(Node *node, const char *channel, const char *payload)
 {
 	g_autofree char *text = g_strdup_printf("[fetch]\npayload=%s\n", payload);
 
-	node_make(node, &world, cutter.url, CHANNEL);
+	node_make(node, &world, cutter.url, channel);
 	node_give_old_image(node);
 	configure(node, text);
 	cutter_set(&cutter, 0, 0);
+}
+
+static void make_node(Node *node, const char *payload)
+{
+	make_node_of(node, strcmp(payload, "delta") == 0 ? DELTA_CHANNEL : CHANNEL, payload);
 }
 
 static gint64 member_of_last(const Run *run, const char *event, const char *member)
@@ -88,6 +98,38 @@ static void blocks_are_cheapest(void)
 	g_assert_cmpuint(blocks * 2, <, full);
 }
 
+static guint64 size_of(const char *suffix)
+{
+	g_autofree char *path = world_file(&world, "payloads", suffix);
+	struct stat st;
+
+	g_assert_cmpint(stat(path, &st), ==, 0);
+	return (guint64)st.st_size;
+}
+
+/* And it is what a check promises. */
+static void delta_is_cheapest(void)
+{
+	guint64 delta = size_of(".delta"), blocks = clean_cost("blocks");
+	Node node;
+
+	make_node_of(&node, DELTA_CHANNEL, "auto");
+	g_auto(Run) check = node_run(&node, "--check", NULL);
+	g_assert_cmpint(
+		json_object_get_int_member(check.last, "bytes"), ==, (gint64)(delta + size_of(".efi")));
+	cutter_set(&cutter, 0, 0);
+	g_auto(Run) run = node_run(&node, NULL, NULL);
+	assert_done(&run, &world);
+	assert_payload(&run, "delta");
+	assert_staged(&node);
+	g_test_message("delta: %" G_GUINT64_FORMAT " bytes, blocks: %" G_GUINT64_FORMAT, answered(), blocks);
+	g_assert_cmpuint(answered(), <, blocks);
+	/* The head of the blocks was asked for, since it is small beside this delta. */
+	g_assert_cmpuint(answered(), <, delta + OTHER_BYTES);
+	g_assert_cmpuint(node_history(&node, "fetched", NULL), ==, 1);
+	node_clear(&node);
+}
+
 static void survives_cuts(gconstpointer payload)
 {
 	guint64 clean = clean_cost(payload);
@@ -126,7 +168,8 @@ static void survives_resets(void)
 /* Slow enough that it can be killed in the middle. */
 static void slow_down(const Node *node, const char *payload)
 {
-	g_autofree char *text = g_strdup_printf("[fetch]\npayload=%s\nmax_speed=3M\n", payload);
+	const char *speed = strcmp(payload, "delta") == 0 ? "1M" : "3M";
+	g_autofree char *text = g_strdup_printf("[fetch]\npayload=%s\nmax_speed=%s\n", payload, speed);
 
 	configure(node, text);
 }
@@ -248,6 +291,66 @@ static void falls_back_to_full(void)
 	}
 }
 
+static void broken_delta_falls_back(void)
+{
+	static const goffset places[] = { 0, -1 };
+
+	for (guint i = 0; i < G_N_ELEMENTS(places); i++) {
+		Node node;
+		make_node_of(&node, DELTA_CHANNEL, "auto");
+		g_auto(Run) run = run_with_broken(&node, ".delta", places[i]);
+		assert_done(&run, &world);
+		assert_staged(&node);
+		g_autofree char *lines = run_lines(&run, "\"event\":\"fallback\"");
+		g_assert_nonnull(strstr(lines, "\"payload\":\"delta\""));
+		assert_payload(&run, "blocks");
+		/* The first byte is found wrong before anything was made, the last one when all else was. */
+		gint64 from = member_of_last(&run, "payload", "\"from\"");
+		g_assert_true(i == 0 ? from == 0 : from > 0);
+		g_assert_cmpuint(node_history(&node, "payload-failed", "payload-digest"), ==, i);
+		g_assert_cmpuint(node_history(&node, "payload-failed", NULL), ==, 1);
+		g_assert_cmpuint(node_history(&node, "fetched", NULL), ==, 1);
+		node_clear(&node);
+	}
+}
+
+/* A delta believes the running slot: where that has rotted, the root hash says so, and blocks mend it. */
+static void delta_of_rotten_slot_falls_back(void)
+{
+	Node node;
+
+	make_node_of(&node, DELTA_CHANNEL, "auto");
+	g_autofree char *slot = node_path(&node, "parts/root-a");
+	write_byte(slot, 4096);
+	g_auto(Run) run = node_run(&node, NULL, NULL);
+	write_byte(slot, 4096);
+	assert_done(&run, &world);
+	assert_payload(&run, "delta");
+	assert_payload(&run, "blocks");
+	assert_staged(&node);
+	g_assert_cmpuint(node_history(&node, "payload-failed", "root-hash-mismatch"), ==, 1);
+	g_assert_cmpuint(node_history(&node, "fetched", NULL), ==, 2);
+	node_clear(&node);
+}
+
+static void delta_from_elsewhere_is_not_taken(void)
+{
+	Node node;
+
+	world_add(&world, &(WorldRelease){ .channel = ELSEWHERE_CHANNEL,
+				  .version = "1.0.1",
+				  .blocks = TRUE,
+				  .delta_from = SALT });
+	make_node_of(&node, ELSEWHERE_CHANNEL, "auto");
+	g_auto(Run) run = node_run(&node, NULL, NULL);
+	assert_done(&run, &world);
+	assert_payload(&run, "blocks");
+	g_autofree char *lines = run_lines(&run, "\"delta\"");
+	g_assert_cmpstr(lines, ==, "");
+	g_assert_cmpuint(node_history(&node, "payload-failed", NULL), ==, 0);
+	node_clear(&node);
+}
+
 static void missing_blocks_fall_back(void)
 {
 	Node node;
@@ -297,7 +400,7 @@ static void limit_holds(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const types[] = { "blocks", "full" };
+	static const char *const types[] = { "blocks", "full", "delta" };
 	static const struct {
 		const char *name;
 		void (*test)(gconstpointer payload);
@@ -307,6 +410,10 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	world_make(&world);
 	world_add(&world, &(WorldRelease){ .channel = CHANNEL, .version = "1.0.1", .blocks = TRUE });
+	world_add(&world, &(WorldRelease){ .channel = DELTA_CHANNEL,
+				  .version = "1.0.1",
+				  .blocks = TRUE,
+				  .delta_from = BOOTED_HASH });
 	nginx_start(&nginx, world.feed, SLOW_RATE, FALSE);
 	cutter_start(&cutter, nginx.port);
 	g_test_add_func("/install/bring/blocks-are-cheapest", blocks_are_cheapest);
@@ -322,6 +429,12 @@ int main(int argc, char **argv)
 	g_test_add_func("/install/bring/missing-blocks-fall-back", missing_blocks_fall_back);
 	g_test_add_func("/install/bring/rotten-running-slot", rotten_running_slot);
 	g_test_add_func("/install/bring/limit-holds", limit_holds);
+	g_test_add_func("/install/bring/delta-is-cheapest", delta_is_cheapest);
+	g_test_add_func("/install/bring/broken-delta-falls-back", broken_delta_falls_back);
+	g_test_add_func("/install/bring/delta-of-rotten-slot-falls-back", delta_of_rotten_slot_falls_back);
+	/* Last: from here on there are two deltas in the feed. */
+	g_test_add_func(
+		"/install/bring/delta-from-elsewhere-is-not-taken", delta_from_elsewhere_is_not_taken);
 	int status = g_test_run();
 	cutter_stop(&cutter);
 	nginx_clear(&nginx);

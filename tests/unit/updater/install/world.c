@@ -43,6 +43,25 @@ static void make_root_image(const char *path)
 	g_assert_true(g_file_set_contents(path, (const char *)words, ROOT_IMAGE_SIZE, NULL));
 }
 
+/* In every other piece of 2 MiB of the old image, the second half has every fourth byte changed, each
+ * otherwise. */
+static void make_old_image(const World *world)
+{
+	g_autofree char *bytes = NULL;
+	gsize size = 0;
+	guint32 state = 7;
+
+	g_assert_true(g_file_get_contents(world->root_img, &bytes, &size, NULL));
+	for (gsize at = 0; at < size; at += sizeof state) {
+		state ^= state << 13;
+		state ^= state >> 17;
+		state ^= state << 5;
+		if (at % (4u << 20) >= 3u << 20)
+			bytes[at] ^= (char)(state | 1);
+	}
+	g_assert_true(g_file_set_contents(world->old_img, bytes, (gssize)size, NULL));
+}
+
 static void make_tree(World *world)
 {
 	g_autofree char *output = NULL;
@@ -76,15 +95,18 @@ void world_make(World *world)
 	world->keys = scratch_file(&world->scratch, "keys");
 	world->root_img = scratch_file(&world->scratch, "root.img");
 	world->root_verity = scratch_file(&world->scratch, "root.verity");
+	world->old_img = scratch_file(&world->scratch, "old.img");
 	g_free(scratch_write(&world->scratch, "vmlinuz", "a kernel for nobody", -1));
 	make_root_image(world->root_img);
+	make_old_image(world);
 	make_tree(world);
 	world->booted_uki = scratch_file(&world->scratch, "booted.efi");
 	world->old_uki = scratch_file(&world->scratch, "old.efi");
 	make_uki(world, "1.0.0", BOOTED_HASH, world->booted_uki);
 	make_uki(world, "0.9.0", SALT, world->old_uki);
 	SPAWN(g_getenv("PROA_FEED"), "init", "--feed", world->feed, "--keys", world->keys, "--channel",
-		"stable", "--channel", "wrong-hash", "--channel", "wrong-uki");
+		"stable", "--channel", "wrong-hash", "--channel", "wrong-uki", "--channel", "delta",
+		"--channel", "elsewhere");
 }
 
 void world_clear(World *world)
@@ -92,6 +114,7 @@ void world_clear(World *world)
 	g_free(world->feed);
 	g_free(world->keys);
 	g_free(world->root_img);
+	g_free(world->old_img);
 	g_free(world->root_verity);
 	g_free(world->root_hash);
 	g_free(world->booted_uki);
@@ -139,6 +162,22 @@ static void write_release_json(const WorldRelease *release, const char *root_has
 	write_json(path, top);
 }
 
+/* To make a delta takes long: it is made once, from what runs, and then says to be from another root. */
+static void put_delta(const World *world, const char *from, const char *dir)
+{
+	g_autofree char *made = scratch_file(&world->scratch, "delta");
+	g_autofree char *path = g_build_filename(dir, "root.old.delta", NULL);
+	g_autofree char *bytes = NULL;
+	gsize size = 0;
+
+	if (!g_file_test(made, G_FILE_TEST_EXISTS))
+		SPAWN(g_getenv("PROA_PAYLOAD"), "delta", "--from", world->old_img, "--from-hash", BOOTED_HASH,
+			"--to", world->root_img, "--to-hash", world->root_hash, made);
+	g_assert_true(g_file_get_contents(made, &bytes, &size, NULL));
+	g_assert_true(proa_hex_decode(from, (guint8 *)bytes + 64, PROA_SHA256_SIZE));
+	g_assert_true(g_file_set_contents(path, bytes, (gssize)size, NULL));
+}
+
 void world_add(const World *world, const WorldRelease *release)
 {
 	g_autofree char *name = g_strdup_printf("release-%s-%s", release->channel, release->version);
@@ -158,6 +197,8 @@ void world_add(const World *world, const WorldRelease *release)
 		SPAWN(g_getenv("PROA_PAYLOAD"), "blocks", "--level", "1", "--window", "64K", "--image",
 			world->root_img, "--root-hash", root_hash, "--salt", SALT, blocks);
 	}
+	if (release->delta_from)
+		put_delta(world, release->delta_from, dir);
 	write_release_json(release, root_hash, dir);
 	SPAWN(g_getenv("PROA_FEED"), "add", "--deltas", "0", "--feed", world->feed, "--channel",
 		release->channel, "--no-trees", dir);
@@ -291,15 +332,8 @@ void node_give_old_image(Node *node)
 {
 	g_autofree char *data = node_path(node, "parts/root-a"),
 			*hash = node_path(node, "parts/root-a-verity");
-	g_autofree char *bytes = NULL;
-	gsize size = 0;
 
-	/* Every other piece of 2 MiB has its second half of blocks changed, a byte each. */
-	g_assert_true(g_file_get_contents(node->world->root_img, &bytes, &size, NULL));
-	for (gsize at = 0; at < size; at += 4096)
-		if (at % (4u << 20) >= 3u << 20)
-			bytes[at + 100] ^= 0x55;
-	g_assert_true(g_file_set_contents(data, bytes, (gssize)size, NULL));
+	copy_file(node->world->old_img, node, "parts/root-a");
 	SPAWN("veritysetup", "format", "--salt=" SALT, "--uuid=" ROOT_UUID, data, hash);
 	g_free(node->booted_before);
 	node->booted_before = digest_of_booted(node);

@@ -25,6 +25,7 @@ typedef struct {
 	char *keys;
 	char *root_img;             /* root image of 1.0.1 */
 	char *root_verity;          /* its tree by veritysetup */
+	char *old_img;              /* root image that it differs from in a quarter of its blocks */
 	char *root_hash;            /* of 1.0.1 */
 	char *booted_uki, *old_uki; /* of the releases that a node has before */
 } World;
@@ -36,6 +37,8 @@ typedef struct {
 	const char *uki_root_hash; /* in the UKI; NULL: that of the manifest */
 	const char *floor;         /* may be NULL */
 	gboolean blocks;           /* it has a blocks payload too */
+	const char *delta_from; /* and a delta from the old image, which it says to have this root hash; NULL:
+				   none */
 } WorldRelease;
 
 void world_make(World *world);
@@ -58,8 +61,7 @@ typedef struct {
 void node_make(Node *node, const World *world, const char *url, const char *channel);
 void node_clear(Node *node);
 
-/* Gives the running slot the root image that 1.0.1 differs from in a quarter of its blocks, and its hash
- * tree. */
+/* Gives the running slot the old root image, and its hash tree. */
 void node_give_old_image(Node *node);
 
 /* A file below the node's scratch folder; free with g_free(). */

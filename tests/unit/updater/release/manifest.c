@@ -18,7 +18,7 @@ static const char good[] =
 	"\"size\":90,\"sha256\":\"" HEX "\",\"header_sha256\":\"" HEX
 	"\",\"header_size\":80},{\"type\":\"delta\","
 	"\"from\":\"" HEX "\",\"file\":\"payloads/x.delta\",\"size\":70,\"sha256\":\"" HEX
-	"\",\"header_sha256\":\"" HEX "\"}]}";
+	"\",\"header_sha256\":\"" HEX "\",\"header_size\":60}]}";
 
 static void reads_all(void)
 {
@@ -141,6 +141,8 @@ static const Change bad[] = {
 	{ "payloads-two-blocks", "\"type\":\"full\"", "\"header_size\":1,\"type\":\"blocks\"" },
 	{ "blocks-no-head", ",\"header_size\":80", "" },
 	{ "blocks-head-over-size", "\"header_size\":80", "\"header_size\":91" },
+	{ "delta-no-head", ",\"header_size\":60", "" },
+	{ "delta-head-over-size", "\"header_size\":60", "\"header_size\":71" },
 	{ "delta-from-malformed", "\"from\":\"00", "\"from\":\"zz" },
 	{ "payloads-two-full", "{\"type\":\"later\",\"from\":1}",
 		"{\"type\":\"full\",\"file\":\"x\",\"size\":1,\"sha256\":\"" HEX "\"}" },
