@@ -37,7 +37,8 @@ static const ProaStreamKind trickle_kind = { trickle_read, trickle_close };
 typedef struct {
 	const GByteArray *old_image, *delta;
 	GByteArray *made;
-	Trickle again; /* the payload, opened anew */
+	Trickle again;  /* the payload, opened anew */
+	guint64 opened; /* bytes asked for so */
 } Node;
 
 static ProaStream *reopen(const ProaPayloadRange *ranges, guint n, gpointer user_data, GError **error)
@@ -45,6 +46,7 @@ static ProaStream *reopen(const ProaPayloadRange *ranges, guint n, gpointer user
 	Node *node = user_data;
 
 	g_assert_cmpuint(n, ==, 1);
+	node->opened += ranges[0].length;
 	node->again = (Trickle){ { &trickle_kind }, node->delta->data,
 		(gsize)(ranges[0].offset + ranges[0].length), (gsize)ranges[0].offset, 1000 };
 	return &node->again.stream;
@@ -200,6 +202,43 @@ static void check_going_on(const GByteArray *old_image, const GByteArray *new_im
 	g_assert_cmpmem(made->data, made->len, new_image->data, new_image->len);
 }
 
+/* The same as a job: what it is told to cost is what is asked for. */
+static void check_job(const GByteArray *old_image, const GByteArray *new_image, const GByteArray *delta,
+	guint64 head_size, guint64 from)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GByteArray) made = g_byte_array_new();
+	g_autofree char *sha256 = proa_sha256_hex(delta->data, head_size);
+	Node node = { .old_image = old_image, .delta = delta, .made = made };
+	const ProaPayloadExpect expect = { .size = delta->len,
+		.header_sha256 = sha256,
+		.header_size = head_size,
+		.image_size = new_image->len,
+		.root_hash = NEW_HASH };
+	const ProaPayloadJob job = { .expect = &expect,
+		.open = reopen,
+		.read_old = read_old,
+		.read_new = read_new,
+		.from = from,
+		.sink = take,
+		.user_data = &node };
+	guint64 cost = 0;
+
+	g_byte_array_append(made, new_image->data, (guint)from);
+	g_assert_true(proa_delta_cost(&job, OLD_HASH, &cost, &error));
+	g_assert_no_error(error);
+	node.opened = 0;
+	g_assert_true(proa_delta_apply_job(&job, OLD_HASH, &error));
+	g_assert_no_error(error);
+	g_assert_cmpmem(made->data, made->len, new_image->data, new_image->len);
+	g_assert_cmpuint(node.opened, ==, from < new_image->len ? cost : 0);
+	g_assert_cmpuint(cost, <=, delta->len);
+	if (from < new_image->len) {
+		g_assert_false(proa_delta_apply_job(&job, NEW_HASH, &error));
+		g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_PAYLOAD);
+	}
+}
+
 /* More news than one frame takes. */
 static void many_frames(void)
 {
@@ -220,6 +259,9 @@ static void many_frames(void)
 		check_going_on(old_image, new_image, delta, from, FALSE);
 	}
 	check_going_on(old_image, new_image, delta, new_image->len, TRUE);
+	gsize head_size = PROA_DELTA_HEADER_SIZE + proa_delta_table_size(header);
+	for (guint64 from = 0; from <= new_image->len; from += 1u << 20)
+		check_job(old_image, new_image, delta, head_size, from);
 }
 
 /* Two root images as they are really made, with modules among their files. */
