@@ -407,7 +407,9 @@ static void pinned(Fixture *f, gconstpointer channel)
 	g_assert_true(proa_pin_save(f->node.state, "1.0.0", NULL));
 	g_auto(Run) running = node_run(&f->node, NULL, NULL);
 	assert_failed(&running, 4, "no-update");
-	assert_nothing_armed(&f->node);
+	/* Refused before anything was written. */
+	assert_booted_untouched(&f->node);
+	assert_entries(&f->node, (const char *const[]){ "proa_0.9.0+0-3.efi", "proa_1.0.0.efi", NULL });
 	g_assert_true(proa_pin_save(f->node.state, "1.0.1", NULL));
 	assert_good_update_succeeds(&f->node);
 }
