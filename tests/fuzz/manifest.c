@@ -25,7 +25,11 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
 	g_assert(manifest->uki.path && manifest->uki.path[0] != '/' && manifest->sbom.path);
 	for (guint i = 0; i < manifest->payloads->len; i++) {
 		const ProaManifestPayload *payload = manifest->payloads->pdata[i];
-		g_assert(payload->file.path[0] != '/' && !strstr(payload->file.path, "../"));
+		g_auto(GStrv) names = g_strsplit(payload->file.path, "/", -1);
+		g_assert(*names[0] && !g_strv_contains((const char *const *)names, ".."));
+		/* Without its head nothing but a full payload can be used. */
+		g_assert(payload->type == PROA_PAYLOAD_FULL ||
+			 (payload->header_sha256 && payload->header_size > 0));
 		g_assert(payload->header_size <= payload->file.size);
 	}
 	return 0;
