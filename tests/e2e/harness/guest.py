@@ -22,8 +22,7 @@ OVMF_CODE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 # Servers' processors have instructions for SHA-256, and all that a node reads is hashed.
 EMULATED_PROCESSOR = "qemu64,+ssse3,+sse4.1,+sse4.2,+sha-ni"
-# In software emulation a second processor sometimes gets no timer and no interrupt any more after a reset: the firmware then waits for it
-# until its watchdog bites, or the kernel reports stalls for ever.
+# In software emulation a second processor was seen to get no timer after a reset, and the kernel to report stalls for ever.
 PROCESSORS = "1"
 # A boot takes 60 s in software emulation on an idle machine and 100 s on a busy one. If it hangs before the kernel has left the firmware,
 # the firmware's own watchdog ends that after 5 minutes, and the node goes on.
