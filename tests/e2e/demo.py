@@ -1,32 +1,59 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""`./dev demo`: the way of a release, told as a story, on a real image in QEMU. One line a step, with its time.
+"""`./dev demo`: the way of a release, told as a story, on real images in QEMU. One line a step, with its time.
 
-Ends with exit status 0 and "demo: boot ok, update ok, broken release ok, rollback ok", or says what failed and where the
-log is.
+Two nodes, side by side: node-1 takes the security update, goes back and forth; node-2, of a pool that gets releases early, meets
+a broken one. Ends with exit status 0 and "demo: boot ok, update ok, broken release ok, rollback ok", or says what failed and
+where the log is.
 """
 
 import pathlib
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+from harness import release  # noqa: E402
 from harness.node import check, check_runs  # noqa: E402
 from harness.scene import Scene  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 LOGS = TOP / "build/test-logs/demo"
 NAMES = ("base", "security", "broken-panic")
+PARTS = ("boot", "update", "broken release", "rollback")
 
 
-class Story:
-    """Prints each step when it is done, with the seconds that it took; keeps what is shown so far."""
+class Story(threading.Thread):
+    """One node's story: prints each step when it is done, with the seconds that it took; keeps what is shown so far."""
 
-    def __init__(self):
-        self.began = self.last = time.monotonic()
+    def __init__(self, name, chapters, names, first):
+        super().__init__(name=name, daemon=True)
+        self.last = time.monotonic()
+        self.chapters = chapters
+        self.releases = names
+        self.first = first
         self.shown = []
         self.now = "setting up"
+        self.failure = None
+        self.scene = None
+
+    def run(self):
+        try:
+            self.scene = Scene(LOGS / self.name, self.releases, self.first.disk)
+            for chapter in self.chapters:
+                chapter(self, self.scene)
+        except Exception as error:
+            self.failure = error
+            if self.scene:
+                self.scene.node.collect("demo")
+        finally:
+            self.throw_away()  # here, since on a small machine the other node waits for this one's place
+
+    def throw_away(self):
+        if self.scene:
+            self.scene.throw_away()
+            self.scene = None
 
     def does(self, text):
         """What is under way, for the message if it fails."""
@@ -34,25 +61,28 @@ class Story:
 
     def tell(self, text):
         now = time.monotonic()
-        print(f"{now - self.last:5.0f} s  {text}", flush=True)
+        print(f"{now - self.last:5.0f} s  {self.name}: {text}", flush=True)
         self.last = now
 
     def ok(self, part):
-        self.shown.append(f"{part} ok")
+        self.shown.append(part)
 
 
 def short(root_hash):
     return f"{root_hash[:12]}..."
 
 
-def boot(story, scene):
-    story.does("the first boot of base")
-    node, base = scene.node, scene.releases["base"]
-    node.start()
-    node.wait_boot()
+def switch_on(story, scene):
+    story.does("the first boot")
+    scene.node.start()
+    scene.node.wait_boot()
     story.tell("A new node is switched on: UEFI firmware, systemd-boot, kernel; its disk image has never run before.")
-    status = node.settle()
-    check_runs(status, base, "root-a")
+    check_runs(scene.node.settle(), story.first, "root-a")
+
+
+def boot(story, scene):
+    switch_on(story, scene)
+    node, base = scene.node, scene.releases["base"]
     story.tell(f"It runs release {base.version} from slot root-a. Every block it reads is checked against root hash "
                f"{short(base.root_hash)}; health checks passed, so the release is blessed.")
     check(node.run("touch /usr/probe").status != 0, "/usr could be written")
@@ -95,18 +125,24 @@ def roll_back(story, scene):
     story.ok("rollback")
 
 
+def early(story, scene):
+    switch_on(story, scene)
+    story.tell(f"It is of a pool that gets releases early, and runs {story.first.version} already.")
+
+
 def broken(story, scene):
     story.does("the update to a broken release")
     node, security, bad = scene.node, scene.releases["security"], scene.releases["broken-panic"]
     scene.feed.publish(bad)
     code, answer = node.update()
     check(code == 0, f"`proa update` gave {code}: {answer}")
-    story.tell(f"Release {bad.version} is published. It is properly signed, so the node takes it, but its kernel will panic.")
+    story.tell(f"Release {bad.version} is published for that pool. It is properly signed, so the node takes it, but its kernel "
+               "will panic.")
     story.does("falling back from the broken release")
     panics = scene.node.serial.read_text(errors="replace").count("Kernel panic")
     node.start_command("proa reboot")
     status = node.comes_back_with(security)
-    check_runs(status, security, "root-b")
+    check_runs(status, security, "root-a")
     panics = scene.node.serial.read_text(errors="replace").count("Kernel panic") - panics
     check(panics > 0, "no panic was seen on the console")
     entry = node.rejected(bad.root_hash)
@@ -120,29 +156,37 @@ def broken(story, scene):
 
 
 def main():
-    story = Story()
-    scene = None
+    began = time.monotonic()
+    stories = []
     try:
-        scene = Scene(LOGS, NAMES)
-        story.tell("Three releases are there: base, security, and one that is broken on purpose.")
-        boot(story, scene)
-        update(story, scene)
-        roll_back(story, scene)
-        broken(story, scene)
+        releases = release.build(NAMES, LOGS / "images.log")
+        print(f"{time.monotonic() - began:5.0f} s  Three releases are there: base, security, and one that is broken on purpose.",
+              flush=True)
+        stories = [Story("node-1", (boot, update, roll_back), ("base", "security"), releases["base"]),
+                   Story("node-2", (early, broken), ("security", "broken-panic"), releases["security"])]
+        for story in stories:
+            story.start()
+        for story in stories:
+            story.join()
     except KeyboardInterrupt:
         print("demo: interrupted", file=sys.stderr)
         return 1
     except Exception as error:
-        if scene:
-            scene.node.collect("demo")
-        shown = f" ({', '.join(story.shown)})" if story.shown else ""
-        print(f"demo: failed at {story.now}: {error}{shown}; logs: {LOGS}", file=sys.stderr)
+        print(f"demo: failed at setting up: {error}; logs: {LOGS}", file=sys.stderr)
         return 1
     finally:
-        if scene:
-            scene.throw_away()
-    print(f"{time.monotonic() - story.began:5.0f} s  in all")
-    print("demo: boot ok, update ok, broken release ok, rollback ok")
+        for story in stories:
+            story.throw_away()
+    shown = [part for part in PARTS if any(part in story.shown for story in stories)]
+    for story in stories:
+        if story.failure:
+            so_far = f" ({', '.join(f'{part} ok' for part in shown)})" if shown else ""
+            print(f"demo: {story.name} failed at {story.now}: {story.failure}{so_far}; logs: {LOGS / story.name}",
+                  file=sys.stderr)
+    if any(story.failure for story in stories):
+        return 1
+    print(f"{time.monotonic() - began:5.0f} s  in all")
+    print("demo: " + ", ".join(f"{part} ok" for part in shown))
     return 0
 
 
