@@ -47,6 +47,7 @@ def make(definition, release, folder, debs):
     version = kernel.take_image(root, folder / "vmlinuz")
     (root / "usr/lib/systemd/boot/efi").rename(folder / "efi")
     _prune(root, LEFTOVERS + tuple(definition.packages.prune))
+    prune_completions(root)
     kernel.decompress_modules(root, version)
     _normalise_accounts(root)
     offers = suites.offered(release.suites, definition.packages.components, debs.parent / "suites")
@@ -168,6 +169,16 @@ def _prune(root, patterns):
     for pattern in patterns:
         for path in paths.matching(root, pattern):
             paths.remove(path)
+
+
+def prune_completions(root):
+    """Takes out the shell completions of programs that are not there: a thousand files of a block each."""
+    folder = root / "usr/share/bash-completion/completions"
+    programs = {path.name for place in ("usr/bin", "usr/sbin") for path in (root / place).glob("*")}
+    kept = {path for path in folder.glob("*") if path.name.removeprefix("_") in programs}
+    kept |= {folder / os.readlink(path) for path in kept if path.is_symlink()}
+    for path in set(folder.glob("*")) - kept:
+        path.unlink()
 
 
 def _normalise_accounts(root):

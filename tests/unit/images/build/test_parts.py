@@ -78,6 +78,15 @@ class Packages(support.Case):
         with self.assertRaisesRegex(Failure, "'perl-base' is not installed"):
             packages._remove_packages(self.folder, ["perl-base"], [])
 
+    def test_completions_of_programs_that_are_not_there_go(self):
+        completions = "usr/share/bash-completion/completions"
+        for path in ("usr/bin/ls", "usr/sbin/ip", "usr/bin/zcat", f"{completions}/ls", f"{completions}/_ip", f"{completions}/xyz",
+                     f"{completions}/apt"):
+            self.file(path, b"x")
+        (self.folder / completions / "zcat").symlink_to("xyz")
+        packages.prune_completions(self.folder)
+        self.assertEqual({path.name for path in (self.folder / completions).iterdir()}, {"ls", "_ip", "zcat", "xyz"})
+
 
 class Kernel(support.Case):
     def setUp(self):
