@@ -60,6 +60,7 @@ def configure(scene, text):
 
 
 def test_every_check_tells_how_it_is(scene):
+    scene.node.wait_for("proa health", 300)
     checks = {one["check"]: one for one in proa(scene, "health")["checks"]}
     for name in ("units", "disk", "containerd", "canary"):
         check(checks[name]["verdict"] == "ok", f"{name}: {checks[name]}")
