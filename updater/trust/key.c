@@ -131,18 +131,17 @@ static gboolean key_fits(EVP_PKEY *public, const Scheme *scheme)
 }
 
 /*
- * The digest of the DER form. A point on a curve has several spellings (compressed or not, the curve by name or
- * by its parameters): one of them is taken for all, or one key could meet a threshold of two.
+ * The digest of the DER form. A point on a curve has several spellings (compressed or not, the curve by name
+ * or by its parameters): one of them is taken for all, or one key could meet a threshold of two.
  */
 static char *identity_of(EVP_PKEY *public, const Scheme *scheme)
 {
 	guint8 *der = NULL;
 
-	if (scheme->group &&
-		(EVP_PKEY_set_utf8_string_param(
-			 public, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "uncompressed") != 1 ||
-			EVP_PKEY_set_utf8_string_param(public, OSSL_PKEY_PARAM_EC_ENCODING,
-				OSSL_PKEY_EC_ENCODING_GROUP) != 1))
+	if (scheme->group && (EVP_PKEY_set_utf8_string_param(public,
+				      OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "uncompressed") != 1 ||
+				     EVP_PKEY_set_utf8_string_param(public, OSSL_PKEY_PARAM_EC_ENCODING,
+					     OSSL_PKEY_EC_ENCODING_GROUP) != 1))
 		return NULL;
 	int size = i2d_PUBKEY(public, &der);
 	if (size <= 0)

@@ -193,7 +193,8 @@ static void test_identity_of_points(void)
 
 	for (guint i = 0; i < G_N_ELEMENTS(spellings); i++) {
 		g_assert_cmpint(
-			EVP_PKEY_set_utf8_string_param(pkey, spellings[i].parameter, spellings[i].value), ==, 1);
+			EVP_PKEY_set_utf8_string_param(pkey, spellings[i].parameter, spellings[i].value), ==,
+			1);
 		g_autoptr(JsonObject) other = object_of(pkey, p256.keytype, p256.scheme);
 		JsonObject *spelt = json_object_get_object_member(other, "keyval");
 		g_assert_cmpstr(json_object_get_string_member(spelt, "public"), !=,
