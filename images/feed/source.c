@@ -74,11 +74,6 @@ const char *proa_source_place(const ProaSource *source)
 	return source->place;
 }
 
-gboolean proa_source_is_local(const ProaSource *source)
-{
-	return !source->curl;
-}
-
 ProaSource *proa_source_folder(const ProaSource *source, const char *name)
 {
 	g_autofree char *place = g_strconcat(source->place, "/", name, NULL);

@@ -24,9 +24,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaSource, proa_source_free)
 /* The place as it was given, without a '/' at its end; "file:///..." has become a directory. Owned by it. */
 const char *proa_source_place(const ProaSource *source);
 
-/* Whether it is a directory of this machine. */
-gboolean proa_source_is_local(const ProaSource *source);
-
 /* A source for the folder @name of it; the statistics are of its own. */
 ProaSource *proa_source_folder(const ProaSource *source, const char *name);
 

@@ -136,6 +136,32 @@ class Ceremonies(OurFeed):
         updater = PythonTufReadsOurFeed.updater(self)
         self.assertIsNotNone(updater.get_targetinfo("stable/1.0.1/manifest.json"))
 
+    def test_init_from_public_keys_alone(self):
+        """The publishing machine makes the online keys alone; two holders of root and one of targets never lend theirs."""
+        feed, away, online, store = (self.work / name for name in ("born", "away", "online", "born-store"))
+        away.mkdir()
+        for holder in ("alice", "bob", "carol"):
+            run(FEED, "key", "--algorithm", "ed25519", away / f"{holder}.pem")
+        public = [word for role, holder in (("root", "alice"), ("root", "bob"), ("targets", "carol"), ("break-glass", "carol"))
+                  for word in ("--public", f"{role}={away / holder}.pem.pub")]
+        answer = json.loads(run(FEED, "init", "--feed", feed, "--keys", online, "--algorithm", "ed25519", *public, "--json"))
+        self.assertEqual(answer["state"], "draft")
+        self.assertEqual(sorted(path.name for path in online.glob("*")), ["snapshot.pem", "stable.pem", "timestamp.pem"])
+        self.assertIn("waits for signatures", run(FEED, "list", "--feed", feed, status=1))
+        self.assertIn("(busy)", run(FEED, "init", "--feed", feed, "--keys", online, *public, status=3))
+        for draft in answer["drafts"]:
+            copy = away / pathlib.Path(draft).name
+            shutil.copy(draft, copy)
+            for holder in ("alice", "bob", "carol"):
+                run(FEED, "sign", copy, "--key", away / f"{holder}.pem")
+        copies = [away / pathlib.Path(draft).name for draft in answer["drafts"]]
+        self.assertIn("waits", run(FEED, "merge", "--feed", feed, copies[0]))
+        self.assertIn("published", run(FEED, "merge", "--feed", feed, *copies[1:], "--keys", online))
+        run(FEED, "refresh", "--feed", feed, "--keys", online)
+        self.server.serve(feed)
+        run(CLIENT, "--metadata-dir", store, "init", feed / "metadata/1.root.json")
+        run(CLIENT, "--metadata-dir", store, "--metadata-url", f"{self.url}/metadata", "refresh")
+
     def test_signed_elsewhere(self):
         """Two holders who never see the feed; between the steps the old feed is whole."""
         away = self.work / "away"
