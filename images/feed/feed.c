@@ -95,8 +95,8 @@ static ProaRoot *read_root(const ProaFeed *feed, GError **error)
 		version = next;
 	}
 	if (version == 0) {
-		proa_fail(error, PROA_REASON_NOT_FOUND, "%s holds no feed: metadata/1.root.json is missing",
-			feed->dir);
+		proa_fail(error, PROA_REASON_NOT_FOUND,
+			"metadata/1.root.json is missing: nothing was published yet");
 		return NULL;
 	}
 	g_autofree char *name = g_strdup_printf("%" G_GINT64_FORMAT ".root.json", version);
@@ -299,8 +299,10 @@ ProaFeed *proa_feed_create(const char *dir, GError **error)
 {
 	static const char *const folders[] = { "metadata", "targets", "payloads", "sbom" };
 	g_autoptr(ProaFeed) feed = feed_new(dir);
+	g_autofree char *journal = proa_feed_path(feed, PROA_FEED_OURS "/commit");
 
-	if (!is_empty(feed, error))
+	/* What a crash left half made is finished first, below. */
+	if (!g_file_test(journal, G_FILE_TEST_EXISTS) && !is_empty(feed, error))
 		return NULL;
 	for (guint i = 0; i < G_N_ELEMENTS(folders); i++) {
 		g_autofree char *path = g_build_filename(dir, folders[i], NULL);
