@@ -42,24 +42,86 @@ static gboolean make_keys_dir(const char *dir, GError **error)
 
 /* --- init */
 
-/* What --holders says of a role: "root=2/3". */
+/* Whether "ROLE=REST" of an option is of a role that the feed will have; *@ret_rest points behind the '='. */
+static gboolean split_word(const ProaCeremonyInit *options, const char *word, const char **ret_rest,
+	char **ret_role, GError **error)
+{
+	const char *equals = strchr(word, '=');
+	g_autofree char *role = equals ? g_strndup(word, (gsize)(equals - word)) : NULL;
+
+	if (!role || !equals[1])
+		return proa_fail(error, PROA_REASON_USAGE, "\"%s\": ROLE=... is due", word);
+	if (!is_top_level(role) && strcmp(role, PROA_BREAK_GLASS) != 0 &&
+		!g_strv_contains(options->channels, role))
+		return proa_fail(error, PROA_REASON_USAGE,
+			"\"%s\": the feed will have no role \"%s\" (a channel is to be named with --channel)",
+			word, role);
+	*ret_rest = equals + 1;
+	*ret_role = g_steal_pointer(&role);
+	return TRUE;
+}
+
+/* What --holders says of a role, "root=2/3"; 0 of 0: nothing. */
 static gboolean holders_of(
 	const ProaCeremonyInit *options, const char *role, guint *ret_must, guint *ret_all, GError **error)
 {
-	*ret_must = *ret_all = 1;
+	*ret_must = *ret_all = 0;
 	for (const char *const *word = options->holders; word && *word; word++) {
-		g_auto(GStrv) parts = g_strsplit_set(*word, "=/", -1);
+		g_autofree char *of = NULL;
+		const char *rest;
 		guint64 must, all;
-		if (g_strv_length(parts) != 3 ||
-			!g_ascii_string_to_unsigned(parts[1], 10, 1, MAX_HOLDERS, &must, NULL) ||
-			!g_ascii_string_to_unsigned(parts[2], 10, 1, MAX_HOLDERS, &all, NULL))
+		if (!split_word(options, *word, &rest, &of, error))
+			return FALSE;
+		g_auto(GStrv) parts = g_strsplit(rest, "/", -1);
+		if (g_strv_length(parts) != 2 ||
+			!g_ascii_string_to_unsigned(parts[0], 10, 1, MAX_HOLDERS, &must, NULL) ||
+			!g_ascii_string_to_unsigned(parts[1], 10, 1, MAX_HOLDERS, &all, NULL))
 			return proa_fail(error, PROA_REASON_USAGE,
 				"\"%s\": ROLE=T/N is due, as in root=2/3, with at most %d holders", *word,
 				MAX_HOLDERS);
-		if (strcmp(parts[0], role) == 0) {
+		if (strcmp(of, role) == 0) {
 			*ret_must = (guint)must;
 			*ret_all = (guint)all;
 		}
+	}
+	return TRUE;
+}
+
+/* The public keys that --public names for a role; *@ret_files of them, perhaps none. */
+static gboolean add_publics(const ProaCeremonyInit *options, const char *role, ProaKeyset *keyset,
+	guint *ret_files, GError **error)
+{
+	*ret_files = 0;
+	for (const char *const *word = options->publics; word && *word; word++) {
+		g_autofree char *of = NULL;
+		const char *path;
+		if (!split_word(options, *word, &path, &of, error))
+			return FALSE;
+		if (strcmp(of, role) != 0)
+			continue;
+		if (!proa_keyset_add_public(keyset, path, error))
+			return FALSE;
+		*ret_files += 1;
+	}
+	return TRUE;
+}
+
+/* Private keys, made where there are none yet: one file a holder. */
+static gboolean make_keys(const ProaCeremonyInit *options, const char *role, guint holders,
+	ProaKeyset *keyset, GPtrArray *signers, GError **error)
+{
+	if (!options->keys_dir)
+		return proa_fail(error, PROA_REASON_USAGE,
+			"who signs for %s? --public %s=FILE names a holder's public key, --keys DIR makes keys",
+			role, role);
+	if (!make_keys_dir(options->keys_dir, error))
+		return FALSE;
+	for (guint i = 1; i <= holders; i++) {
+		g_autofree char *path = holders == 1
+						? g_strdup_printf("%s/%s.pem", options->keys_dir, role)
+						: g_strdup_printf("%s/%s-%u.pem", options->keys_dir, role, i);
+		if (!keys_of_file(keyset, signers, path, options->algorithm, error))
+			return FALSE;
 	}
 	return TRUE;
 }
@@ -68,18 +130,21 @@ static ProaKeyset *first_keys(
 	const ProaCeremonyInit *options, const char *role, GPtrArray *signers, GError **error)
 {
 	g_autoptr(ProaKeyset) keyset = proa_keyset_new();
-	guint must, all;
+	guint must, all, files;
 
-	if (!holders_of(options, role, &must, &all, error))
+	if (!holders_of(options, role, &must, &all, error) ||
+		!add_publics(options, role, keyset, &files, error))
 		return NULL;
-	for (guint i = 1; i <= all; i++) {
-		g_autofree char *path = all == 1
-						? g_strdup_printf("%s/%s.pem", options->keys_dir, role)
-						: g_strdup_printf("%s/%s-%u.pem", options->keys_dir, role, i);
-		if (!keys_of_file(keyset, signers, path, options->algorithm, error))
-			return NULL;
+	if (files == 0 && !make_keys(options, role, MAX(all, 1), keyset, signers, error))
+		return NULL;
+	guint holders = proa_keyset_holders(keyset);
+	if (files > 0 && all > 0 && all != holders) {
+		proa_fail(error, PROA_REASON_USAGE, "--holders %s=%u/%u, but --public names the keys of %u",
+			role, must, all, holders);
+		return NULL;
 	}
-	return proa_keyset_set_holders(keyset, must, error) ? g_steal_pointer(&keyset) : NULL;
+	return proa_keyset_set_holders(keyset, must > 0 ? must : holders, error) ? g_steal_pointer(&keyset)
+										 : NULL;
 }
 
 static gboolean edit_first(
@@ -112,25 +177,20 @@ static gboolean edit_first(
 	return TRUE;
 }
 
-gboolean proa_ceremony_init(const char *dir, const ProaCeremonyInit *options, GError **error)
+ProaChange *proa_ceremony_begin(
+	ProaFeed *feed, const ProaCeremonyInit *options, GPtrArray *signers, GError **error)
 {
-	g_autoptr(GPtrArray) signers = proa_signers_new();
-	g_autoptr(ProaFeed) feed = proa_feed_create(dir, error);
+	g_autoptr(ProaChange) change = proa_change_new(feed, PROA_FEED_FIRST_CHANGE);
 
-	if (!feed || !make_keys_dir(options->keys_dir, error))
-		return FALSE;
-	for (const char *const *channel = options->channels; *channel; channel++)
-		if (!proa_release_channel_valid(*channel))
-			return proa_fail(
-				error, PROA_REASON_USAGE, "\"%s\" cannot be a channel's name", *channel);
-	g_autoptr(ProaChange) change = proa_change_new(feed, "init");
-	if (!edit_first(change, options, signers, error) || !proa_change_sign(change, signers, error))
-		return FALSE;
-	g_autoptr(GPtrArray) needs = proa_change_needs(change, error);
-	if (!needs)
-		return FALSE;
-	return needs->len == 0 ? proa_commit(change, signers, options->lifetimes, error)
-			       : proa_change_fail(needs, error);
+	for (const char *const *channel = options->channels; *channel; channel++) {
+		if (proa_release_channel_valid(*channel))
+			continue;
+		proa_fail(error, PROA_REASON_USAGE, "\"%s\" cannot be a channel's name", *channel);
+		return NULL;
+	}
+	return edit_first(change, options, signers, error) && proa_change_sign(change, signers, error)
+		       ? g_steal_pointer(&change)
+		       : NULL;
 }
 
 /* --- rotation */

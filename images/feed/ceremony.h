@@ -9,20 +9,24 @@
 #include "images/feed/keyset.h"
 
 typedef struct {
-	const char *keys_dir;  /* where private keys are made: ROLE.pem, or ROLE-1.pem and so on */
+	const char *keys_dir;  /* where private keys are made: ROLE.pem, or ROLE-1.pem ...; NULL: none are */
 	const char *algorithm; /* of new keys: proa_signer_algorithm_valid() */
 	const ProaLifetimes *lifetimes;
 	const char *const *channels; /* ended by NULL */
 	const char *const *holders;  /* "ROLE=T/N": N key files, T of which must sign; NULL: one of one */
+	/* "ROLE=FILE": a file of public keys, one a holder, all of whom must sign unless holders says
+	 * otherwise. For a role that has any no private key is made. NULL: none. */
+	const char *const *publics;
 } ProaCeremonyInit;
 
 /*
- * Makes a feed: directories, keys for the roles that have none yet in the directory of keys (the four of TUF,
- * the channels, and break-glass), root version 1, and the empty first version of all else. BAD_STATE if @dir
- * already holds a feed, USAGE for what can't be in @options.
+ * What a new feed begins with, signed with what is at hand: root version 1, and the empty first version of
+ * all else. Makes keys for the roles that have neither public keys nor private ones in the directory yet (the
+ * four of TUF, the channels, and break-glass), and adds them to @signers. @feed is of proa_feed_create().
+ * USAGE for what can't be in @options, BUSY if the first metadata waits for signatures already.
  */
-gboolean proa_ceremony_init(
-	const char *dir, const ProaCeremonyInit *options, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+ProaChange *proa_ceremony_begin(ProaFeed *feed, const ProaCeremonyInit *options, GPtrArray *signers,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 typedef struct {
 	const char *role;          /* one of the four, a channel, or "break-glass" */

@@ -358,7 +358,8 @@ gboolean proa_commit(
 {
 	g_autoptr(ProaRoot) root = proa_change_root(change, error);
 	g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(file_free);
-	Commit commit = { change, signers, lifetimes, root, files, TRUE };
+	/* Of a feed that begins, the root comes first: there is nobody to please. */
+	Commit commit = { change, signers, lifetimes, root, files, change->feed->root != NULL };
 	gint64 version = 0;
 
 	if (!root)

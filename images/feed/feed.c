@@ -95,8 +95,8 @@ static ProaRoot *read_root(const ProaFeed *feed, GError **error)
 		version = next;
 	}
 	if (version == 0) {
-		proa_fail(error, PROA_REASON_NOT_FOUND, "%s holds no feed: metadata/1.root.json is missing",
-			feed->dir);
+		proa_fail(error, PROA_REASON_NOT_FOUND,
+			"metadata/1.root.json is missing: nothing was published yet");
 		return NULL;
 	}
 	g_autofree char *name = g_strdup_printf("%" G_GINT64_FORMAT ".root.json", version);
@@ -227,7 +227,16 @@ static ProaFeed *feed_new(const char *dir)
 	return feed;
 }
 
-ProaFeed *proa_feed_open(const char *dir, gboolean write, GError **error)
+/* Whether nothing of the feed is out yet, but its first metadata is there to be signed. */
+static gboolean is_unborn(const ProaFeed *feed)
+{
+	g_autofree char *timestamp = proa_feed_path(feed, "metadata/timestamp.json");
+	g_autofree char *drafts = proa_feed_path(feed, PROA_FEED_OURS "/drafts/" PROA_FEED_FIRST_CHANGE);
+
+	return !g_file_test(timestamp, G_FILE_TEST_EXISTS) && g_file_test(drafts, G_FILE_TEST_IS_DIR);
+}
+
+static ProaFeed *open_feed(const char *dir, gboolean write, gboolean may_be_unborn, GError **error)
 {
 	g_autoptr(ProaFeed) feed = feed_new(dir);
 	g_autofree char *metadata = g_build_filename(dir, "metadata", NULL);
@@ -239,11 +248,28 @@ ProaFeed *proa_feed_open(const char *dir, gboolean write, GError **error)
 	}
 	if (write && ((feed->lock_fd = lock(dir, error)) < 0 || !proa_commit_recover(dir, error)))
 		return NULL;
-	if (!load_metadata(feed, error) || !load_pending(feed, error)) {
+	gboolean unborn = is_unborn(feed);
+	if (unborn && !may_be_unborn) {
+		proa_fail(error, PROA_REASON_NOT_FOUND,
+			"the first metadata of %s waits for signatures: `proa-feed sign` by each holder, then `proa-feed merge`",
+			dir);
+		return NULL;
+	}
+	if ((!unborn && !load_metadata(feed, error)) || !load_pending(feed, error)) {
 		g_prefix_error(error, "the feed %s: ", dir);
 		return NULL;
 	}
 	return g_steal_pointer(&feed);
+}
+
+ProaFeed *proa_feed_open(const char *dir, gboolean write, GError **error)
+{
+	return open_feed(dir, write, FALSE, error);
+}
+
+ProaFeed *proa_feed_open_drafts(const char *dir, GError **error)
+{
+	return open_feed(dir, TRUE, TRUE, error);
 }
 
 void proa_feed_free(ProaFeed *feed)
@@ -273,8 +299,10 @@ ProaFeed *proa_feed_create(const char *dir, GError **error)
 {
 	static const char *const folders[] = { "metadata", "targets", "payloads", "sbom" };
 	g_autoptr(ProaFeed) feed = feed_new(dir);
+	g_autofree char *journal = proa_feed_path(feed, PROA_FEED_OURS "/commit");
 
-	if (!is_empty(feed, error))
+	/* What a crash left half made is finished first, below. */
+	if (!g_file_test(journal, G_FILE_TEST_EXISTS) && !is_empty(feed, error))
 		return NULL;
 	for (guint i = 0; i < G_N_ELEMENTS(folders); i++) {
 		g_autofree char *path = g_build_filename(dir, folders[i], NULL);

@@ -13,6 +13,8 @@
 #include "updater/trust/timestamp.h"
 
 #define PROA_FEED_OURS ".proa-feed"
+/* The name of the change (change.h) that a feed begins with. */
+#define PROA_FEED_FIRST_CHANGE "init"
 
 /* How long what is signed now stays valid. Seconds. */
 typedef struct {
@@ -42,6 +44,12 @@ typedef struct {
  * if there is no feed, BAD_METADATA and the like if its metadata does not hold together.
  */
 ProaFeed *proa_feed_open(const char *dir, gboolean write, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * The same for writing, and also for a feed whose first metadata still waits for signatures: that one has
+ * drafts, and neither root nor anything else.
+ */
+ProaFeed *proa_feed_open_drafts(const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void proa_feed_free(ProaFeed *feed);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaFeed, proa_feed_free)
 

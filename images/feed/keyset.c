@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define MAX_PUBLIC_FILE ((gsize)256 * 1024)
+#define MAX_PUBLIC_KEYS 64
 #define MIN_ID_PREFIX 8
 #define PUBLIC_FORMAT "proa-public-keys"
 
@@ -72,30 +72,42 @@ gboolean proa_keyset_add_signers(ProaKeyset *keyset, const GPtrArray *signers, G
 	return TRUE;
 }
 
-gboolean proa_keyset_add_public(ProaKeyset *keyset, const char *path, GError **error)
+gboolean proa_keyset_parse_public(
+	ProaKeyset *keyset, const char *text, gsize size, const char *what, GError **error)
 {
-	gsize size;
-	g_autofree char *text = proa_file_read(path, MAX_PUBLIC_FILE, &size, error);
-	g_autoptr(JsonObject) file =
-		text ? proa_json_parse(text, size, path, PROA_REASON_BAD_METADATA, error) : NULL;
+	if (size > PROA_KEYSET_MAX_PUBLIC)
+		return proa_fail(
+			error, PROA_REASON_TOO_LARGE, "%s is over %zu bytes", what, PROA_KEYSET_MAX_PUBLIC);
+	g_autoptr(JsonObject) file = proa_json_parse(text, size, what, PROA_REASON_BAD_METADATA, error);
 	JsonArray *keys = file ? proa_json_array(file, "keys", PROA_REASON_BAD_METADATA, error) : NULL;
+	guint count = keys ? json_array_get_length(keys) : 0;
 
 	if (!keys)
 		return FALSE;
-	if (strcmp(proa_json_string_or(file, "format", ""), PUBLIC_FORMAT) != 0 ||
-		json_array_get_length(keys) == 0)
+	if (strcmp(proa_json_string_or(file, "format", ""), PUBLIC_FORMAT) != 0 || count == 0)
 		return proa_fail(
-			error, PROA_REASON_BAD_METADATA, "%s holds no public keys of proa-feed", path);
-	for (guint i = 0; i < json_array_get_length(keys); i++) {
+			error, PROA_REASON_BAD_METADATA, "%s holds no public keys of proa-feed", what);
+	if (count > MAX_PUBLIC_KEYS)
+		return proa_fail(
+			error, PROA_REASON_BAD_METADATA, "%s holds more than %d keys", what, MAX_PUBLIC_KEYS);
+	for (guint i = 0; i < count; i++) {
 		JsonNode *node = json_array_get_element(keys, i);
 		if (!JSON_NODE_HOLDS_OBJECT(node))
-			return proa_fail(error, PROA_REASON_BAD_METADATA, "%s: a key is not an object", path);
+			return proa_fail(error, PROA_REASON_BAD_METADATA, "%s: a key is not an object", what);
 		if (!proa_keyset_add(keyset, json_node_get_object(node), error)) {
-			g_prefix_error(error, "%s: ", path);
+			g_prefix_error(error, "%s: ", what);
 			return FALSE;
 		}
 	}
 	return TRUE;
+}
+
+gboolean proa_keyset_add_public(ProaKeyset *keyset, const char *path, GError **error)
+{
+	gsize size;
+	g_autofree char *text = proa_file_read(path, PROA_KEYSET_MAX_PUBLIC, &size, error);
+
+	return text && proa_keyset_parse_public(keyset, text, size, path, error);
 }
 
 gboolean proa_keyset_write_public(const ProaKeyset *keyset, const char *path, GError **error)

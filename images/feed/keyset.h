@@ -9,6 +9,8 @@
 
 /* The member of targets' "proa" that lists whose tokens are accepted (docs/formats.md, "Token"). */
 #define PROA_BREAK_GLASS "break-glass"
+/* A file of public keys longer than this is not looked at. Bytes. */
+#define PROA_KEYSET_MAX_PUBLIC ((gsize)256 * 1024)
 
 typedef struct {
 	GPtrArray *ids;     /* char *, in order */
@@ -27,9 +29,16 @@ gboolean proa_keyset_add(ProaKeyset *keyset, JsonObject *object, GError **error)
 gboolean proa_keyset_add_signers(
 	ProaKeyset *keyset, const GPtrArray *signers, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Adds the keys of a file that proa_keyset_write_public() wrote, at most 256 KiB. */
+/*
+ * Adds the keys of a file that proa_keyset_write_public() wrote, at most PROA_KEYSET_MAX_PUBLIC bytes and 64
+ * keys. TOO_LARGE, or BAD_METADATA, also for a key that no node would accept.
+ */
 gboolean proa_keyset_add_public(
 	ProaKeyset *keyset, const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The same of @size bytes; @what names them in errors. */
+gboolean proa_keyset_parse_public(ProaKeyset *keyset, const char *text, gsize size, const char *what,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean proa_keyset_write_public(
 	const ProaKeyset *keyset, const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

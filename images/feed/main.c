@@ -13,7 +13,6 @@ enum {
 	TAKES_FEED = 1 << 0,
 	TAKES_KEYS = 1 << 1,
 	NEEDS_KEYS = 1 << 2,  /* at least one key or a directory of them */
-	NEEDS_DIR = 1 << 3,   /* the directory, since keys are made in it */
 	TAKES_ADD = 1 << 4,   /* of `add` */
 	TAKES_TIMES = 1 << 5, /* --*-expires */
 	TAKES_NEW = 1 << 6,   /* --algorithm */
@@ -23,6 +22,7 @@ enum {
 	TAKES_DRAFT = 1 << 10,
 	TAKES_TOKEN = 1 << 11,
 	TAKES_WALK = 1 << 12, /* --channel, --root */
+	TAKES_MIRROR = 1 << 13,
 };
 
 typedef struct {
@@ -96,7 +96,7 @@ GPtrArray *verb_signers(const Call *call, GError **error)
 
 static const Verb verbs[] = {
 	{ "init", "", "make an empty feed, and keys for the roles that have none", 0, 0,
-		TAKES_FEED | NEEDS_DIR | TAKES_TIMES | TAKES_NEW | TAKES_INIT, verb_init },
+		TAKES_FEED | TAKES_KEYS | TAKES_TIMES | TAKES_NEW | TAKES_INIT, verb_init },
 	{ "add", "RELEASE_DIR", "take a release in; `publish` makes it visible", 1, 1, TAKES_FEED | TAKES_ADD,
 		verb_add },
 	{ "publish", "", "sign and publish what was added", 0, 0,
@@ -121,8 +121,8 @@ static const Verb verbs[] = {
 		TAKES_FEED | TAKES_KEYS | TAKES_TIMES, verb_merge },
 	{ "audit", "", "check a whole feed (--feed may be a URL), and tell what expires when", 0, 0,
 		TAKES_FEED | TAKES_WALK, verb_audit },
-	{ "mirror", "FROM", "copy a feed (a directory or URL) to --feed", 1, 1, TAKES_FEED | TAKES_WALK,
-		verb_mirror },
+	{ "mirror", "FROM", "copy a feed (a directory or URL) to --feed", 1, 1,
+		TAKES_FEED | TAKES_WALK | TAKES_MIRROR, verb_mirror },
 	{ "token", "VERSION", "make a break-glass token for a release below the floor", 1, 1,
 		NEEDS_KEYS | TAKES_OUT | TAKES_TOKEN, verb_token },
 	{ "drop", "[CHANGE]", "give up what waits for signatures", 0, 1, TAKES_FEED, verb_drop },
@@ -197,7 +197,8 @@ static void add_common(GOptionContext *context, const Verb *verb, Call *call)
 		{ "channel", 0, 0, G_OPTION_ARG_STRING, &call->channel, "Channel (default: stable)", "NAME" },
 		{ "node", 0, 0, G_OPTION_ARG_STRING, &call->node, "For the node with this machine id", "ID" },
 		{ "pool", 0, 0, G_OPTION_ARG_STRING, &call->pool, "For the nodes of this pool", "NAME" },
-		{ "reason", 0, 0, G_OPTION_ARG_STRING, &call->reason, "Why; every use is logged with it",
+		/* Bytes: a sentence need not be in the locale's letters. */
+		{ "reason", 0, 0, G_OPTION_ARG_FILENAME, &call->reason, "Why; every use is logged with it",
 			"TEXT" },
 		{ "expires", 0, 0, G_OPTION_ARG_CALLBACK, parse_lifetime, "Default: 1d", "TIME" },
 		NO_MORE,
@@ -208,6 +209,12 @@ static void add_common(GOptionContext *context, const Verb *verb, Call *call)
 			"NAME" },
 		{ "root", 0, 0, G_OPTION_ARG_FILENAME, &call->root,
 			"Root to trust (default: the feed's own metadata/1.root.json)", "FILE" },
+		NO_MORE,
+	};
+	const GOptionEntry mirror[] = {
+		{ "no-trees", 0, 0, G_OPTION_ARG_NONE, &call->no_trees, "Leave the OSTree trees out", NULL },
+		{ "prune", 0, 0, G_OPTION_ARG_NONE, &call->prune, "Remove what the feed no longer names",
+			NULL },
 		NO_MORE,
 	};
 
@@ -222,6 +229,8 @@ static void add_common(GOptionContext *context, const Verb *verb, Call *call)
 		g_option_context_add_main_entries(context, draft, NULL);
 	if (verb->takes & TAKES_WALK)
 		g_option_context_add_main_entries(context, walk, NULL);
+	if (verb->takes & TAKES_MIRROR)
+		g_option_context_add_main_entries(context, mirror, NULL);
 	if (verb->takes & TAKES_TOKEN)
 		g_option_context_add_main_entries(context, token, NULL);
 }
@@ -244,7 +253,11 @@ static void add_key_options(GOptionContext *context, const Verb *verb, Call *cal
 		{ "channel", 0, 0, G_OPTION_ARG_STRING_ARRAY, &call->channels,
 			"A channel (default: stable); may come several times", "NAME" },
 		{ "holders", 0, 0, G_OPTION_ARG_STRING_ARRAY, &call->holders,
-			"N key files for a role, T of which must sign (default: 1/1)", "ROLE=T/N" },
+			"N holders for a role, T of whom must sign (default: one, or all of --public)",
+			"ROLE=T/N" },
+		{ "public", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &call->publics,
+			"The public key of a role's holder, who signs elsewhere; may come several times",
+			"ROLE=FILE" },
 		NO_MORE,
 	};
 	const GOptionEntry role[] = {
@@ -255,7 +268,7 @@ static void add_key_options(GOptionContext *context, const Verb *verb, Call *cal
 		NO_MORE,
 	};
 
-	if (verb->takes & (TAKES_KEYS | NEEDS_KEYS | NEEDS_DIR))
+	if (verb->takes & (TAKES_KEYS | NEEDS_KEYS))
 		g_option_context_add_main_entries(context, keys, NULL);
 	if (verb->takes & TAKES_NEW)
 		g_option_context_add_main_entries(context, making, NULL);
@@ -287,8 +300,6 @@ static const char *check_call(const Verb *verb, const Call *call)
 
 	if ((verb->takes & TAKES_FEED) && !call->feed)
 		return "--feed DIR is missing";
-	if ((verb->takes & NEEDS_DIR) && !call->keys)
-		return "--keys DIR is missing";
 	if ((verb->takes & NEEDS_KEYS) && !call->keys && !call->key)
 		return "--keys DIR or --key FILE is missing";
 	if (arguments < verb->min_arguments)
@@ -335,6 +346,7 @@ static void call_clear(Call *call)
 	g_free(call->trees);
 	g_free(call->algorithm);
 	g_strfreev(call->holders);
+	g_strfreev(call->publics);
 	g_strfreev(call->add);
 	g_strfreev(call->remove);
 	g_free(call->out);

@@ -5,16 +5,24 @@
 #include "images/feed/walk.h"
 
 typedef struct {
+	gboolean trees; /* OSTree trees too */
+	gboolean prune; /* remove what the feed no longer names */
+} ProaMirrorOptions;
+
+typedef struct {
 	guint files;   /* that the mirror holds for releases */
 	guint fetched; /* of them fetched now */
 	gint64 bytes;  /* fetched */
+	guint trees;   /* that it holds; a feed need not have those of its releases */
+	guint removed; /* files */
+	gint64 freed;  /* bytes of them */
 } ProaMirrored;
 
 /*
- * Makes @dir a mirror of the walk's feed, or brings it up to date: content first, then metadata with a
- * version in its name, then timestamp.json; each file verified before it gets its name. The walk must have no
- * problems (METADATA_MISMATCH otherwise). Files of releases that are gone are left; OSTree trees are not
- * copied.
+ * Makes @dir a mirror of the walk's feed, or brings it up to date: content and trees first, then metadata
+ * with a version in its name, then timestamp.json; each file verified before it gets its name. Only then is
+ * anything removed. Every root from the first on stays. The walk must have no problems (METADATA_MISMATCH
+ * otherwise). BAD_STATE if @dir is a feed that is published from, BUSY if another mirrors into it.
  */
-gboolean proa_mirror_run(ProaWalk *walk, const char *dir, ProaMirrored *ret_mirrored,
-	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean proa_mirror_run(ProaWalk *walk, const char *dir, const ProaMirrorOptions *options,
+	ProaMirrored *ret_mirrored, GError **error) G_GNUC_WARN_UNUSED_RESULT;

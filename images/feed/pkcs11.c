@@ -75,8 +75,13 @@ gboolean proa_pkcs11_add(GPtrArray *signers, const char *uri, GError **error)
 		return TRUE;
 	}
 	const char *why = ERR_reason_error_string(ERR_peek_last_error());
-	proa_fail(error, PROA_REASON_NOT_FOUND, "%s names no private key%s%s", name, why ? ": " : "",
-		why ? why : "");
+	/* What the provider says then is "General Error". */
+	const char *hint =
+		g_getenv("PKCS11_PROVIDER_MODULE")
+			? ""
+			: " (PKCS11_PROVIDER_MODULE names the token's library; without it p11-kit chooses)";
+	proa_fail(error, PROA_REASON_NOT_FOUND, "%s names no private key%s%s%s", name, why ? ": " : "",
+		why ? why : "", hint);
 	ERR_clear_error();
 	return FALSE;
 }

@@ -49,7 +49,9 @@ ProaSource *proa_source_open(const char *place)
 {
 	ProaSource *source = g_new0(ProaSource, 1);
 
-	source->place = g_strdup(place);
+	source->place = g_str_has_prefix(place, "file:///") ? g_filename_from_uri(place, NULL, NULL) : NULL;
+	if (!source->place)
+		source->place = g_strdup(place);
 	while (strlen(source->place) > 1 && g_str_has_suffix(source->place, "/"))
 		source->place[strlen(source->place) - 1] = '\0';
 	if (g_str_has_prefix(place, "http://") || g_str_has_prefix(place, "https://"))
@@ -67,11 +69,21 @@ void proa_source_free(ProaSource *source)
 	g_free(source);
 }
 
+const char *proa_source_place(const ProaSource *source)
+{
+	return source->place;
+}
+
 ProaSource *proa_source_folder(const ProaSource *source, const char *name)
 {
 	g_autofree char *place = g_strconcat(source->place, "/", name, NULL);
 
 	return proa_source_open(place);
+}
+
+char *proa_source_quote(const char *path)
+{
+	return g_uri_escape_string(path, "/!$&'()*+,;=:@", FALSE);
 }
 
 const ProaSourceStatistics *proa_source_statistics(const ProaSource *source)

@@ -15,11 +15,14 @@ typedef struct {
 	guint64 bytes;
 } ProaSourceStatistics;
 
-/* @place: "http://...", "https://..." or a directory. Never fails: what is not there is found out by reading.
- */
+/* @place: "http://...", "https://...", "file:///..." or a directory. Never fails: what is not there is found
+ * out by reading. */
 ProaSource *proa_source_open(const char *place);
 void proa_source_free(ProaSource *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaSource, proa_source_free)
+
+/* The place as it was given, without a '/' at its end; "file:///..." has become a directory. Owned by it. */
+const char *proa_source_place(const ProaSource *source);
 
 /* A source for the folder @name of it; the statistics are of its own. */
 ProaSource *proa_source_folder(const ProaSource *source, const char *name);
@@ -39,5 +42,11 @@ gboolean proa_source_pump(ProaSource *source, const char *path, guint64 max, int
 /* A ProaTrustFetch; @data is the source of a feed's metadata folder. */
 gboolean proa_source_fetch(const char *path, gsize max_size, char **etag, GBytes **ret_bytes, gpointer data,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * A path of a file as it stands in a URL: what may not stand there as itself is percent-encoded, and nothing
+ * else (RFC 3986, pchar), so that servers which compare without decoding find it too. Free with g_free().
+ */
+char *proa_source_quote(const char *path);
 
 const ProaSourceStatistics *proa_source_statistics(const ProaSource *source);

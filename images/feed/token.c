@@ -16,6 +16,10 @@ JsonObject *proa_token_make(const ProaTokenWish *wish, GError **error)
 	g_autofree char *expires = proa_role_time_format(g_get_real_time() / G_USEC_PER_SEC + wish->lifetime);
 	guint8 raw[ID_SIZE];
 
+	if (wish->reason && !g_utf8_validate(wish->reason, -1, NULL)) {
+		proa_fail(error, PROA_REASON_USAGE, "the reason is not UTF-8 text");
+		return NULL;
+	}
 	if (RAND_bytes(raw, sizeof raw) != 1) {
 		proa_fail(error, PROA_REASON_INTERNAL, "no random numbers");
 		return NULL;

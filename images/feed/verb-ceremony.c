@@ -49,39 +49,47 @@ static void print_needs(const ProaChange *change, const GPtrArray *needs)
 	}
 }
 
-ProaExit verb_tell_change(const Call *call, const ProaChange *change, gboolean out, GError **error)
+static JsonObject *result_of(
+	const Call *call, const ProaChange *change, const char *state, const GPtrArray *needs)
+{
+	JsonObject *result = verb_result(call);
+
+	json_object_set_string_member(result, "change", change->name);
+	json_object_set_string_member(result, "state", state);
+	json_object_set_array_member(result, "needs", needs_to_json(needs));
+	return result;
+}
+
+ProaExit verb_tell_draft(const Call *call, const ProaChange *change, GError **error)
 {
 	g_autoptr(GPtrArray) needs = proa_change_needs(change, error);
-	g_autoptr(JsonObject) result = verb_result(call);
 
 	if (!needs)
 		return PROA_EXIT_FAILED;
-	json_object_set_string_member(result, "change", change->name);
-	json_object_set_string_member(result, "state", out ? "published" : "draft");
-	json_object_set_array_member(result, "needs", needs_to_json(needs));
-	if (out) {
-		verb_say(call, result, "%s: published.", change->name);
-		return PROA_EXIT_OK;
-	}
+	g_autoptr(JsonObject) result = result_of(call, change, "draft", needs);
 	json_object_set_array_member(result, "drafts", paths_to_json(change));
 	verb_say(call, result,
-		"%s waits for signatures; the feed is as it was. `proa-feed sign FILE` by each holder, then `proa-feed merge`.",
-		change->name);
+		"%s waits for signatures; %s. `proa-feed sign FILE` by each holder, then `proa-feed merge`.",
+		change->name, change->feed->root ? "the feed is as it was" : "there is no feed yet");
 	if (!call->json)
 		print_needs(change, needs);
 	return PROA_EXIT_OK;
 }
 
-/* Brings a change out, or keeps it until more have signed. */
-static ProaExit finish(const Call *call, ProaChange *change, const GPtrArray *signers, GError **error)
+ProaExit verb_finish(
+	const Call *call, ProaChange *change, const GPtrArray *signers, const char *done, GError **error)
 {
 	g_autoptr(GPtrArray) needs = proa_change_needs(change, error);
 	g_autoptr(GError) inner = NULL;
 
 	if (!needs)
 		return PROA_EXIT_FAILED;
-	if (needs->len == 0 && proa_commit(change, signers, &call->lifetimes, &inner))
-		return verb_tell_change(call, change, TRUE, error);
+	if (needs->len == 0 && proa_commit(change, signers, &call->lifetimes, &inner)) {
+		g_autoptr(JsonObject) result = result_of(call, change, "published", needs);
+		g_autofree char *published = g_strdup_printf("%s: published.", change->name);
+		verb_say(call, result, "%s", done ? done : published);
+		return PROA_EXIT_OK;
+	}
 	/* All have signed, but here are no keys of snapshot and timestamp: `merge` where they are. */
 	if (inner && !g_error_matches(inner, PROA_ERROR, PROA_REASON_NOT_FOUND)) {
 		g_propagate_error(error, g_steal_pointer(&inner));
@@ -92,7 +100,7 @@ static ProaExit finish(const Call *call, ProaChange *change, const GPtrArray *si
 	if (inner)
 		fprintf(stderr, "proa-feed: %s; `proa-feed merge` with those keys brings it out\n",
 			inner->message);
-	return verb_tell_change(call, change, FALSE, error);
+	return verb_tell_draft(call, change, error);
 }
 
 ProaExit verb_key(Call *call, GError **error)
@@ -140,7 +148,7 @@ static ProaExit run_ceremony(
 	g_autoptr(GPtrArray) signers = feed ? verb_signers(call, error) : NULL;
 	g_autoptr(ProaChange) change = signers ? ceremony(feed, rotation, signers, error) : NULL;
 
-	return change ? finish(call, change, signers, error) : PROA_EXIT_FAILED;
+	return change ? verb_finish(call, change, signers, NULL, error) : PROA_EXIT_FAILED;
 }
 
 ProaExit verb_rotate(Call *call, GError **error)
@@ -279,7 +287,7 @@ static gboolean merge_file(const GPtrArray *changes, const char *path, GError **
 
 ProaExit verb_merge(Call *call, GError **error)
 {
-	g_autoptr(ProaFeed) feed = proa_feed_open(call->feed, TRUE, error);
+	g_autoptr(ProaFeed) feed = proa_feed_open_drafts(call->feed, error);
 	g_autoptr(GPtrArray) signers = feed ? verb_signers(call, error) : NULL;
 	g_autoptr(GPtrArray) changes = signers ? proa_changes_load(feed, error) : NULL;
 
@@ -304,12 +312,12 @@ ProaExit verb_merge(Call *call, GError **error)
 		if (needs->len == 0)
 			ready = change;
 	}
-	return finish(call, ready ? ready : changes->pdata[0], signers, error);
+	return verb_finish(call, ready ? ready : changes->pdata[0], signers, NULL, error);
 }
 
 ProaExit verb_drop(Call *call, GError **error)
 {
-	g_autoptr(ProaFeed) feed = proa_feed_open(call->feed, TRUE, error);
+	g_autoptr(ProaFeed) feed = proa_feed_open_drafts(call->feed, error);
 	g_autoptr(GPtrArray) changes = feed ? proa_changes_load(feed, error) : NULL;
 	g_autoptr(JsonObject) result = verb_result(call);
 	guint dropped = 0;

@@ -60,8 +60,9 @@ ProaExit verb_mirror(Call *call, GError **error)
 	char *store = NULL;
 	g_autoptr(ProaWalk) walk = walk_new(call, call->argv[1], &store, error);
 	g_autoptr(JsonObject) result = verb_result(call);
+	const ProaMirrorOptions options = { .trees = !call->no_trees, .prune = call->prune };
 	ProaMirrored mirrored;
-	gboolean ok = walk && proa_mirror_run(walk, call->feed, &mirrored, error);
+	gboolean ok = walk && proa_mirror_run(walk, call->feed, &options, &mirrored, error);
 
 	remove_store(store);
 	if (!ok)
@@ -69,7 +70,13 @@ ProaExit verb_mirror(Call *call, GError **error)
 	json_object_set_int_member(result, "files", mirrored.files);
 	json_object_set_int_member(result, "fetched", mirrored.fetched);
 	json_object_set_int_member(result, "bytes", mirrored.bytes);
-	verb_say(call, result, "%s mirrors %s: %u files, %u of them new (%.1f MB).", call->feed,
-		call->argv[1], mirrored.files, mirrored.fetched, (double)mirrored.bytes / 1e6);
+	json_object_set_int_member(result, "trees", mirrored.trees);
+	json_object_set_int_member(result, "removed", mirrored.removed);
+	json_object_set_int_member(result, "freed", mirrored.freed);
+	g_autofree char *removed = g_strdup_printf(
+		"; %u files removed (%.1f MB)", mirrored.removed, (double)mirrored.freed / 1e6);
+	verb_say(call, result, "%s mirrors %s: %u files, %u of them new (%.1f MB), %u trees%s.", call->feed,
+		call->argv[1], mirrored.files, mirrored.fetched, (double)mirrored.bytes / 1e6, mirrored.trees,
+		call->prune ? removed : "");
 	return PROA_EXIT_OK;
 }

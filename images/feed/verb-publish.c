@@ -13,24 +13,28 @@
 ProaExit verb_init(Call *call, GError **error)
 {
 	static const char *const stable[] = { "stable", NULL };
-	g_autoptr(JsonObject) result = verb_result(call);
 	const ProaCeremonyInit options = {
 		.keys_dir = call->keys,
 		.algorithm = call->algorithm,
 		.lifetimes = &call->lifetimes,
 		.channels = call->channels ? (const char *const *)call->channels : stable,
 		.holders = (const char *const *)call->holders,
+		.publics = (const char *const *)call->publics,
 	};
+	g_autoptr(ProaFeed) feed = proa_feed_create(call->feed, error);
+	g_autoptr(GPtrArray) signers = proa_signers_new();
+	g_autoptr(ProaChange) change = feed ? proa_ceremony_begin(feed, &options, signers, error) : NULL;
 
-	if (!proa_ceremony_init(call->feed, &options, error))
+	if (!change)
 		return PROA_EXIT_FAILED;
-	json_object_set_string_member(result, "feed", call->feed);
-	json_object_set_string_member(result, "keys", call->keys);
-	verb_say(call, result,
-		"The feed %s is made. Nodes trust it through metadata/1.root.json; its private keys are in %s: keep "
-		"those of root, targets and break-glass elsewhere.",
-		call->feed, call->keys);
-	return PROA_EXIT_OK;
+	g_autofree char *where =
+		call->keys ? g_strdup_printf(" Private keys are in %s: keep those of root, targets and "
+					     "break-glass elsewhere.",
+				     call->keys)
+			   : g_strdup("");
+	g_autofree char *done = g_strdup_printf(
+		"The feed %s is made. Nodes trust it through metadata/1.root.json.%s", call->feed, where);
+	return verb_finish(call, change, signers, done, error);
 }
 
 /* Where the tree of a release comes from: the option, or the repository beside the release. */
@@ -112,7 +116,7 @@ static ProaExit publish(Call *call, ProaPublishKind kind, GError **error)
 		!proa_publish(feed, signers, &call->lifetimes, kind, call->draft ? &waiting : NULL, error))
 		return PROA_EXIT_FAILED;
 	if (waiting)
-		return verb_tell_change(call, waiting, FALSE, error);
+		return verb_tell_draft(call, waiting, error);
 	guint published = pending - json_object_get_size(feed->pending);
 	json_object_set_int_member(result, "releases", published);
 	json_object_set_int_member(result, "timestamp", feed->timestamp->head.version + 1);

@@ -21,6 +21,8 @@ typedef struct {
 	gboolean may_make_keys; /* the directory of keys need not exist yet */
 	char *algorithm;
 	char **holders; /* init: ROLE=T/N */
+	char **publics; /* init: ROLE=FILE */
+	gboolean prune; /* mirror */
 	char **add;
 	char **remove;
 	gboolean keep;
@@ -43,8 +45,13 @@ JsonObject *verb_result(const Call *call);
 /* The keys that the call names: --keys, and every --key. An array of ProaSigner; may be empty. */
 GPtrArray *verb_signers(const Call *call, GError **error);
 
-/* Tells how a change stands, and who must sign it. */
-ProaExit verb_tell_change(const Call *call, const ProaChange *change, gboolean out, GError **error);
+/* Tells that a change waits, and who must sign it. */
+ProaExit verb_tell_draft(const Call *call, const ProaChange *change, GError **error);
+
+/* Brings a change out, or keeps it until more have signed, and tells which. @done is said instead of
+ * "published" (NULL: nothing else is). */
+ProaExit verb_finish(
+	const Call *call, ProaChange *change, const GPtrArray *signers, const char *done, GError **error);
 
 ProaExit verb_init(Call *call, GError **error);
 ProaExit verb_add(Call *call, GError **error);

@@ -3,6 +3,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/version.h"
 #include "images/feed/release.h"
 #include "updater/trust/role.h"
 
@@ -20,6 +21,15 @@ static void file_free(gpointer data)
 	g_free(file->sha256);
 	g_clear_pointer(&file->bytes, g_bytes_unref);
 	g_free(file);
+}
+
+static void tree_free(gpointer data)
+{
+	ProaWalkTree *tree = data;
+
+	g_free(tree->commit);
+	g_free(tree->ref);
+	g_free(tree);
 }
 
 static void problem_free(gpointer data)
@@ -117,10 +127,30 @@ static gboolean take_node(ProaWalk *walk, JsonNode *node, GError **error)
 	return TRUE;
 }
 
+/* "stable/1.0.1/manifest.json" and what is in it give the ref that `proa-feed add` made. */
+static gboolean take_tree(ProaWalk *walk, const char *path, JsonObject *manifest, GError **error)
+{
+	const char *commit = proa_json_string_or(manifest, "tree", NULL);
+	const char *architecture = proa_json_string_or(manifest, "architecture", "");
+	const char *version = proa_json_string_or(manifest, "version", "");
+
+	if (!commit)
+		return TRUE;
+	if (!proa_sha256_hex_valid(commit) || !proa_version_valid(version) || !*architecture ||
+		strspn(architecture, "abcdefghijklmnopqrstuvwxyz0123456789-_") != strlen(architecture))
+		return proa_fail(
+			error, PROA_REASON_BAD_MANIFEST, "\"%s\" is not the tree of a release", commit);
+	ProaWalkTree *tree = g_new0(ProaWalkTree, 1);
+	tree->commit = g_strdup(commit);
+	tree->ref = g_strdup_printf("proa/%.*s/%s/%s", (int)strcspn(path, "/"), path, architecture, version);
+	g_ptr_array_add(walk->trees, tree);
+	return TRUE;
+}
+
 static gboolean take_target(ProaWalk *walk, const ProaTrustTarget *target, GError **error)
 {
 	g_autofree char *path = proa_trust_target_url_path(target);
-	g_autofree char *quoted = g_uri_escape_string(path, "/", FALSE);
+	g_autofree char *quoted = proa_source_quote(path);
 
 	if (target->length > (gint64)PROA_RELEASE_MAX_MANIFEST)
 		return proa_fail(error, PROA_REASON_TOO_LARGE, "over %zu bytes", PROA_RELEASE_MAX_MANIFEST);
@@ -132,7 +162,8 @@ static gboolean take_target(ProaWalk *walk, const ProaTrustTarget *target, GErro
 	const char *text = g_bytes_get_data(bytes, &size);
 	g_autoptr(JsonObject) manifest =
 		proa_json_parse(text ? text : "", size, path, PROA_REASON_BAD_MANIFEST, error);
-	return manifest && take_object(walk, manifest, error);
+	return manifest && take_object(walk, manifest, error) &&
+	       take_tree(walk, target->path, manifest, error);
 }
 
 static gboolean read_manifests(ProaWalk *walk, const char *channel, GError **error)
@@ -171,6 +202,7 @@ ProaWalk *proa_walk_new(
 	walk->metadata = proa_source_folder(walk->source, "metadata");
 	walk->store = g_strdup(store);
 	walk->files = g_ptr_array_new_with_free_func(file_free);
+	walk->trees = g_ptr_array_new_with_free_func(tree_free);
 	walk->problems = g_ptr_array_new_with_free_func(problem_free);
 	if (!proa_file_make_dirs(store, error))
 		return NULL;
@@ -191,6 +223,7 @@ void proa_walk_free(ProaWalk *walk)
 	proa_source_free(walk->metadata);
 	g_free(walk->store);
 	g_ptr_array_unref(walk->files);
+	g_ptr_array_unref(walk->trees);
 	g_ptr_array_unref(walk->problems);
 	g_free(walk);
 }
@@ -198,7 +231,7 @@ void proa_walk_free(ProaWalk *walk)
 gboolean proa_walk_check(ProaWalk *walk, const ProaWalkFile *file, int fd, GError **error)
 {
 	g_auto(ProaContent) content = { 0 };
-	g_autofree char *quoted = g_uri_escape_string(file->path, "/", FALSE);
+	g_autofree char *quoted = proa_source_quote(file->path);
 
 	if (!proa_source_pump(walk->source, quoted, (guint64)file->size, fd, &content, error))
 		return FALSE;

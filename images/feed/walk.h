@@ -18,6 +18,12 @@ typedef struct {
 	GBytes *bytes; /* of a manifest, which was fetched already; NULL: not fetched */
 } ProaWalkFile;
 
+/* The OSTree commit that a manifest names, and the ref under which a feed keeps it. */
+typedef struct {
+	char *commit;
+	char *ref;
+} ProaWalkTree;
+
 /* What is wrong in the feed, though its metadata holds. */
 typedef struct {
 	char *path;
@@ -31,6 +37,7 @@ typedef struct {
 	char *store;
 	ProaTrust *trust;
 	GPtrArray *files;    /* ProaWalkFile, each once */
+	GPtrArray *trees;    /* ProaWalkTree */
 	GPtrArray *problems; /* ProaWalkProblem */
 } ProaWalk;
 

@@ -6,83 +6,22 @@ The client is proa-install with proa-fetch, as on a node; the publisher is proa-
 lies. `./dev test feed` runs it; PROA_BUILD names another build directory than build/meson.
 """
 
-import http.server
 import json
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/e2e"), str(TOP / "tests/conformance")]
 
+from common import FEED, FETCH, Liar, Node, make_release, run, send  # noqa: E402
 from harness.server import Server  # noqa: E402
-from test_python_tuf import BUILD, FEED, make_release, run  # noqa: E402
 
-INSTALL = BUILD / "updater/install/proa-install"
-FETCH = BUILD / "updater/fetch/proa-fetch"
 BREAK = TOP / "tests/tools/feed-break.py"
-
-
-class Node:
-    """A root directory in which proa-install finds what a node has."""
-
-    def __init__(self, folder, root, url, channel="stable"):
-        self.folder = folder
-        for name, text in {"usr/lib/os-release": "ID=proa\nIMAGE_VERSION=0.9.0\n",
-                           "proc/cmdline": f"roothash={'ab' * 32}\n",
-                           "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
-                           "etc/proa/update.conf": f"[feed]\nurl={url}\nchannel={channel}\n"}.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        (folder / "usr/lib/proa/trust").mkdir(parents=True)
-        shutil.copy(root, folder / "usr/lib/proa/trust/root.json")
-
-    def check(self, *arguments):
-        """What `proa-install --check` says at the end: the version offered, or the reason code."""
-        command = [INSTALL, "--check", "--root", self.folder, "--fetch-helper", FETCH, *arguments]
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-        last = json.loads(done.stdout.splitlines()[-1])
-        return last.get("version") or last["reason"]
-
-    def trusted(self, role):
-        """The version of a role in the store; 0: none."""
-        try:
-            return json.loads((self.folder / f"var/lib/proa/trust/{role}.json").read_bytes())["signed"]["version"]
-        except OSError:
-            return 0
-
-
-class Liar(http.server.ThreadingHTTPServer):
-    """A server that answers as `answer(handler, path)` does."""
-
-    def __init__(self, answer):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                try:
-                    answer(self, self.path)
-                except OSError:
-                    pass  # the client had enough
-
-            def log_message(self, *arguments):
-                pass
-
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
-def send(handler, data, status=200, **headers):
-    handler.send_response(status)
-    for name, value in {"Content-Length": len(data), **headers}.items():
-        handler.send_header(name, str(value))
-    handler.end_headers()
-    handler.wfile.write(data)
 
 
 class Attacks(unittest.TestCase):

@@ -13,81 +13,13 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TOP / "tests/e2e"))
-
-from harness.server import Server  # noqa: E402
-from securesystemslib.signer import CryptoSigner  # noqa: E402
-from tuf.api.exceptions import DownloadError, RepositoryError  # noqa: E402
-from tuf.api.metadata import (  # noqa: E402
-    DelegatedRole, Delegations, Metadata, MetaFile, Root, Snapshot, SuccinctRoles, TargetFile, Targets, Timestamp)
-from tuf.api.serialization.json import JSONSerializer  # noqa: E402
-from tuf.ngclient import Updater, UpdaterConfig  # noqa: E402
-
-BUILD = pathlib.Path(os.environ.get("PROA_BUILD", TOP / "build/meson"))
-FEED = BUILD / "images/feed/proa-feed"
-PAYLOAD = BUILD / "images/payload/proa-payload"
-CLIENT = BUILD / "tests/conformance/tuf-client"
-
-
-def run(*command, status=0):
-    """Runs a command that must end with this status; what it printed."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if done.returncode != status:
-        raise AssertionError(f"{command}: status {done.returncode}, not {status}: {done.stderr}")
-    return done.stdout + done.stderr
-
-
-class Served(unittest.TestCase):
-    """A folder of its own, whose `served` is served by nginx."""
-
-    def setUp(self):
-        self.work = pathlib.Path(tempfile.mkdtemp(prefix="proa-tuf-"))
-        self.served = self.work / "served"
-        self.served.mkdir()
-        self.server = Server(self.work / "logs")
-        self.url = f"http://127.0.0.1:{self.server.port}"
-        self.server.serve(self.served)
-        self.server.start()
-
-    def tearDown(self):
-        self.server.throw_away()
-        shutil.rmtree(self.work)
-
-    def requests(self):
-        """The paths that were asked for, in order."""
-        lines = (self.work / "logs/nginx-access.log").read_text().splitlines()
-        return [line.split('"')[1].split()[1] for line in lines]
-
-
-def make_release(folder, version):
-    """A small release directory with a real payload and a real OSTree commit."""
-    folder.mkdir(parents=True)
-    image = os.urandom(4096 * 16)
-    (folder / "root.img").write_bytes(image)
-    root_hash = hashlib.sha256(image).hexdigest()  # any 64 digits: nobody opens this image
-    (folder / "uki.efi").write_bytes(b"MZ" + os.urandom(1000))
-    (folder / "sbom.spdx.json").write_text('{"spdxVersion":"SPDX-2.3"}')
-    run(PAYLOAD, "full", "--image", folder / "root.img", "--root-hash", root_hash, folder / "root.full")
-    tree, repo = folder / "tree", folder.parent / "ostree"
-    (tree / "usr").mkdir(parents=True)
-    (tree / "usr/version").write_text(version)
-    if not repo.exists():
-        run("ostree", f"--repo={repo}", "init", "--mode=bare-user")
-    commit = run("ostree", f"--repo={repo}", "commit", "--branch=node", "--parent=none", f"--tree=dir={tree}").strip()
-
-    def file(name):
-        data = (folder / name).read_bytes()
-        return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-
-    (folder / "release.json").write_text(json.dumps({
-        "format": "proa-manifest", "format_version": 1, "version": version, "architecture": "x86-64", "built": 1700000000,
-        "tree": commit, "packages": 1, "uki": file("uki.efi"), "sbom": file("sbom.spdx.json"),
-        "root": {"hash": root_hash, "salt": "0" * 64, "size": len(image), "uuid": "0f0f0f0f-0000-4000-8000-000000000000"}}))
-    return folder
+from common import CLIENT, FEED, TOP, ReferenceRepository, Served, make_release, root_signers, run
+from securesystemslib.signer import CryptoSigner
+from tuf.api.exceptions import DownloadError, RepositoryError
+from tuf.api.metadata import DelegatedRole, Delegations, SuccinctRoles, Targets
+from tuf.ngclient import Updater, UpdaterConfig
 
 
 class OurFeed(Served):
@@ -204,6 +136,32 @@ class Ceremonies(OurFeed):
         updater = PythonTufReadsOurFeed.updater(self)
         self.assertIsNotNone(updater.get_targetinfo("stable/1.0.1/manifest.json"))
 
+    def test_init_from_public_keys_alone(self):
+        """The publishing machine makes the online keys alone; two holders of root and one of targets never lend theirs."""
+        feed, away, online, store = (self.work / name for name in ("born", "away", "online", "born-store"))
+        away.mkdir()
+        for holder in ("alice", "bob", "carol"):
+            run(FEED, "key", "--algorithm", "ed25519", away / f"{holder}.pem")
+        public = [word for role, holder in (("root", "alice"), ("root", "bob"), ("targets", "carol"), ("break-glass", "carol"))
+                  for word in ("--public", f"{role}={away / holder}.pem.pub")]
+        answer = json.loads(run(FEED, "init", "--feed", feed, "--keys", online, "--algorithm", "ed25519", *public, "--json"))
+        self.assertEqual(answer["state"], "draft")
+        self.assertEqual(sorted(path.name for path in online.glob("*")), ["snapshot.pem", "stable.pem", "timestamp.pem"])
+        self.assertIn("waits for signatures", run(FEED, "list", "--feed", feed, status=1))
+        self.assertIn("(busy)", run(FEED, "init", "--feed", feed, "--keys", online, *public, status=3))
+        for draft in answer["drafts"]:
+            copy = away / pathlib.Path(draft).name
+            shutil.copy(draft, copy)
+            for holder in ("alice", "bob", "carol"):
+                run(FEED, "sign", copy, "--key", away / f"{holder}.pem")
+        copies = [away / pathlib.Path(draft).name for draft in answer["drafts"]]
+        self.assertIn("waits", run(FEED, "merge", "--feed", feed, copies[0]))
+        self.assertIn("published", run(FEED, "merge", "--feed", feed, *copies[1:], "--keys", online))
+        run(FEED, "refresh", "--feed", feed, "--keys", online)
+        self.server.serve(feed)
+        run(CLIENT, "--metadata-dir", store, "init", feed / "metadata/1.root.json")
+        run(CLIENT, "--metadata-dir", store, "--metadata-url", f"{self.url}/metadata", "refresh")
+
     def test_signed_elsewhere(self):
         """Two holders who never see the feed; between the steps the old feed is whole."""
         away = self.work / "away"
@@ -309,75 +267,8 @@ class BrokenFeeds(OurFeed):
         self.assertFalse(same)
 
 
-def root_signers(make):
-    return {role: make() for role in ("root", "timestamp", "snapshot", "targets")}
-
-
-class OurClientReadsPythonTuf(Served):
-    """Repositories made with the reference implementation's metadata API, as our client sees them."""
-
-    def setUp(self):
-        super().setUp()
-        self.expires = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) + datetime.timedelta(days=1)
-        self.delegated = {}  # name -> (Targets, signer)
-        self.store = self.work / "store"
-
-    def make(self, signers, consistent=True):
-        """A fresh repository with version 1 of everything."""
-        self.signers = signers
-        self.root = Root(expires=self.expires, consistent_snapshot=consistent)
-        for role, signer in signers.items():
-            self.root.add_key(signer.public_key, role)
-        self.timestamp, self.snapshot, self.targets = (
-            Timestamp(expires=self.expires), Snapshot(expires=self.expires), Targets(expires=self.expires))
-        self.consistent = consistent
-        self.publish_root()
-
-    def write(self, signed, name, *signers):
-        metadata = Metadata(signed)
-        for signer in signers:
-            metadata.sign(signer, append=True)
-        data = metadata.to_bytes(JSONSerializer())
-        path = self.served / "metadata" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
-        return MetaFile.from_data(signed.version, data, ["sha256", "sha512"])
-
-    def versioned(self, signed, name):
-        return f"{signed.version}.{name}" if self.consistent else name
-
-    def publish_root(self):
-        self.write(self.root, f"{self.root.version}.root.json", self.signers["root"])
-
-    def publish(self):
-        self.snapshot.meta["targets.json"] = self.write(
-            self.targets, self.versioned(self.targets, "targets.json"), self.signers["targets"])
-        for name, (targets, signer) in self.delegated.items():
-            self.snapshot.meta[f"{name}.json"] = self.write(targets, self.versioned(targets, f"{name}.json"), signer)
-        self.timestamp.snapshot_meta = self.write(
-            self.snapshot, self.versioned(self.snapshot, "snapshot.json"), self.signers["snapshot"])
-        self.write(self.timestamp, "timestamp.json", self.signers["timestamp"])
-
-    def add(self, targets, path, content, algorithms=("sha256",)):
-        file = TargetFile.from_data(path, content, list(algorithms))
-        targets.targets[path] = file
-        folder, _, name = path.rpartition("/")
-        for digest in file.hashes.values():
-            to = self.served / "targets" / folder / (f"{digest}.{name}" if self.consistent else name)
-            to.parent.mkdir(parents=True, exist_ok=True)
-            to.write_bytes(content)
-
-    def client(self, *arguments, status=0):
-        if not self.store.exists():
-            run(CLIENT, "--metadata-dir", self.store, "init", self.served / "metadata/1.root.json")
-        return run(CLIENT, "--metadata-dir", self.store, "--metadata-url", f"{self.url}/metadata", *arguments, status=status)
-
-    def download(self, name, status=0):
-        return self.client("--target-name", name, "--target-dir", self.work / "got", "--target-base-url",
-                           f"{self.url}/targets", "download", status=status)
-
-    def got(self):
-        return sorted(path.read_bytes() for path in (self.work / "got").glob("*"))
+class OurClientReadsPythonTuf(ReferenceRepository):
+    """What the reference implementation publishes, as our client sees it."""
 
     def test_several_targets_by_one_client(self):
         """One client looks up both; a name that is missing is a failure of the whole."""

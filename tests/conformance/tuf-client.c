@@ -83,7 +83,7 @@ static gboolean download(const Options *options, ProaTrust *trust, const char *n
 	if (is_there(target, to))
 		return TRUE;
 	g_autofree char *plain = proa_trust_target_url_path(target);
-	g_autofree char *quoted = g_uri_escape_string(plain + strlen("targets/"), "/", FALSE);
+	g_autofree char *quoted = proa_source_quote(plain + strlen("targets/"));
 	g_autoptr(ProaSource) source = proa_source_open(options->target_base_url);
 	g_autoptr(GBytes) bytes = proa_source_read(source, quoted, (gsize)target->length, error);
 	return bytes && proa_trust_check_target(target, bytes, error) &&
@@ -111,7 +111,8 @@ static gboolean run(int argc, char **argv, GError **error)
 			"DIR" },
 		{ "metadata-url", 0, 0, G_OPTION_ARG_STRING, &options.metadata_url,
 			"The repository's metadata", "URL" },
-		{ "target-name", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.target_names,
+		/* Bytes, in whatever locale this runs. */
+		{ "target-name", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options.target_names,
 			"Target path; may come several times", "PATH" },
 		{ "target-dir", 0, 0, G_OPTION_ARG_FILENAME, &options.target_dir, "Where targets go", "DIR" },
 		{ "target-base-url", 0, 0, G_OPTION_ARG_STRING, &options.target_base_url,

@@ -130,11 +130,20 @@ static gboolean key_fits(EVP_PKEY *public, const Scheme *scheme)
 	return TRUE;
 }
 
-static char *identity_of(EVP_PKEY *public)
+/*
+ * The digest of the DER form. A point on a curve has several spellings (compressed or not, the curve by name
+ * or by its parameters): one of them is taken for all, or one key could meet a threshold of two.
+ */
+static char *identity_of(EVP_PKEY *public, const Scheme *scheme)
 {
 	guint8 *der = NULL;
-	int size = i2d_PUBKEY(public, &der);
 
+	if (scheme->group && (EVP_PKEY_set_utf8_string_param(public,
+				      OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "uncompressed") != 1 ||
+				     EVP_PKEY_set_utf8_string_param(public, OSSL_PKEY_PARAM_EC_ENCODING,
+					     OSSL_PKEY_EC_ENCODING_GROUP) != 1))
+		return NULL;
+	int size = i2d_PUBKEY(public, &der);
 	if (size <= 0)
 		return NULL;
 	char *identity = proa_sha256_hex(der, (gsize)size);
@@ -163,7 +172,7 @@ ProaKey *proa_key_new(const char *keyid, JsonObject *object, GError **error)
 
 	g_autoptr(EVP_PKEY) public = key->scheme->hex ? load_hex(text) : load_pem(text);
 	if (public && key_fits(public, key->scheme))
-		key->identity = identity_of(public);
+		key->identity = identity_of(public, key->scheme);
 	if (key->identity)
 		key->public = g_steal_pointer(&public);
 	ERR_clear_error();

@@ -53,6 +53,84 @@ static void test_init_holders(void)
 	g_assert_true(g_file_test(one, G_FILE_TEST_EXISTS));
 }
 
+/* Writes a holder's key, and gives "ROLE=FILE" of its public half. */
+static char *holder(const Fixture *fixture, const char *role, const char *name)
+{
+	g_autofree char *path = scratch_file(&fixture->scratch, name),
+			*public = g_strconcat(path, ".pub", NULL);
+	g_autoptr(GPtrArray) signers = proa_signers_new();
+	g_autoptr(ProaKeyset) keyset = proa_keyset_new();
+
+	g_assert_true(proa_signers_generate(signers, path, "ed25519", NULL));
+	g_assert_true(proa_keyset_add_signers(keyset, signers, NULL));
+	g_assert_true(proa_keyset_write_public(keyset, public, NULL));
+	return g_strconcat(role, "=", public, NULL);
+}
+
+/* A feed whose offline keys never were here: it waits as drafts, and each holder signs on another machine. */
+static void test_init_from_public_keys(void)
+{
+	static const char *const channels[] = { "stable", NULL }, *const holders[] = { "root=2/2", NULL },
+				 *const unfit[] = { "root=2/3", NULL }, *const typo[] = { "rot=x.pub", NULL };
+	static const char *const away[] = { "alice.pem", "bob.pem", "carol.pem", "dora.pem" };
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *dir = scratch_file(&fixture.scratch, "f"),
+			*online = scratch_file(&fixture.scratch, "on"),
+			*a = holder(&fixture, "root", away[0]), *b = holder(&fixture, "root", away[1]),
+			*c = holder(&fixture, "targets", away[2]), *d = holder(&fixture, "stable", away[3]),
+			*e = holder(&fixture, "break-glass", "erin.pem");
+	const char *const publics[] = { a, b, c, d, e, NULL };
+	ProaCeremonyInit options = { .algorithm = "ed25519",
+		.lifetimes = &fixture.lifetimes,
+		.channels = channels,
+		.holders = unfit,
+		.publics = publics };
+	g_autoptr(ProaFeed) feed = proa_feed_create(dir, NULL);
+	g_autoptr(GPtrArray) signers = proa_signers_new();
+	g_autoptr(GError) error = NULL;
+
+	/* Three holders, two keys; a role that there is not; nobody for the online roles. */
+	g_assert_null(proa_ceremony_begin(feed, &options, signers, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_USAGE);
+	options.holders = holders;
+	options.publics = typo;
+	g_clear_error(&error);
+	g_assert_null(proa_ceremony_begin(feed, &options, signers, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_USAGE);
+	options.publics = publics;
+	g_clear_error(&error);
+	g_assert_null(proa_ceremony_begin(feed, &options, signers, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_USAGE);
+
+	options.keys_dir = online;
+	g_autoptr(ProaChange) change = proa_ceremony_begin(feed, &options, signers, NULL);
+	g_assert_cmpuint(signers->len, ==, 2); /* timestamp and snapshot */
+	g_assert_true(proa_change_save(change, NULL));
+	g_clear_pointer(&change, proa_change_free);
+	g_clear_pointer(&feed, proa_feed_free);
+	g_clear_error(&error);
+	g_assert_null(proa_feed_open(dir, TRUE, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
+
+	feed = proa_feed_open_drafts(dir, NULL);
+	g_autoptr(GPtrArray) changes = proa_changes_load(feed, NULL);
+	g_assert_cmpuint(changes->len, ==, 1);
+	for (guint i = 0; i < G_N_ELEMENTS(away); i++) {
+		g_autoptr(GPtrArray) needs = proa_change_needs(changes->pdata[0], NULL);
+		g_assert_cmpuint(needs->len, >, 0);
+		g_autofree char *path = scratch_file(&fixture.scratch, away[i]);
+		g_autoptr(GPtrArray) own = proa_signers_new();
+		g_assert_true(proa_signers_add(own, path, NULL));
+		g_assert_true(proa_change_sign(changes->pdata[0], own, NULL));
+	}
+	commits(&fixture, changes->pdata[0], signers);
+	g_clear_pointer(&changes, g_ptr_array_unref);
+	g_clear_pointer(&feed, proa_feed_free);
+	feed = proa_feed_open(dir, TRUE, NULL);
+	g_assert_cmpuint(feed->root->roles[PROA_ROLE_ROOT]->threshold, ==, 2);
+	g_assert_true(g_hash_table_contains(feed->channels, "stable"));
+}
+
 static void test_rotate(gconstpointer role)
 {
 	g_auto(Fixture) fixture = fixture_new();
@@ -166,7 +244,7 @@ static void test_channel_takes_over(void)
 		.channels = none };
 	g_autoptr(GError) error = NULL;
 
-	g_assert_true(proa_ceremony_init(single, &options, NULL));
+	g_assert_true(fixture_begin(single, &options, NULL));
 	g_set_str(&fixture.feed, single);
 	fixture_release(&fixture, "1.0.0", NULL);
 	g_autoptr(ProaFeed) feed = fixture_open(&fixture);
@@ -221,6 +299,7 @@ int main(int argc, char **argv)
 
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/feed/ceremony/init-with-holders", test_init_holders);
+	g_test_add_func("/feed/ceremony/init-from-public-keys-alone", test_init_from_public_keys);
 	for (guint i = 0; i < G_N_ELEMENTS(roles); i++) {
 		g_autofree char *path = g_strconcat("/feed/ceremony/rotates/", roles[i], NULL);
 		g_test_add_data_func(path, roles[i], test_rotate);

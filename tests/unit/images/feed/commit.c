@@ -87,6 +87,23 @@ static void rotate(const Fixture *fixture)
 	g_assert_true(ok);
 }
 
+/* Whether a process that does this, killed at the rename or unlink after so many, came to its end. */
+static gboolean survives(void (*act)(const Fixture *fixture), const Fixture *fixture, guint limit)
+{
+	pid_t child = fork();
+	int status = 0;
+
+	g_assert_cmpint(child, >=, 0);
+	if (child == 0) {
+		g_autofree char *text = g_strdup_printf("%u", limit);
+		g_setenv("PROA_TEST_RENAMES", text, TRUE);
+		act(fixture);
+		_exit(0);
+	}
+	g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 /*
  * A publisher that is killed at any of its renames and unlinks leaves a feed that a client takes, old or new;
  * and the next who opens the feed finishes or forgets it. The kill is a limit on how many such calls the
@@ -94,22 +111,13 @@ static void rotate(const Fixture *fixture)
  */
 static void test_killed_anywhere(void)
 {
-	guint finished = 0, steps = 0;
+	gboolean finished = FALSE;
+	guint steps = 0;
 
-	for (guint limit = 0; finished == 0 && limit < 100; limit++, steps++) {
+	for (guint limit = 0; !finished && limit < 100; limit++, steps++) {
 		g_auto(Fixture) fixture = fixture_new();
 		g_assert_cmpint(client_accepts(&fixture), ==, 1);
-		pid_t child = fork();
-		g_assert_cmpint(child, >=, 0);
-		if (child == 0) {
-			g_autofree char *text = g_strdup_printf("%u", limit);
-			g_setenv("PROA_TEST_RENAMES", text, TRUE);
-			rotate(&fixture);
-			_exit(0);
-		}
-		int status = 0;
-		g_assert_cmpint(waitpid(child, &status, 0), ==, child);
-		finished = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+		finished = survives(rotate, &fixture, limit);
 		gint64 version = client_accepts(&fixture);
 		g_assert_true(version == 1 || version == 2);
 		g_autoptr(ProaFeed) feed = fixture_open(&fixture);
@@ -120,6 +128,32 @@ static void test_killed_anywhere(void)
 		/* And it goes on from there. */
 		fixture_publish(&fixture, PROA_PUBLISH_ALL);
 		g_assert_cmpint(client_accepts(&fixture), ==, now + 1);
+	}
+	g_test_message("%u places to be killed at", steps);
+	g_assert_cmpuint(steps, >, 6);
+}
+
+static void begin(const Fixture *fixture)
+{
+	g_autofree char *dir = scratch_file(&fixture->scratch, "born");
+
+	g_assert_true(fixture_init(fixture, dir, "ed25519", NULL, NULL));
+}
+
+/* A feed that is being made is there as a whole, or is made by the next who tries, with the same keys. */
+static void test_killed_at_birth(void)
+{
+	guint steps = 0;
+
+	for (gboolean finished = FALSE; !finished && steps < 100; steps++) {
+		g_auto(Fixture) fixture = fixture_new();
+		g_autofree char *dir = scratch_file(&fixture.scratch, "born");
+		g_autoptr(GError) error = NULL;
+		finished = survives(begin, &fixture, steps);
+		if (!fixture_init(&fixture, dir, "ed25519", NULL, &error))
+			g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_STATE); /* it is made */
+		g_set_str(&fixture.feed, dir);
+		g_assert_cmpint(client_accepts(&fixture), ==, 1);
 	}
 	g_test_message("%u places to be killed at", steps);
 	g_assert_cmpuint(steps, >, 6);
@@ -153,6 +187,8 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/feed/commit/killed-anywhere-leaves-a-whole-feed", test_killed_anywhere);
+	g_test_add_func(
+		"/feed/commit/killed-at-its-birth-a-feed-is-whole-or-made-again", test_killed_at_birth);
 	g_test_add_func("/feed/commit/a-new-timestamp-is-younger", test_younger);
 	g_test_add_func("/feed/commit/an-unfinished-journal-is-nothing", test_garbage_in_the_journal);
 	return g_test_run();

@@ -19,7 +19,17 @@ typedef struct {
 	ProaLifetimes lifetimes;
 } Fixture;
 
-/* Makes a feed with the fixture's keys and the channels stable and beta; @holders as of proa_ceremony_init().
+/* Makes a feed of which all keys are at hand. */
+static inline gboolean fixture_begin(const char *dir, const ProaCeremonyInit *options, GError **error)
+{
+	g_autoptr(ProaFeed) feed = proa_feed_create(dir, error);
+	g_autoptr(GPtrArray) signers = proa_signers_new();
+	g_autoptr(ProaChange) change = feed ? proa_ceremony_begin(feed, options, signers, error) : NULL;
+
+	return change && proa_commit(change, signers, options->lifetimes, error);
+}
+
+/* Makes a feed with the fixture's keys and the channels stable and beta; @holders as of ProaCeremonyInit.
  */
 static inline gboolean fixture_init(const Fixture *fixture, const char *dir, const char *algorithm,
 	const char *const *holders, GError **error)
@@ -31,7 +41,7 @@ static inline gboolean fixture_init(const Fixture *fixture, const char *dir, con
 		.channels = channels,
 		.holders = holders };
 
-	return proa_ceremony_init(dir, &options, error);
+	return fixture_begin(dir, &options, error);
 }
 
 static inline Fixture fixture_new(void)

@@ -71,6 +71,28 @@ static void test_conditional(void)
 	g_assert_nonnull(again);
 }
 
+/* As they stand in a URL: what may stand there as itself does, all else is encoded. */
+static void test_quote(void)
+{
+	static const char *const cases[][2] = { { "targets/a+b@c:d/1.0~rc1", "targets/a+b@c:d/1.0~rc1" },
+		{ "a b#c?d%41", "a%20b%23c%3Fd%2541" }, { "\xc3\xa4", "%C3%A4" } };
+
+	for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *quoted = proa_source_quote(cases[i][0]);
+		g_assert_cmpstr(quoted, ==, cases[i][1]);
+	}
+}
+
+static void test_file_url(void)
+{
+	g_autofree char *url = g_strconcat("file://", served.path, "/", NULL);
+	g_autoptr(ProaSource) source = proa_source_open(url);
+	g_autoptr(GBytes) bytes = proa_source_read(source, "folder/small", 100, NULL);
+
+	g_assert_nonnull(bytes);
+	g_assert_cmpstr(proa_source_place(source), ==, served.path);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -78,6 +100,8 @@ int main(int argc, char **argv)
 	g_free(scratch_write(&served, "folder/small", "small", 5));
 	nginx_start(&nginx, served.path, 1 << 20, FALSE);
 	g_test_add_func("/feed/source/reads-a-directory-and-stays-inside", test_directory);
+	g_test_add_func("/feed/source/reads-file-urls", test_file_url);
+	g_test_add_func("/feed/source/quotes-no-more-than-it-must", test_quote);
 	g_test_add_func("/feed/source/reads-over-http", test_http);
 	g_test_add_func("/feed/source/asks-conditionally", test_conditional);
 	int status = g_test_run();

@@ -5,6 +5,7 @@
 #include "tests/unit/updater/trust/repository.h"
 
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -174,6 +175,36 @@ static void test_identity(void)
 	g_assert_cmpstr(proa_key_id(again), ==, "c");
 }
 
+/* A point can be written compressed or not, and its curve by name or by parameters: one key, one identity. */
+static void test_identity_of_points(void)
+{
+	static const struct {
+		const char *parameter, *value;
+	} spellings[] = {
+		{ OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "compressed" },
+		{ OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "hybrid" },
+		{ OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_EXPLICIT },
+	};
+	const Case p256 = { "ecdsa", "ecdsa-sha2-nistp256", "EC", "P-256", "SHA256" };
+	EVP_PKEY *pkey = generate(&p256);
+	g_autoptr(JsonObject) object = object_of(pkey, p256.keytype, p256.scheme);
+	g_autoptr(ProaKey) key = proa_key_new("a", object, NULL);
+	JsonObject *plain = json_object_get_object_member(object, "keyval");
+
+	for (guint i = 0; i < G_N_ELEMENTS(spellings); i++) {
+		g_assert_cmpint(
+			EVP_PKEY_set_utf8_string_param(pkey, spellings[i].parameter, spellings[i].value), ==,
+			1);
+		g_autoptr(JsonObject) other = object_of(pkey, p256.keytype, p256.scheme);
+		JsonObject *spelt = json_object_get_object_member(other, "keyval");
+		g_assert_cmpstr(json_object_get_string_member(spelt, "public"), !=,
+			json_object_get_string_member(plain, "public"));
+		g_autoptr(ProaKey) again = proa_key_new("b", other, NULL);
+		g_assert_cmpstr(proa_key_identity(again), ==, proa_key_identity(key));
+	}
+	EVP_PKEY_free(pkey);
+}
+
 int main(int argc, char **argv)
 {
 	static const Case cases[] = {
@@ -201,5 +232,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/trust/key/unfit-keys-verify-nothing", test_unusable);
 	g_test_add_func("/trust/key/refuses-what-is-no-key", test_no_key);
 	g_test_add_func("/trust/key/identity-is-the-key-itself", test_identity);
+	g_test_add_func("/trust/key/one-point-has-one-identity", test_identity_of_points);
 	return g_test_run();
 }
