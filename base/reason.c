@@ -123,6 +123,21 @@ static const Entry table[PROA_REASON_MAX] = {
 		"An operator rejected it; `proa unreject` takes that back." },
 	[PROA_REASON_PINNED] = { "pinned", PROA_EXIT_REFUSED,
 		"An operator pinned this node; `proa unpin` lets it follow its channel again." },
+
+	[PROA_REASON_KUBELET_SKEW] = { "kubelet-skew", PROA_EXIT_FAILED,
+		"Update the older of the two; the API server goes first." },
+	[PROA_REASON_EXTENSION] = { "extension-mismatch", PROA_EXIT_FAILED,
+		"Bring an image of the extension that is made for that release, or take its link out of /etc/extensions." },
+	[PROA_REASON_NO_SCRUB] = { "not-scrubbed", PROA_EXIT_FAILED,
+		"`proa rollback --check` reads it; proa-scrub.timer does every week." },
+	[PROA_REASON_NO_WATCHDOG] = { "no-watchdog", PROA_EXIT_FAILED,
+		"Give the machine a watchdog (a virtual one: i6300esb)." },
+	[PROA_REASON_NO_SECURE_BOOT] = { "no-secure-boot", PROA_EXIT_FAILED,
+		"Boot files are not checked by the firmware; enrol keys to have that." },
+	[PROA_REASON_NO_TPM] = { "no-tpm", PROA_EXIT_FAILED,
+		"Nothing of Proa needs one; secrets can't be bound to the boot without it." },
+	[PROA_REASON_EXPIRES_SOON] = { "expires-soon", PROA_EXIT_FAILED,
+		"Ask whoever publishes the feed to renew it." },
 };
 
 G_DEFINE_QUARK(proa - error - quark, proa_error)

@@ -178,8 +178,13 @@ static gboolean may_leave(Daemon *daemon)
 		warn("reading the boot entries", &error);
 		return FALSE;
 	}
-	return proa_node_on_trial(daemon->node) &&
-	       (proa_node_other_bootable(daemon->node) || daemon->node->booted_entry->tries_left > 0);
+	/* With a partition table that cannot be read nobody knows what the other slot holds; its entry must
+	 * do. */
+	const ProaNode *node = daemon->node;
+	gboolean other = node->partitions->len > 0
+				 ? proa_node_other_bootable(node)
+				 : proa_entry_find_other(node->entries, node->booted.root_hash) != NULL;
+	return proa_node_on_trial(node) && (other || node->booted_entry->tries_left > 0);
 }
 
 /* A blessed release that is not healthy goes on; proa-etc counts such boots, and health resets the count. */

@@ -4,8 +4,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "boot/disk.h"
+#include "boot/extension.h"
 #include "boot/health/health.h"
 #include "boot/proof.h"
+#include "boot/skew.h"
+#include "boot/uki.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,12 +27,17 @@ typedef struct {
 	JsonArray *array;
 } Doctor;
 
-static void say(Doctor *doctor, const char *check, const char *verdict, const char *hint, const char *format,
-	...) G_GNUC_PRINTF(5, 6);
-static void say(
-	Doctor *doctor, const char *check, const char *verdict, const char *hint, const char *format, ...)
+/* Nothing to add: the check is all right, or does not apply. */
+#define NO_REASON PROA_REASON_MAX
+
+/* @hint NULL: that of the reason. */
+static void say(Doctor *doctor, const char *check, const char *verdict, ProaReason reason, const char *hint,
+	const char *format, ...) G_GNUC_PRINTF(6, 7);
+static void say(Doctor *doctor, const char *check, const char *verdict, ProaReason reason, const char *hint,
+	const char *format, ...)
 {
 	JsonObject *object = json_object_new();
+	gboolean has_reason = reason != NO_REASON;
 	va_list args;
 
 	va_start(args, format);
@@ -37,14 +45,10 @@ static void say(
 	va_end(args);
 	json_object_set_string_member(object, "check", check);
 	json_object_set_string_member(object, "verdict", verdict);
+	proa_json_set_string(object, "reason", has_reason ? proa_reason_to_string(reason) : NULL);
 	json_object_set_string_member(object, "message", message);
-	proa_json_set_string(object, "hint", hint);
+	proa_json_set_string(object, "hint", hint ? hint : has_reason ? proa_reason_hint(reason) : NULL);
 	json_array_add_object_element(doctor->array, object);
-}
-
-static const char *hint_of(ProaReason reason)
-{
-	return proa_reason_hint(reason);
 }
 
 static void look_at_root(Doctor *doctor)
@@ -52,19 +56,19 @@ static void look_at_root(Doctor *doctor)
 	const ProaNode *node = doctor->node;
 
 	if (proa_node_verified(node))
-		say(doctor, "root", "ok", NULL, "every block of %s is checked as it is read",
+		say(doctor, "root", "ok", NO_REASON, NULL, "every block of %s is checked as it is read",
 			node->booted.version);
 	else
-		say(doctor, "root", "problem", hint_of(PROA_REASON_NOT_VERIFIED),
+		say(doctor, "root", "problem", PROA_REASON_NOT_VERIFIED, NULL,
 			"the root is not under dm-verity");
 	if (!node->booted_entry)
-		say(doctor, "boot-entry", "problem", hint_of(PROA_REASON_NO_BOOT_ENTRY),
+		say(doctor, "boot-entry", "problem", PROA_REASON_NO_BOOT_ENTRY, NULL,
 			"no entry on the ESP boots the running release");
 	else if (proa_node_on_trial(node))
-		say(doctor, "boot-entry", "warning", hint_of(PROA_REASON_TRIAL_BOOT),
+		say(doctor, "boot-entry", "warning", PROA_REASON_TRIAL_BOOT, NULL,
 			"%s is on trial: updates are refused until it is blessed", node->booted.version);
 	else
-		say(doctor, "boot-entry", "ok", NULL, "%s is blessed", node->booted.version);
+		say(doctor, "boot-entry", "ok", NO_REASON, NULL, "%s is blessed", node->booted.version);
 }
 
 static void look_at_other(Doctor *doctor)
@@ -73,20 +77,20 @@ static void look_at_other(Doctor *doctor)
 	g_autoptr(JsonObject) scrub = proa_proof_load(node->state_dir, node->other.root_hash);
 
 	if (!node->other.root_hash)
-		say(doctor, "way-back", "warning", hint_of(PROA_REASON_NOTHING_TO_ROLL_BACK),
+		say(doctor, "way-back", "warning", PROA_REASON_NOTHING_TO_ROLL_BACK, NULL,
 			"the other slot holds no release: there is no way back");
 	else if (scrub && !proa_json_bool_or(scrub, "sound", TRUE))
-		say(doctor, "way-back", "problem",
+		say(doctor, "way-back", "problem", PROA_REASON_ROOT_CORRUPT,
 			"The disk damaged the other slot: check the disk, then install a release into it.",
 			"%" G_GINT64_FORMAT " blocks of release %s in %s are damaged",
 			proa_json_int_or(scrub, "bad", 0), node->other.version, node->other.slot);
 	else if (!proa_node_other_bootable(node))
-		say(doctor, "way-back", "warning",
+		say(doctor, "way-back", "warning", PROA_REASON_NOTHING_TO_ROLL_BACK,
 			"`proa rollback` gives it its tries back; `proa update` replaces it.",
 			"release %s in %s is set aside: the node does not fall back to it by itself",
 			node->other.version, node->other.slot);
 	else
-		say(doctor, "way-back", scrub ? "ok" : "warning",
+		say(doctor, "way-back", scrub ? "ok" : "warning", scrub ? NO_REASON : PROA_REASON_NO_SCRUB,
 			scrub ? NULL : "`proa rollback --check` reads it; proa-scrub.timer does every week.",
 			"release %s in %s boots%s", node->other.version, node->other.slot,
 			scrub ? ", and every block of it was found sound" : "; it was not scrubbed yet");
@@ -109,7 +113,7 @@ static void look_at_esp(Doctor *doctor)
 	g_autoptr(GError) error = NULL;
 
 	if (!proa_esp_free_bytes(node->esp, &free_bytes, &error)) {
-		say(doctor, "esp", "problem", hint_of(PROA_REASON_ESP_MISSING), "%s", error->message);
+		say(doctor, "esp", "problem", PROA_REASON_ESP_MISSING, NULL, "%s", error->message);
 		return;
 	}
 	guint64 room = free_bytes + entry_size(node, node->other_entry);
@@ -118,7 +122,7 @@ static void look_at_esp(Doctor *doctor)
 		roomy    ? "ok"
 		: enough ? "warning"
 			 : "problem",
-		roomy ? NULL : hint_of(PROA_REASON_ESP_FULL),
+		roomy ? NO_REASON : PROA_REASON_ESP_FULL, NULL,
 		"%" G_GUINT64_FORMAT " bytes for the next boot image; the running one has %" G_GUINT64_FORMAT,
 		room, own);
 }
@@ -129,11 +133,11 @@ static void look_at_slots(Doctor *doctor)
 
 	for (gsize i = 0; i < G_N_ELEMENTS(labels); i++)
 		if (!proa_partition_by_label(doctor->node->partitions, labels[i])) {
-			say(doctor, "slots", "problem", hint_of(PROA_REASON_NO_SLOT),
+			say(doctor, "slots", "problem", PROA_REASON_NO_SLOT, NULL,
 				"the disk has no partition labelled %s", labels[i]);
 			return;
 		}
-	say(doctor, "slots", "ok", NULL, "both slots are there");
+	say(doctor, "slots", "ok", NO_REASON, NULL, "both slots are there");
 }
 
 static void look_at_var(Doctor *doctor)
@@ -146,19 +150,19 @@ static void look_at_var(Doctor *doctor)
 	struct statvfs fs;
 
 	if (statvfs(var, &fs) < 0)
-		say(doctor, "var", "problem", hint_of(PROA_REASON_READ_ONLY), "/var: %s", g_strerror(errno));
+		say(doctor, "var", "problem", PROA_REASON_READ_ONLY, NULL, "/var: %s", g_strerror(errno));
 	else if (fs.f_flag & ST_RDONLY)
-		say(doctor, "var", "problem", hint_of(PROA_REASON_READ_ONLY), "/var is mounted read-only");
+		say(doctor, "var", "problem", PROA_REASON_READ_ONLY, NULL, "/var is mounted read-only");
 	else if ((guint64)fs.f_bavail * fs.f_frsize < MIN_VAR_BYTES)
-		say(doctor, "var", "problem", hint_of(PROA_REASON_DISK_SPACE), "/var is full");
+		say(doctor, "var", "problem", PROA_REASON_DISK_SPACE, NULL, "/var is full");
 	else
-		say(doctor, "var", "ok", NULL, "/var can be written");
+		say(doctor, "var", "ok", NO_REASON, NULL, "/var can be written");
 	state = proa_state_load(dir, &error);
 	rejected = state ? proa_rejected_load(dir, &error) : NULL;
 	if (rejected)
-		say(doctor, "state", "ok", NULL, "what the node remembers can be read");
+		say(doctor, "state", "ok", NO_REASON, NULL, "what the node remembers can be read");
 	else
-		say(doctor, "state", "warning", hint_of(PROA_REASON_BAD_STATE), "%s", error->message);
+		say(doctor, "state", "warning", PROA_REASON_BAD_STATE, NULL, "%s", error->message);
 }
 
 static gboolean exists(const Doctor *doctor, const char *path)
@@ -177,19 +181,16 @@ static void look_at_machine(Doctor *doctor)
 	gboolean secure = value && size == 5 && value[4] == 1;
 
 	if (exists(doctor, "/sys/class/watchdog/watchdog0"))
-		say(doctor, "watchdog", "ok", NULL, "a watchdog resets the node when it hangs");
+		say(doctor, "watchdog", "ok", NO_REASON, NULL, "a watchdog resets the node when it hangs");
 	else
-		say(doctor, "watchdog", "warning", "Give the machine a watchdog (a virtual one: i6300esb).",
+		say(doctor, "watchdog", "warning", PROA_REASON_NO_WATCHDOG, NULL,
 			"no watchdog: a node that hangs stays so until someone resets it");
-	say(doctor, "secure-boot", secure ? "ok" : "warning",
-		secure ? NULL : "Boot files are not checked by the firmware; enrol keys to have that.",
-		secure ? "Secure Boot is on" : "Secure Boot is off");
+	say(doctor, "secure-boot", secure ? "ok" : "warning", secure ? NO_REASON : PROA_REASON_NO_SECURE_BOOT,
+		NULL, secure ? "Secure Boot is on" : "Secure Boot is off");
 	if (exists(doctor, "/sys/class/tpm/tpm0"))
-		say(doctor, "tpm", "ok", NULL, "a TPM measures the boot");
+		say(doctor, "tpm", "ok", NO_REASON, NULL, "a TPM measures the boot");
 	else
-		say(doctor, "tpm", "warning",
-			"Nothing of Proa needs one; secrets can't be bound to the boot without it.",
-			"no TPM");
+		say(doctor, "tpm", "warning", PROA_REASON_NO_TPM, NULL, "no TPM");
 }
 
 static void look_at_clock(Doctor *doctor)
@@ -199,24 +200,98 @@ static void look_at_clock(Doctor *doctor)
 	struct stat st;
 
 	if (stat(path, &st) == 0 && now < st.st_mtime)
-		say(doctor, "clock", "problem", hint_of(PROA_REASON_CLOCK_UNUSABLE),
+		say(doctor, "clock", "problem", PROA_REASON_CLOCK_UNUSABLE, NULL,
 			"the clock is before the release's build time");
 	else
-		say(doctor, "clock", "ok", NULL, "the clock is after the release's build time");
+		say(doctor, "clock", "ok", NO_REASON, NULL, "the clock is after the release's build time");
 }
 
-static void look_at_configuration(Doctor *doctor)
+static void look_at_kubelet(Doctor *doctor, const ProaConfig *config)
 {
-	g_autoptr(ProaConfig) config =
-		proa_config_load(doctor->node->root, PROA_HEALTH_CONFIG_NAME, proa_health_config_keys);
+	g_auto(ProaSkewFacts) facts = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_skew_look(doctor->node->root, config, &facts, &error)) {
+		say(doctor, "kubelet-skew", "warning", proa_reason_of(error), NULL, "%s", error->message);
+		return;
+	}
+	if (!facts.has_kubelet) {
+		say(doctor, "kubelet-skew", "skipped", NO_REASON, NULL, "this node has no kubelet");
+		return;
+	}
+	switch (facts.skew) {
+	case PROA_SKEW_FINE:
+		say(doctor, "kubelet-skew", "ok", NO_REASON, NULL, "kubelet %s goes with API server %s",
+			facts.kubelet, facts.server);
+		break;
+	case PROA_SKEW_AT_LIMIT:
+		say(doctor, "kubelet-skew", "warning", PROA_REASON_KUBELET_SKEW,
+			"Update the kubelet before the API server is updated again.",
+			"kubelet %s is as old as API server %s allows", facts.kubelet, facts.server);
+		break;
+	case PROA_SKEW_TOO_OLD:
+		say(doctor, "kubelet-skew", "problem", PROA_REASON_KUBELET_SKEW,
+			"Update the kubelet: at most three minor versions older than the API server.",
+			"kubelet %s is too old for API server %s", facts.kubelet, facts.server);
+		break;
+	case PROA_SKEW_TOO_NEW:
+		say(doctor, "kubelet-skew", "problem", PROA_REASON_KUBELET_SKEW,
+			"Update the API server first, or go back to the kubelet before.",
+			"kubelet %s is newer than API server %s", facts.kubelet, facts.server);
+		break;
+	}
+}
+
+/* What the other slot's release says of itself, out of its boot image; NULL: it cannot be read. */
+static char *other_release(const ProaNode *node)
+{
+	PROA_AUTO_FD int fd = openat(proa_esp_entries_fd(node->esp), node->other_entry->name,
+		O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	return fd < 0 ? NULL : proa_uki_section(fd, ".osrel", NULL);
+}
+
+static void look_at_extension(Doctor *doctor, const char *name, const char *release)
+{
+	const ProaNode *node = doctor->node;
+	g_autofree char *own = proa_extension_release(node->root, name);
+	g_autofree char *why = NULL;
+
+	if (!own || proa_extension_fits(own, release, &why))
+		say(doctor, "extension", "ok", NO_REASON, NULL, "%s goes with %s too", name,
+			node->other.version);
+	else
+		say(doctor, "extension", "warning", PROA_REASON_EXTENSION, NULL,
+			"%s will be left out when %s boots: %s", name, node->other.version, why);
+}
+
+/* Told before the reboot; at the reboot systemd-sysext leaves out what does not fit. */
+static void look_at_extensions(Doctor *doctor)
+{
+	const ProaNode *node = doctor->node;
+	g_auto(GStrv) names = proa_extension_names(node->root);
+	g_autofree char *release = node->other_entry ? other_release(node) : NULL;
+
+	if (proa_extension_unpaired(node->root))
+		say(doctor, "extensions", "warning", PROA_REASON_EXTENSION,
+			"Keep images in /var/lib/proa/extensions and link to them from /etc/extensions.",
+			"/var/lib/extensions is merged into every release, whichever runs");
+	for (char **name = names; release && *name; name++)
+		look_at_extension(doctor, *name, release);
+}
+
+static void look_at_configuration(Doctor *doctor, const ProaConfig *config)
+{
 	const char *const *problems = proa_config_problems(config);
 
 	for (; *problems; problems++)
-		say(doctor, "health.conf", "warning", hint_of(PROA_REASON_BAD_CONFIG), "%s", *problems);
+		say(doctor, "health.conf", "warning", PROA_REASON_BAD_CONFIG, NULL, "%s", *problems);
 }
 
 JsonArray *proa_doctor(const ProaNode *node)
 {
+	g_autoptr(ProaConfig) config =
+		proa_config_load(node->root, PROA_HEALTH_CONFIG_NAME, proa_health_config_keys);
 	Doctor doctor = { node, json_array_new() };
 
 	look_at_root(&doctor);
@@ -226,6 +301,8 @@ JsonArray *proa_doctor(const ProaNode *node)
 	look_at_var(&doctor);
 	look_at_machine(&doctor);
 	look_at_clock(&doctor);
-	look_at_configuration(&doctor);
+	look_at_extensions(&doctor);
+	look_at_kubelet(&doctor, config);
+	look_at_configuration(&doctor, config);
 	return doctor.array;
 }

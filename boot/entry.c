@@ -206,17 +206,68 @@ const ProaEntry *proa_entry_find_other(const GPtrArray *entries, const char *roo
 	return NULL;
 }
 
-static gboolean rename_durably(const ProaEsp *esp, const char *from, const char *to, GError **error)
+/*
+ * FAT knows no second name of a file: a power cut in the middle of a rename leaves two directory entries over
+ * the same clusters. To remove one of them, or to rename a file over it, gives the clusters of both away. So
+ * no rename here replaces a file: *@ret_taken says that the name was taken, and nothing was done then.
+ */
+static gboolean rename_to_free(
+	const ProaEsp *esp, const char *from, const char *to, gboolean *ret_taken, GError **error)
 {
 	int fd = proa_esp_entries_fd(esp);
 
-	if (renameat(fd, from, fd, to) < 0)
-		return proa_fail_errno(error, errno == ENOENT ? PROA_REASON_NO_BOOT_ENTRY : PROA_REASON_IO,
-			errno, "renaming the boot entry %s to %s", from, to);
+	*ret_taken = FALSE;
+	if (renameat2(fd, from, fd, to, RENAME_NOREPLACE) < 0) {
+		*ret_taken = errno == EEXIST;
+		return *ret_taken ||
+		       proa_fail_errno(error, errno == ENOENT ? PROA_REASON_NO_BOOT_ENTRY : PROA_REASON_IO,
+			       errno, "renaming the boot entry %s to %s", from, to);
+	}
 	if (fsync(fd) < 0)
 		return proa_fail_errno(
 			error, PROA_REASON_IO, errno, "syncing the directory %s", PROA_ESP_ENTRY_DIR);
 	return proa_esp_sync(esp, error);
+}
+
+static gboolean boots(const ProaEsp *esp, const char *name, const char *root_hash)
+{
+	PROA_AUTO_FD int fd =
+		openat(proa_esp_entries_fd(esp), name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	g_autofree char *own = fd < 0 ? NULL : proa_uki_root_hash(fd, NULL);
+
+	return own && g_strcmp0(own, root_hash) == 0;
+}
+
+/* A name that says "set aside", the first that is free from @done on. */
+static gboolean rename_aside(
+	const ProaEsp *esp, const char *from, const char *version, int done, GError **error)
+{
+	for (; done <= PROA_ENTRY_MAX_COUNT; done++) {
+		g_autofree char *name = proa_entry_format(version, 0, done);
+		gboolean taken = FALSE;
+		if (!rename_to_free(esp, from, name, &taken, error))
+			return FALSE;
+		if (!taken)
+			return TRUE;
+	}
+	return proa_fail(error, PROA_REASON_IO, "no name is left to set the boot entry %s aside", from);
+}
+
+/* Renames an entry, or finds that it bears the new name already, as a second one, and sets the first aside.
+ */
+static gboolean rename_entry(const ProaEsp *esp, const ProaEntry *entry, const char *to, GError **error)
+{
+	gboolean taken = FALSE;
+
+	if (!rename_to_free(esp, entry->name, to, &taken, error))
+		return FALSE;
+	if (!taken)
+		return TRUE;
+	if (boots(esp, to, entry->root_hash))
+		return proa_entry_set_aside(esp, entry, error);
+	/* Another release of the same version: a file of its own, which has lost its turn. */
+	return proa_esp_remove_file(esp, proa_esp_entries_fd(esp), to, error) &&
+	       rename_to_free(esp, entry->name, to, &taken, error);
 }
 
 gboolean proa_entry_bless(const ProaEsp *esp, const ProaEntry *entry, GError **error)
@@ -224,22 +275,21 @@ gboolean proa_entry_bless(const ProaEsp *esp, const ProaEntry *entry, GError **e
 	if (entry->tries_left < 0)
 		return TRUE;
 	g_autofree char *name = proa_entry_format(entry->version, -1, -1);
-	return rename_durably(esp, entry->name, name, error);
+	return rename_entry(esp, entry, name, error);
 }
 
 gboolean proa_entry_set_aside(const ProaEsp *esp, const ProaEntry *entry, GError **error)
 {
 	if (entry->tries_left == 0)
 		return TRUE;
-	g_autofree char *name = proa_entry_format(entry->version, 0, MAX(entry->tries_done, 1));
-	return rename_durably(esp, entry->name, name, error);
+	return rename_aside(esp, entry->name, entry->version, MAX(entry->tries_done, 1), error);
 }
 
 gboolean proa_entry_rearm(const ProaEsp *esp, const ProaEntry *entry, GError **error)
 {
 	g_autofree char *name = proa_entry_format(entry->version, PROA_ENTRY_TRIES, -1);
 
-	return strcmp(name, entry->name) == 0 || rename_durably(esp, entry->name, name, error);
+	return strcmp(name, entry->name) == 0 || rename_entry(esp, entry, name, error);
 }
 
 gboolean proa_entry_arm(
@@ -252,14 +302,17 @@ gboolean proa_entry_arm(
 	PROA_AUTO_FD int fd = openat(proa_esp_entries_fd(esp), temporary, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "opening %s on the ESP", temporary);
-	g_autofree char *boots = proa_uki_root_hash(fd, error);
-	if (!boots)
+	g_autofree char *own = proa_uki_root_hash(fd, error);
+	gboolean taken = FALSE;
+	if (!own)
 		return FALSE;
-	if (strcmp(boots, root_hash) != 0)
-		return proa_fail(error, PROA_REASON_BAD_UKI, "the boot image boots root hash %s, not %s",
-			boots, root_hash);
+	if (strcmp(own, root_hash) != 0)
+		return proa_fail(error, PROA_REASON_BAD_UKI, "the boot image boots root hash %s, not %s", own,
+			root_hash);
 	g_autofree char *name = proa_entry_format(version, PROA_ENTRY_TRIES, -1);
-	return rename_durably(esp, temporary, name, error);
+	if (!rename_to_free(esp, temporary, name, &taken, error))
+		return FALSE;
+	return !taken || proa_fail(error, PROA_REASON_IO, "%s is on the ESP already", name);
 }
 
 gboolean proa_entry_remove(const ProaEsp *esp, const ProaEntry *entry, GError **error)
@@ -267,14 +320,22 @@ gboolean proa_entry_remove(const ProaEsp *esp, const ProaEntry *entry, GError **
 	return proa_esp_remove_file(esp, proa_esp_entries_fd(esp), entry->name, error);
 }
 
-static gboolean remove_temporary_files(const ProaEsp *esp, GError **error)
+/*
+ * One that boots what @kept boots is the running release's own boot image: the power went in the middle of
+ * the rename that armed it. It is named for what it is, and goes when that release does.
+ */
+static gboolean remove_temporary_files(const ProaEsp *esp, const ProaEntry *kept, GError **error)
 {
 	DIR *dir = open_entries(esp, error);
 	gboolean ok = dir != NULL;
 
-	for (struct dirent *found; ok && (found = readdir(dir));)
-		if (g_str_has_suffix(found->d_name, ".tmp"))
-			ok = proa_esp_remove_file(esp, proa_esp_entries_fd(esp), found->d_name, error);
+	for (struct dirent *found; ok && (found = readdir(dir));) {
+		if (!g_str_has_suffix(found->d_name, ".tmp"))
+			continue;
+		ok = boots(esp, found->d_name, kept->root_hash)
+			     ? rename_aside(esp, found->d_name, kept->version, 1, error)
+			     : proa_esp_remove_file(esp, proa_esp_entries_fd(esp), found->d_name, error);
+	}
 	if (dir)
 		closedir(dir);
 	return ok;
@@ -295,7 +356,7 @@ gboolean proa_entry_remove_others(const ProaEsp *esp, const char *keep_root_hash
 		if (g_strcmp0(entry->root_hash, keep_root_hash) != 0 && !proa_entry_remove(esp, entry, error))
 			return FALSE;
 	}
-	return remove_temporary_files(esp, error);
+	return remove_temporary_files(esp, kept, error);
 }
 
 char *proa_booted_root_hash(const char *root, GError **error)

@@ -63,11 +63,15 @@ gboolean proa_entry_bootable(const ProaEntry *entry);
  * back to. */
 const ProaEntry *proa_entry_find_other(const GPtrArray *entries, const char *root_hash);
 
-/* Bless: takes the counter off. Nothing happens to an entry without one. */
+/*
+ * Bless: takes the counter off. Nothing happens to an entry without one. Where a power cut left a second name
+ * of the same file that has none, the one with the counter is set aside: neither may ever be removed alone.
+ */
 gboolean proa_entry_bless(
 	const ProaEsp *esp, const ProaEntry *entry, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Set aside: no tries left ("+0-<done>", done at least 1). Nothing happens to one that has none left. */
+/* Set aside: no tries left ("+0-<done>", done at least 1, more where that name is taken). Nothing happens to
+ * one that has none left. */
 gboolean proa_entry_set_aside(
 	const ProaEsp *esp, const ProaEntry *entry, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
@@ -89,7 +93,8 @@ gboolean proa_entry_remove(
 
 /*
  * Removes every entry that does not boot @keep_root_hash (the running release): before the other slot is
- * overwritten, nothing may lead to it. Also removes left-over temporary files ("*.tmp") of EFI/Linux. Refuses
+ * overwritten, nothing may lead to it. Also removes left-over temporary files ("*.tmp") of EFI/Linux; one
+ * that boots @keep_root_hash is a second name of a file that is needed, and is set aside instead. Refuses
  * with NO_BOOT_ENTRY, and removes nothing, if no bootable entry for @keep_root_hash would be left.
  */
 gboolean proa_entry_remove_others(

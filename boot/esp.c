@@ -246,29 +246,6 @@ gboolean proa_esp_sync(const ProaEsp *esp, GError **error)
 	return TRUE;
 }
 
-gboolean proa_esp_replace_file(
-	const ProaEsp *esp, int dir_fd, const char *name, const void *data, gsize size, GError **error)
-{
-	g_autofree char *temporary = g_strconcat(name, ".tmp", NULL);
-	PROA_AUTO_FD int fd =
-		openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd < 0)
-		return proa_fail_errno(error, errno == ENOSPC ? PROA_REASON_ESP_FULL : PROA_REASON_IO, errno,
-			"creating %s on the ESP", temporary);
-	if (!proa_write_all(fd, data, size, error)) {
-		g_prefix_error(error, "%s on the ESP: ", temporary);
-		unlinkat(dir_fd, temporary, 0);
-		return FALSE;
-	}
-	if (fsync(fd) < 0 || renameat(dir_fd, temporary, dir_fd, name) < 0 || fsync(dir_fd) < 0) {
-		proa_fail_errno(error, PROA_REASON_IO, errno, "writing %s on the ESP", name);
-		unlinkat(dir_fd, temporary, 0);
-		return FALSE;
-	}
-	return proa_esp_sync(esp, error);
-}
-
 gboolean proa_esp_remove_file(const ProaEsp *esp, int dir_fd, const char *name, GError **error)
 {
 	if (unlinkat(dir_fd, name, 0) < 0) {
@@ -278,6 +255,42 @@ gboolean proa_esp_remove_file(const ProaEsp *esp, int dir_fd, const char *name, 
 	}
 	if (fsync(dir_fd) < 0)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "syncing the ESP");
+	return proa_esp_sync(esp, error);
+}
+
+/* Whatever stands under the names goes first, both together: a power cut in the middle of a rename may have
+ * left them over the same clusters, of which one could then be given away under a file that is needed. */
+static gboolean make_room(const ProaEsp *esp, int dir_fd, const char *name, GError **error)
+{
+	g_autofree char *temporary = g_strconcat(name, ".tmp", NULL);
+
+	return proa_esp_remove_file(esp, dir_fd, temporary, error) &&
+	       proa_esp_remove_file(esp, dir_fd, name, error);
+}
+
+gboolean proa_esp_replace_file(
+	const ProaEsp *esp, int dir_fd, const char *name, const void *data, gsize size, GError **error)
+{
+	g_autofree char *temporary = g_strconcat(name, ".tmp", NULL);
+
+	if (!make_room(esp, dir_fd, name, error))
+		return FALSE;
+	PROA_AUTO_FD int fd =
+		openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return proa_fail_errno(error, errno == ENOSPC ? PROA_REASON_ESP_FULL : PROA_REASON_IO, errno,
+			"creating %s on the ESP", temporary);
+	if (!proa_write_all(fd, data, size, error)) {
+		g_prefix_error(error, "%s on the ESP: ", temporary);
+		unlinkat(dir_fd, temporary, 0);
+		return FALSE;
+	}
+	if (fsync(fd) < 0 || renameat2(dir_fd, temporary, dir_fd, name, RENAME_NOREPLACE) < 0 ||
+		fsync(dir_fd) < 0) {
+		proa_fail_errno(error, PROA_REASON_IO, errno, "writing %s on the ESP", name);
+		unlinkat(dir_fd, temporary, 0);
+		return FALSE;
+	}
 	return proa_esp_sync(esp, error);
 }
 

@@ -52,8 +52,9 @@ gboolean proa_esp_free_bytes(
 gboolean proa_esp_sync(const ProaEsp *esp, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * Replaces @name in the directory @dir_fd of the ESP (such as proa_esp_proa_fd()) durably: a temporary name,
- * fsync, rename, fsync of the directory, syncfs.
+ * Replaces @name in the directory @dir_fd of the ESP (such as proa_esp_proa_fd()) durably: the old one goes,
+ * then a temporary name, fsync, rename, fsync of the directory, syncfs. A power cut between leaves neither:
+ * on FAT a rename over a file is no safe way to replace it (boot/entry.c).
  */
 gboolean proa_esp_replace_file(const ProaEsp *esp, int dir_fd, const char *name, const void *data, gsize size,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;

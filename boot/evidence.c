@@ -47,5 +47,9 @@ gboolean proa_evidence_write(const ProaEsp *esp, const ProaEvidence *evidence, G
 
 gboolean proa_evidence_remove(const ProaEsp *esp, GError **error)
 {
-	return proa_esp_remove_file(esp, proa_esp_proa_fd(esp), PROA_EVIDENCE_NAME, error);
+	int fd = proa_esp_proa_fd(esp);
+
+	/* The temporary file may be a second name of it (boot/entry.c). */
+	return proa_esp_remove_file(esp, fd, PROA_EVIDENCE_NAME ".tmp", error) &&
+	       proa_esp_remove_file(esp, fd, PROA_EVIDENCE_NAME, error);
 }

@@ -29,6 +29,23 @@ static gboolean set_all_aside(
 	return TRUE;
 }
 
+/* A full ESP takes no evidence, and must not keep anyone from leaving: the entry that was set aside tells
+ * enough. */
+static void leave_evidence(const ProaEsp *esp, const ProaGiveUp *what, const ProaEntry *own)
+{
+	g_autoptr(ProaEvidence) evidence = g_new0(ProaEvidence, 1);
+	g_autoptr(GError) error = NULL;
+
+	evidence->root_hash = g_strdup(what->root_hash);
+	evidence->version = own ? g_strdup(own->version) : NULL;
+	evidence->reason = g_strdup(proa_reason_to_string(what->reason));
+	evidence->detail = g_strdup(what->detail);
+	evidence->where = g_strdup(what->where);
+	evidence->time = g_get_real_time() / G_USEC_PER_SEC;
+	if (!proa_evidence_write(esp, evidence, &error))
+		g_warning("leaving evidence on the ESP: %s", error->message);
+}
+
 gboolean proa_give_up(const ProaEsp *esp, const ProaGiveUp *what, gboolean *ret_switched, GError **error)
 {
 	g_autoptr(GPtrArray) entries = proa_entry_list(esp, error);
@@ -40,15 +57,9 @@ gboolean proa_give_up(const ProaEsp *esp, const ProaGiveUp *what, gboolean *ret_
 	if (other && !set_all_aside(esp, entries, what->root_hash, error))
 		return FALSE;
 
-	g_autoptr(ProaEvidence) evidence = g_new0(ProaEvidence, 1);
-	evidence->root_hash = g_strdup(what->root_hash);
-	evidence->version = own ? g_strdup(own->version) : NULL;
-	evidence->reason = g_strdup(proa_reason_to_string(what->reason));
-	evidence->detail = g_strdup(what->detail);
-	evidence->where = g_strdup(what->where);
-	evidence->time = g_get_real_time() / G_USEC_PER_SEC;
 	*ret_switched = other;
-	return proa_evidence_write(esp, evidence, error);
+	leave_evidence(esp, what, own);
+	return TRUE;
 }
 
 static gboolean kernel_knows_erofs(void)

@@ -19,7 +19,8 @@ typedef struct {
  * order: a power cut between the two boots the other slot, whose proa-bootd still sees that the entry was set
  * aside. Without another bootable entry nothing is set aside: a root that fails is better than none; the
  * evidence is still written.
- * *@ret_switched says which of the two it was. Does not reboot.
+ * *@ret_switched says which of the two it was. Evidence that cannot be written (a full ESP) is only warned
+ * of. Does not reboot.
  */
 gboolean proa_give_up(const ProaEsp *esp, const ProaGiveUp *what, gboolean *ret_switched,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -98,12 +98,20 @@ static void forget_staged(ProaState *state, gpointer data)
 		proa_state_set_release(&state->staged, NULL, NULL, NULL);
 }
 
-/* Whether an entry of another release than @root_hash would boot. */
+/* Whether another release is left to boot that came to health once: one on trial may not. */
 static gboolean has_another(const ProaNode *node, const char *root_hash, GError **error)
 {
-	if (proa_entry_find_other(node->entries, root_hash))
-		return TRUE;
-	return proa_fail(error, PROA_REASON_NOTHING_TO_ROLL_BACK, "no other release on this node would boot");
+	const ProaEntry *other = proa_entry_find_other(node->entries, root_hash);
+
+	for (guint i = 0; i < node->entries->len; i++) {
+		const ProaEntry *entry = g_ptr_array_index(node->entries, i);
+		if (entry->tries_left < 0 && entry->root_hash && strcmp(entry->root_hash, root_hash) != 0)
+			return TRUE;
+	}
+	return proa_fail(error, other ? PROA_REASON_TRIAL_BOOT : PROA_REASON_NOTHING_TO_ROLL_BACK,
+		other ? "the only other release on this node, %s, has not come to health yet"
+		      : "no other release on this node would boot%s",
+		other ? other->version : "");
 }
 
 /*

@@ -14,7 +14,7 @@
  * Rejects a release; NULL: the other slot's. No entry of it boots by its own turn any more, it is not
  * installed again, and if it is the running one, the other slot is next. *@ret_release is a copy that the
  * caller clears with proa_state_set_release(). Refuses with NO_SUCH_RELEASE, NOTHING_TO_ROLL_BACK (nothing
- * else would boot) or BUSY.
+ * else would boot), TRIAL_BOOT (what would has not come to health yet) or BUSY.
  */
 gboolean proa_operator_reject(ProaNode *node, const char *release, ProaStateRelease *ret_release,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;

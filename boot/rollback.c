@@ -116,13 +116,20 @@ static void record_switch(ProaState *state, gpointer data)
 	proa_state_set_release(&state->staged, NULL, NULL, NULL);
 }
 
-/* Before the switch: whoever finds the release set aside must find why. */
+/* Before the switch: what is to run must not be a rejected release; but if it stays set aside, not a failed
+ * one. */
+static gboolean forgive(const ProaNode *node, const char *root_hash, GError **error)
+{
+	gboolean found = FALSE;
+
+	return proa_rejected_lift(node->state_dir, root_hash, &found, error);
+}
+
+/* After the switch: a rejected release must not be on trial, not even until the power comes back. */
 static gboolean remember(const ProaNode *node, const Plan *plan, GError **error)
 {
 	g_autofree char *detail = g_strdup_printf("an operator went back to %s", plan->to->version);
 
-	if (!proa_rejected_remove(node->state_dir, plan->to->root_hash, error))
-		return FALSE;
 	return plan->forward || proa_rejected_add(node->state_dir, plan->from->root_hash, plan->from->version,
 					proa_reason_to_string(PROA_REASON_ROLLED_BACK), detail, error);
 }
@@ -135,14 +142,17 @@ gboolean proa_rollback(ProaNode *node, const char *version, const ProaStateRelea
 
 	if (lock < 0 || !make_plan(node, version, &plan, error))
 		return FALSE;
+	/* A copy: reading the entries again renews what the plan points to. */
+	g_autofree char *to_hash = g_strdup(plan.to->root_hash);
 	/* A full /var must not keep an operator from going back. */
+	if (!forgive(node, to_hash, &inner))
+		g_warning("forgetting that %s was rejected: %s", plan.to->version, inner->message);
+	g_clear_error(&inner);
+	if (!switch_entries(node, to_hash, error))
+		return FALSE;
 	if (!remember(node, &plan, &inner))
 		g_warning("remembering the release left: %s", inner->message);
 	g_clear_error(&inner);
-	/* A copy: reading the entries again renews what the plan points to. */
-	g_autofree char *to_hash = g_strdup(plan.to->root_hash);
-	if (!switch_entries(node, to_hash, error))
-		return FALSE;
 	g_autofree char *detail = g_strdup_printf("to %s", plan.to->version);
 	if (!proa_state_update(node->state_dir, record_switch, &plan, &inner) ||
 		!proa_history_append(node->state_dir, "rolled-back", plan.from,

@@ -69,6 +69,14 @@ static void set_failed_by_verdict(Settling *s, const ProaEntry *entry)
 			"its boots ended without a word: panic, hang or power");
 }
 
+/* Set aside under each of its names: a power cut may have left it a second one (boot/entry.c). */
+static gboolean is_aside(const Settling *s, const ProaEntry *entry)
+{
+	const ProaEntry *first = proa_entry_find(s->node->entries, entry->root_hash);
+
+	return first && first->tries_left == 0;
+}
+
 static gboolean was_tried(const ProaState *state)
 {
 	return state->kind == PROA_STATE_STAGED || state->kind == PROA_STATE_TRIAL ||
@@ -94,7 +102,7 @@ static void find_failed(Settling *s, const ProaState *state)
 	}
 	for (guint i = 0; i < node->entries->len; i++) {
 		const ProaEntry *entry = g_ptr_array_index(node->entries, i);
-		if (entry->tries_left == 0 && entry->root_hash && !same(entry->root_hash, booted) &&
+		if (is_aside(s, entry) && !same(entry->root_hash, booted) &&
 			!proa_rejected_find(s->rejected, entry->root_hash) &&
 			!proa_rejected_lifted(node->state_dir, entry->root_hash)) {
 			set_failed_by_verdict(s, entry);

@@ -144,13 +144,14 @@ char *proa_inspect_last_page(const ProaPaths *paths, GError **error)
 /* --- doctor
  * ----------------------------------------------------------------------------------------------------- */
 
-static void add(
-	JsonArray *checks, const char *check, const char *verdict, const char *message, const char *hint)
+static void add(JsonArray *checks, const char *check, const char *verdict, const char *reason,
+	const char *message, const char *hint)
 {
 	JsonObject *object = json_object_new();
 
 	json_object_set_string_member(object, "check", check);
 	json_object_set_string_member(object, "verdict", verdict);
+	proa_json_set_string(object, "reason", reason);
 	json_object_set_string_member(object, "message", message);
 	proa_json_set_string(object, "hint", hint);
 	json_array_add_object_element(checks, object);
@@ -158,7 +159,9 @@ static void add(
 
 static void add_error(JsonArray *checks, const char *check, const char *verdict, const GError *error)
 {
-	add(checks, check, verdict, error->message, proa_reason_hint(proa_reason_of(error)));
+	ProaReason reason = proa_reason_of(error);
+
+	add(checks, check, verdict, proa_reason_to_string(reason), error->message, proa_reason_hint(reason));
 }
 
 static void ask_bootd(const ProaPaths *paths, JsonArray *checks)
@@ -168,8 +171,8 @@ static void ask_bootd(const ProaPaths *paths, JsonArray *checks)
 	g_autoptr(GError) error = NULL;
 
 	if (geteuid() != 0) {
-		add(checks, "boot", "warning", "only root may look at disk and boot entries",
-			"Run it as root.");
+		add(checks, "boot", "warning", proa_reason_to_string(PROA_REASON_PERMISSION),
+			"only root may look at disk and boot entries", "Run it as root.");
 		return;
 	}
 	if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &text, NULL, NULL, &error)) {
@@ -181,6 +184,8 @@ static void ask_bootd(const ProaPaths *paths, JsonArray *checks)
 	JsonArray *answer = top ? proa_json_array_or_null(top, "checks") : NULL;
 	if (!answer)
 		add(checks, "boot", "problem",
+			top ? proa_json_string_or(top, "reason", NULL)
+			    : proa_reason_to_string(PROA_REASON_INTERNAL),
 			top ? proa_json_string_or(top, "message", "proa-bootd gave no answer")
 			    : error->message,
 			top ? proa_json_string_or(top, "hint", NULL) : NULL);
@@ -214,8 +219,12 @@ static void look_at_trust(const ProaPaths *paths, JsonArray *checks)
 	for (gsize i = 0; i < G_N_ELEMENTS(roles); i++) {
 		g_autoptr(GDateTime) expires = expiry_of(paths, roles[i]);
 		g_autofree char *name = g_strdup_printf("trust-%s", roles[i]);
-		if (!expires)
+		if (!expires) {
+			add(checks, name, "warning", proa_reason_to_string(PROA_REASON_NO_TRUST),
+				"no verified metadata of that role is stored yet",
+				"`proa check` asks the feed, and stores what it verifies.");
 			continue;
+		}
 		gint64 days = g_date_time_difference(expires, now) / G_TIME_SPAN_DAY;
 		gboolean expired = g_date_time_compare(expires, now) <= 0;
 		g_autofree char *day = g_date_time_format(expires, "%Y-%m-%d");
@@ -225,8 +234,11 @@ static void look_at_trust(const ProaPaths *paths, JsonArray *checks)
 			expired            ? "problem"
 			: days < SOON_DAYS ? "warning"
 					   : "ok",
+			expired            ? proa_reason_to_string(PROA_REASON_STALE_FEED)
+			: days < SOON_DAYS ? proa_reason_to_string(PROA_REASON_EXPIRES_SOON)
+					   : NULL,
 			message,
-			expired || days < SOON_DAYS ? "Ask whoever publishes the feed to renew it." : NULL);
+			expired || days < SOON_DAYS ? proa_reason_hint(PROA_REASON_EXPIRES_SOON) : NULL);
 	}
 }
 
@@ -239,11 +251,12 @@ static void look_at_feed(JsonObject *feed, JsonArray *checks)
 	if (proa_json_bool_or(feed, "ok", FALSE)) {
 		g_autofree char *message =
 			g_strdup_printf("the feed answers, and offers %s", version ? version : "?");
-		add(checks, "feed", "ok", message, NULL);
+		add(checks, "feed", "ok", NULL, message, NULL);
 	} else if (strcmp(reason, proa_reason_to_string(PROA_REASON_NO_UPDATE)) == 0) {
-		add(checks, "feed", "ok", "the feed answers, is fresh, and offers nothing newer", NULL);
+		add(checks, "feed", "ok", NULL, "the feed answers, is fresh, and offers nothing newer", NULL);
 	} else {
-		add(checks, "feed", "problem", proa_json_string_or(feed, "message", "it could not be asked"),
+		add(checks, "feed", "problem", *reason ? reason : NULL,
+			proa_json_string_or(feed, "message", "it could not be asked"),
 			proa_json_string_or(feed, "hint", NULL));
 	}
 }

@@ -29,8 +29,8 @@ char *proa_inspect_last_page(const ProaPaths *paths, GError **error) G_GNUC_WARN
 
 /*
  * All that `proa doctor` looks at: proa-bootd's checks (asked only by root), the stored trust and its expiry,
- * and what asking the feed came to (@feed: an outcome, NULL: not asked). "check", "verdict", "message",
- * "hint".
+ * and what asking the feed came to (@feed: an outcome, NULL: not asked). "check", "verdict",
+ * "reason", "message", "hint".
  */
 JsonArray *proa_inspect_doctor(const ProaPaths *paths, JsonObject *feed);
 

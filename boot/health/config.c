@@ -47,6 +47,7 @@ const ProaConfigKey proa_health_config_keys[] = {
 
 	{ "kubelet", "enabled", PROA_CONFIG_BOOLEAN, "yes", 0, 0, NULL },
 	{ "kubelet", "config", PROA_CONFIG_STRING, "/var/lib/kubelet/config.yaml", 0, 0, NULL },
+	{ "kubelet", "kubeconfig", PROA_CONFIG_STRING, "/etc/kubernetes/kubelet.conf", 0, 0, NULL },
 	{ "kubelet", "url", PROA_CONFIG_STRING, "http://127.0.0.1:10248/healthz", 0, 0, NULL },
 	TIMEOUT("kubelet", "5s", 60),
 	RETRIES("kubelet", "0"),

@@ -36,14 +36,28 @@ static struct curl_slist *headers_of(const ProaHttpRequest *request)
 	return curl_slist_append(headers, line);
 }
 
+/* What is given as text, or else as a file. */
+static void set_pem(CURL *curl, CURLoption blob, const char *pem, CURLoption file, const char *path)
+{
+	struct curl_blob bytes = { .flags = CURL_BLOB_COPY };
+
+	if (pem) {
+		bytes.data = (void *)(gsize)pem;
+		bytes.len = strlen(pem);
+		curl_easy_setopt(curl, blob, &bytes);
+	} else if (path && *path) {
+		curl_easy_setopt(curl, file, path);
+	}
+}
+
 static void set_tls(CURL *curl, const ProaHttpRequest *request)
 {
-	if (request->ca && *request->ca)
-		curl_easy_setopt(curl, CURLOPT_CAINFO, request->ca);
-	if (!request->certificate || !*request->certificate)
-		return;
-	curl_easy_setopt(curl, CURLOPT_SSLCERT, request->certificate);
-	curl_easy_setopt(curl, CURLOPT_SSLKEY, request->certificate);
+	gboolean own_key = request->key && *request->key;
+
+	set_pem(curl, CURLOPT_CAINFO_BLOB, request->ca_pem, CURLOPT_CAINFO, request->ca);
+	set_pem(curl, CURLOPT_SSLCERT_BLOB, request->certificate_pem, CURLOPT_SSLCERT, request->certificate);
+	set_pem(curl, CURLOPT_SSLKEY_BLOB, request->key_pem, CURLOPT_SSLKEY,
+		own_key ? request->key : request->certificate);
 }
 
 /* Whether it is this node's files, and not the network or who answers, that a request failed for. */

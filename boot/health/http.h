@@ -10,9 +10,12 @@
 typedef struct {
 	const char *url;         /* http or https */
 	const char *ca;          /* file of the authorities for https; NULL or "": the system's */
-	const char *certificate; /* file of our certificate and its key; NULL or "": none */
-	const char *token;       /* sent as a bearer token; NULL or "": none */
-	guint seconds;           /* time limit of the whole request */
+	const char *certificate; /* file of our certificate; NULL or "": none */
+	const char *key;         /* file of its key; NULL or "": it is in the same file */
+	/* The same as PEM text, which comes before a file; NULL: not given. */
+	const char *ca_pem, *certificate_pem, *key_pem;
+	const char *token; /* sent as a bearer token; NULL or "": none */
+	guint seconds;     /* time limit of the whole request */
 } ProaHttpRequest;
 
 typedef struct {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/machine.h"
 
+#include <string.h>
+
 #define FREE_STATES 3
 static const ProaStateKind free_states[FREE_STATES] = { PROA_STATE_IDLE, PROA_STATE_GOOD,
 	PROA_STATE_FALLEN_BACK };
@@ -148,9 +150,74 @@ static void test_view(void)
 	}
 }
 
+/*
+ * The whole of it, one letter an answer: I install, C check, R roll back, D decide, B reboot, X cancel, -
+ * nothing, b refused as busy, t refused on trial; in place of an event's letter: a, what automatic= says; d,
+ * what reboot= says.
+ */
+static const char *const table[_PROA_STATE_MAX][2] = {
+	/*                          at rest     a child is at work
+	 * TIMER CHECK UPDATE ROLLBACK REBOOT REBOOT_DUE DECIDE CANCEL */
+	[PROA_STATE_IDLE] = { "aCIRB-D-", "-bbbB-bX" },
+	[PROA_STATE_STAGING] = { "-bbbB-bb", "-bbbB-bX" },
+	[PROA_STATE_STAGED] = { "aCIRBdD-", "-bbbB-bX" },
+	[PROA_STATE_TRIAL] = { "-CtRB-D-", "-bbbB-bX" },
+	[PROA_STATE_GOOD] = { "aCIRB-D-", "-bbbB-bX" },
+	[PROA_STATE_FALLEN_BACK] = { "aCIRB-D-", "-bbbB-bX" },
+};
+
+static char letter_of(ProaAct act, ProaReason reason)
+{
+	static const char letters[] = { [PROA_ACT_NOTHING] = '-',
+		[PROA_ACT_CHECK] = 'C',
+		[PROA_ACT_INSTALL] = 'I',
+		[PROA_ACT_ROLLBACK] = 'R',
+		[PROA_ACT_DECIDE] = 'D',
+		[PROA_ACT_REBOOT] = 'B',
+		[PROA_ACT_CANCEL] = 'X' };
+
+	if (act == PROA_ACT_REFUSE)
+		return reason == PROA_REASON_BUSY ? 'b' : reason == PROA_REASON_TRIAL_BOOT ? 't' : '?';
+	return letters[act];
+}
+
+static void expect_row(const ProaFacts *facts)
+{
+	const char *row = table[facts->state][facts->busy];
+
+	for (int event = 0; event < _PROA_EVENT_MAX; event++) {
+		ProaReason reason = PROA_REASON_MAX;
+		ProaAct act = proa_machine_decide(facts, (ProaEvent)event, &reason);
+		char wanted = row[event] == 'a'   ? "-CI"[facts->automatic]
+			      : row[event] == 'd' ? "-B"[facts->reboot_automatic]
+						  : row[event];
+		if (letter_of(act, reason) != wanted)
+			g_error("%s%s, event %d: %c, not %c", proa_state_kind_to_string(facts->state),
+				facts->busy ? ", busy" : "", event, letter_of(act, reason), wanted);
+	}
+}
+
+static void test_everything(void)
+{
+	for (int i = 0; i < _PROA_STATE_MAX * 2 * 3 * 2; i++) {
+		ProaFacts facts = { .state = (ProaStateKind)(i / 12),
+			.busy = i / 6 % 2,
+			.automatic = (ProaAutomatic)(i / 2 % 3),
+			.reboot_automatic = i % 2 };
+		g_assert_cmpuint(strlen(table[facts.state][facts.busy]), ==, _PROA_EVENT_MAX);
+		expect_row(&facts);
+	}
+	/* A state of a later version is refused, not guessed at. */
+	ProaFacts unknown = { .state = _PROA_STATE_MAX };
+	ProaReason reason = PROA_REASON_MAX;
+	g_assert_cmpint(proa_machine_decide(&unknown, PROA_EVENT_UPDATE, &reason), ==, PROA_ACT_REFUSE);
+	g_assert_cmpint(reason, ==, PROA_REASON_INTERNAL);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/machine/every-state-every-event-every-setting", test_everything);
 	g_test_add_func("/machine/every-event-at-rest", test_free);
 	g_test_add_func("/machine/automatic-rules-the-timer-alone", test_automatic);
 	g_test_add_func("/machine/busy-refuses-a-second-transaction-in-every-state", test_busy);

@@ -270,6 +270,36 @@ static void tells_an_entry_that_has_gone(void)
 	g_assert_error(error, PROA_ERROR, PROA_REASON_NO_BOOT_ENTRY);
 }
 
+/* A power cut in the middle of a rename: two names, and on FAT one chain of clusters. Neither may go alone.
+ */
+static void a_second_name_is_never_renamed_over(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+
+	fixture_entry(scratch.path, "proa_2.0.0+2-1.efi", "2.0.0", HASH_2);
+	fixture_entry(scratch.path, "proa_2.0.0.efi", "2.0.0", HASH_2);
+	g_autoptr(ProaEsp) esp = open_esp(&scratch);
+	g_autoptr(GPtrArray) list = proa_entry_list(esp, NULL);
+	g_assert_true(proa_entry_bless(esp, entry_of(list, HASH_2), NULL));
+	expect_entries(esp, "proa_2.0.0.efi proa_2.0.0+0-1.efi");
+	g_autoptr(GPtrArray) again = proa_entry_list(esp, NULL);
+	g_assert_true(proa_entry_set_aside(esp, entry_of(again, HASH_2), NULL));
+	expect_entries(esp, "proa_2.0.0+0-1.efi proa_2.0.0+0-2.efi");
+}
+
+static void a_temporary_name_of_the_running_image_stays(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autoptr(GError) error = NULL;
+
+	fixture_entry(scratch.path, "proa_2.0.0.efi", "2.0.0", HASH_2);
+	fixture_entry(scratch.path, "proa-uki.tmp", "2.0.0", HASH_2);
+	g_autoptr(ProaEsp) esp = open_esp(&scratch);
+	g_assert_true(proa_entry_remove_others(esp, HASH_2, &error));
+	g_assert_no_error(error);
+	expect_entries(esp, "proa_2.0.0.efi proa_2.0.0+0-1.efi");
+}
+
 static void knows_the_running_root(void)
 {
 	g_auto(Scratch) scratch = scratch_new();
@@ -302,6 +332,9 @@ int main(int argc, char **argv)
 	g_test_add_func(
 		"/entry/keeps-all-when-the-running-has-no-entry", keeps_all_when_the_running_has_no_entry);
 	g_test_add_func("/entry/tells-an-entry-that-has-gone", tells_an_entry_that_has_gone);
+	g_test_add_func("/entry/a-second-name-is-never-renamed-over", a_second_name_is_never_renamed_over);
+	g_test_add_func("/entry/a-temporary-name-of-the-running-image-stays",
+		a_temporary_name_of_the_running_image_stays);
 	g_test_add_func("/entry/knows-the-running-root", knows_the_running_root);
 	return g_test_run();
 }

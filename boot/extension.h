@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * extension: system extensions (systemd-sysext(8)) are paired with the release as the rest of /etc is: which
+ * of them are active is said by the links in /etc/extensions, and each release has its own /etc. The images
+ * lie in /var/lib/proa/extensions, where systemd does not look, so that only a link makes one active.
+ *
+ * What a merged extension says of itself stands in /usr/lib/extension-release.d.
+ */
+#pragma once
+
+#include "base/reason.h"
+
+/* An extension's or a release's words about itself larger than this are not read. Bytes. */
+#define PROA_EXTENSION_MAX_RELEASE (16 * 1024)
+
+/*
+ * Whether an extension whose extension-release says @extension may be merged into a release whose os-release
+ * says
+ * @release (both as text), as systemd 257 decides (src/shared/extension-util.c,
+ * extension_release_validate()): ID must be the same or "_any"; then ARCHITECTURE, if it is given, the
+ * machine's or "_any"; then, unless ID is
+ * "_any", SYSEXT_LEVEL if the extension has one, else VERSION_ID. A rolling release without VERSION_ID takes
+ * any. Why not in *@ret_why, g_free().
+ */
+gboolean proa_extension_fits(const char *extension, const char *release, char **ret_why);
+
+/* Names of extensions merged now below @root; free with g_strfreev(). Never NULL. */
+char **proa_extension_names(const char *root);
+
+/* What the extension @name says of itself below @root; NULL if it cannot be read. Free with g_free(). */
+char *proa_extension_release(const char *root, const char *name);
+
+/*
+ * Whether something in /var/lib/extensions below @root would be merged into every release, paired with none.
+ */
+gboolean proa_extension_unpaired(const char *root);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "boot/doctor.h"
+
+#include "base/json.h"
+#include "tests/unit/boot/fixture.h"
+
+/* The first entry of @check; its verdict and reason as "verdict reason". Free with g_free(). */
+static char *said(JsonArray *checks, const char *check)
+{
+	for (guint i = 0; i < json_array_get_length(checks); i++) {
+		JsonObject *object = json_array_get_object_element(checks, i);
+		if (strcmp(json_object_get_string_member(object, "check"), check) == 0)
+			return g_strdup_printf("%s %s", json_object_get_string_member(object, "verdict"),
+				proa_json_string_or(object, "reason", "-"));
+	}
+	return g_strdup("nothing");
+}
+
+static void expect(JsonArray *checks, const char *check, const char *words)
+{
+	g_autofree char *found = said(checks, check);
+
+	if (strcmp(found, words) != 0)
+		g_error("%s: %s, not %s", check, found, words);
+}
+
+static JsonArray *ask(const Fixture *fixture)
+{
+	g_autoptr(ProaNode) node = fixture_open(fixture);
+
+	return proa_doctor(node);
+}
+
+/* A bare machine: everything that is missing is named, with a reason and a way out. */
+static void everything_has_its_reason_and_way_out(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	g_autoptr(JsonArray) checks = ask(&fixture);
+	expect(checks, "root", "problem not-verified");
+	expect(checks, "boot-entry", "ok -");
+	expect(checks, "way-back", "warning nothing-to-roll-back");
+	expect(checks, "slots", "ok -");
+	expect(checks, "var", "problem read-only");
+	expect(checks, "watchdog", "warning no-watchdog");
+	expect(checks, "secure-boot", "warning no-secure-boot");
+	expect(checks, "tpm", "warning no-tpm");
+	expect(checks, "clock", "ok -");
+	expect(checks, "kubelet-skew", "skipped -");
+	for (guint i = 0; i < json_array_get_length(checks); i++) {
+		JsonObject *object = json_array_get_object_element(checks, i);
+		const char *verdict = json_object_get_string_member(object, "verdict");
+		gboolean bad = strcmp(verdict, "warning") == 0 || strcmp(verdict, "problem") == 0;
+		g_assert_cmpint(proa_json_string_or(object, "reason", NULL) != NULL, ==, bad);
+		g_assert_cmpint(proa_json_string_or(object, "hint", NULL) != NULL, ==, bad);
+	}
+}
+
+static void a_machine_that_has_it_all_is_told_so(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	static const char secure[] = { 6, 0, 0, 0, 1 };
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+0-1.efi", "2.0.0", HASH_2);
+	g_autofree char *variable = scratch_write(&fixture.scratch,
+		"root/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", secure,
+		sizeof secure);
+	g_autofree char *watchdog =
+		scratch_write(&fixture.scratch, "root/sys/class/watchdog/watchdog0/x", "", 0);
+	g_autofree char *tpm = scratch_write(&fixture.scratch, "root/sys/class/tpm/tpm0/x", "", 0);
+	g_autofree char *var = scratch_write(&fixture.scratch, "root/var/lib/x", "", 0);
+	g_assert_true(variable && watchdog && tpm && var);
+	g_autoptr(JsonArray) checks = ask(&fixture);
+	expect(checks, "way-back", "warning nothing-to-roll-back");
+	expect(checks, "watchdog", "ok -");
+	expect(checks, "secure-boot", "ok -");
+	expect(checks, "tpm", "ok -");
+	expect(checks, "var", "ok -");
+}
+
+/* Before the reboot, out of the boot image of the release that would boot. */
+static void an_extension_that_will_not_fit_is_told_of(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+3.efi", "2.0.0", HASH_2);
+	g_autofree char *fits = scratch_write(
+		&fixture.scratch, "root/usr/lib/extension-release.d/extension-release.gpu", "ID=proa\n", -1);
+	g_autoptr(JsonArray) before = ask(&fixture);
+	expect(before, "extension", "ok -");
+	g_autofree char *not = scratch_write(&fixture.scratch,
+		"root/usr/lib/extension-release.d/extension-release.gpu", "ID=debian\n", -1);
+	g_autofree char *image = scratch_write(&fixture.scratch, "root/var/lib/extensions/x.raw", "", 0);
+	g_assert_true(fits && not&&image);
+	g_autoptr(JsonArray) after = ask(&fixture);
+	expect(after, "extension", "warning extension-mismatch");
+	expect(after, "extensions", "warning extension-mismatch");
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func(
+		"/doctor/everything-has-its-reason-and-way-out", everything_has_its_reason_and_way_out);
+	g_test_add_func("/doctor/a-machine-that-has-it-all-is-told-so", a_machine_that_has_it_all_is_told_so);
+	g_test_add_func("/doctor/an-extension-that-will-not-fit-is-told-of",
+		an_extension_that_will_not_fit_is_told_of);
+	return g_test_run();
+}
