@@ -22,7 +22,8 @@ static gboolean read_old(guint64 offset, guint8 *data, gsize size, gpointer user
 
 static gboolean read_new(guint64 offset, guint8 *data, gsize size, gpointer user_data, GError **error)
 {
-	return proa_pread_all(((Slots *)user_data)->new_fd, data, size, (goffset)offset, error);
+	return proa_writer_drain_to(((Slots *)user_data)->writer, offset + size, error) &&
+	       proa_pread_all(((Slots *)user_data)->new_fd, data, size, (goffset)offset, error);
 }
 
 static gboolean write_new(const guint8 *data, gsize size, gpointer user_data, GError **error)
