@@ -13,8 +13,8 @@
 
 #define BLOCK ((gsize)PROA_VERITY_BLOCK_SIZE)
 #define GROUP (PROA_VERITY_FANOUT * BLOCK)
-/* Groups that a thread reads in one go: 1 MiB. */
-#define PIECE_GROUPS 2u
+/* Groups that a thread reads in one go: 512 KiB. */
+#define PIECE_GROUPS 1u
 #define PIECE (PIECE_GROUPS * GROUP)
 /* Levels of a tree over 2^64 bytes are fewer. */
 #define MAX_LEVELS 8u

@@ -180,7 +180,7 @@ static gboolean take(const guint8 *data, gsize size, gpointer user_data, GError 
 	if (!proa_writer_write(bring->writer, data, size, error))
 		return FALSE;
 	bring->taken += size;
-	proa_report_progress("fetch", bring->taken, bring->ask->release->root_size);
+	proa_report_progress("fetch", proa_writer_done(bring->writer), bring->ask->release->root_size);
 	return TRUE;
 }
 
@@ -390,6 +390,7 @@ static gboolean apply_choice(Bring *bring, const Choice *choice, GError **error)
 	if (!choice->kind->apply(bring, &job.job, error) || !proa_writer_finish(bring->writer, error))
 		return FALSE;
 	save(bring, TRUE);
+	proa_report_progress("fetch", bring->taken, bring->ask->release->root_size);
 	proa_memory_fetched(
 		bring->ask->state_dir, bring->ask->release, word, bring->fetched - before, job.job.from);
 	return TRUE;

@@ -14,7 +14,7 @@
 
 /* What is on its way to the device: pieces in turn, each written in one go. */
 #define PIECES 2u
-#define PIECE_SIZE ((gsize)1024 * 1024)
+#define PIECE_SIZE ((gsize)256 * 1024)
 
 struct ProaWriter {
 	char *path;
@@ -244,6 +244,14 @@ void proa_writer_skip(ProaWriter *writer, guint64 size)
 	writer->taken = writer->done = size;
 }
 
+guint64 proa_writer_done(ProaWriter *writer)
+{
+	g_mutex_lock(&writer->lock);
+	guint64 done = writer->done;
+	g_mutex_unlock(&writer->lock);
+	return done;
+}
+
 gboolean proa_writer_drain(ProaWriter *writer, GError **error)
 {
 	if (writer->filled > 0)
@@ -253,10 +261,7 @@ gboolean proa_writer_drain(ProaWriter *writer, GError **error)
 
 gboolean proa_writer_drain_to(ProaWriter *writer, guint64 end, GError **error)
 {
-	g_mutex_lock(&writer->lock);
-	gboolean there = end <= writer->done;
-	g_mutex_unlock(&writer->lock);
-	return there || proa_writer_drain(writer, error);
+	return end <= proa_writer_done(writer) || proa_writer_drain(writer, error);
 }
 
 gboolean proa_writer_flush(ProaWriter *writer, GError **error)

@@ -44,6 +44,9 @@ gboolean proa_writer_write(
  */
 void proa_writer_skip(ProaWriter *writer, guint64 size);
 
+/* Bytes of the image that the device has taken, those skipped too; whoever watches has been told of them. */
+guint64 proa_writer_done(ProaWriter *writer);
+
 /* Waits until the device has taken all bytes given so far; IO. */
 gboolean proa_writer_drain(ProaWriter *writer, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
