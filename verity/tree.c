@@ -72,53 +72,6 @@ guint64 proa_verity_tree_size(guint64 data_size)
 	return total * PROA_VERITY_BLOCK_SIZE;
 }
 
-static gboolean sync_path(const char *path, GError **error)
-{
-	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || fsync(fd) < 0)
-		return proa_fail_errno(error, PROA_REASON_IO, errno, "flushing %s", path);
-	return TRUE;
-}
-
-gboolean proa_verity_build(const char *data_path, const char *hash_path, const ProaVerityParams *params,
-	char **ret_root_hash, GError **error)
-{
-	g_auto(Crypt) crypt = { 0 };
-
-	if (params->data_size == 0 || params->data_size % PROA_VERITY_BLOCK_SIZE != 0)
-		return proa_fail(error, PROA_REASON_IO,
-			"%s: %" G_GUINT64_FORMAT " bytes are not whole blocks of %d", data_path,
-			params->data_size, PROA_VERITY_BLOCK_SIZE);
-	if (!crypt_open(&crypt, hash_path, error))
-		return FALSE;
-
-	struct crypt_params_verity verity = {
-		.hash_name = "sha256",
-		.data_device = data_path,
-		.salt = (const char *)params->salt,
-		.salt_size = PROA_VERITY_SALT_SIZE,
-		.hash_type = 1,
-		.data_block_size = PROA_VERITY_BLOCK_SIZE,
-		.hash_block_size = PROA_VERITY_BLOCK_SIZE,
-		.data_size = params->data_size / PROA_VERITY_BLOCK_SIZE,
-		.flags = CRYPT_VERITY_CREATE_HASH,
-	};
-	int r = crypt_format(crypt.device, CRYPT_VERITY, NULL, NULL, params->uuid, NULL, 0, &verity);
-	if (r < 0)
-		return crypt_failed(&crypt, r, "building the hash tree of", data_path, error);
-
-	char hash[PROA_SHA256_SIZE];
-	gsize size = sizeof hash;
-	r = crypt_volume_key_get(crypt.device, CRYPT_ANY_SLOT, hash, &size, NULL, 0);
-	if (r < 0 || size != sizeof hash)
-		return crypt_failed(&crypt, r < 0 ? r : -EINVAL, "taking the root hash of", data_path, error);
-	if (!sync_path(hash_path, error))
-		return FALSE;
-	*ret_root_hash = proa_hex_encode((const guint8 *)hash, sizeof hash);
-	return TRUE;
-}
-
 gboolean proa_verity_check(
 	const char *data_path, const char *hash_path, const char *root_hash, GError **error)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tree: dm-verity hash trees, built and checked through libcryptsetup (docs/formats.md, "Release manifest").
+ * tree: what a dm-verity hash tree is (docs/formats.md, "Release manifest"), checked through libcryptsetup.
+ * build.h makes them.
  *
  * One format only: SHA-256, hash type 1, data and hash blocks of 4096 bytes, the verity superblock in the
  * first block of the hash device. The bytes are those of `veritysetup format` with the same salt and UUID.
@@ -22,17 +23,6 @@ typedef struct {
 
 /* Bytes that the superblock and the tree over @data_size bytes take on the hash device. */
 guint64 proa_verity_tree_size(guint64 data_size);
-
-/*
- * Builds the tree over the first @params->data_size bytes of @data_path (a block device or a file) and writes
- * it to the start of @hash_path, which must exist. Memory does not grow with the size. Flushed to the device
- * before it returns; whoever wants the data read from the device and not from the page cache drops the cache
- * before.
- * @ret_root_hash: 64 hexadecimal digits, free with g_free(). Fails with IO, or NOT_FOUND if a path is not
- * there.
- */
-gboolean proa_verity_build(const char *data_path, const char *hash_path, const ProaVerityParams *params,
-	char **ret_root_hash, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * Reads the whole of the data and its tree and checks both against @root_hash (64 hexadecimal digits). The

@@ -2,7 +2,7 @@
 /* How fast a slot's hash tree is built: it is read back and hashed in every update. Argument: a root image.
  */
 #include "tests/bench/bench.h"
-#include "verity/tree.h"
+#include "verity/build.h"
 
 #include <glib/gstdio.h>
 #include <string.h>

@@ -1,119 +1,129 @@
 # SPDX-License-Identifier: Apache-2.0
-"""payload: deltas of the real update from base to security, against what others make of the same two trees."""
+"""
+payload: our payloads of the real update from base to security, and what others make of the same, in one run.
 
-import hashlib
-import os
+It is made of parts, each named by --only; what a part found is kept in build/bench/payload.json, so that a part can be
+run again by itself.
+"""
+
+import json
 import pathlib
-import resource
-import shutil
-import subprocess
 import tempfile
-import time
 
-REPOSITORY = "build/images/ostree"
+import growth
+import own
+import peers
+from measuring import digest, say
 
-
-def _measure(*command):
-    """Runs a command; its seconds, CPU seconds and peak of resident bytes."""
-    with tempfile.NamedTemporaryFile("r") as report:
-        began = time.monotonic()
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(["time", "-f", "%M", "-o", report.name, *map(str, command)], check=True, stdout=subprocess.DEVNULL)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return {"seconds": time.monotonic() - began, "peak_bytes": int(report.read().split()[-1]) * 1024,
-                "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
+# Bytes; limits, and everything else of the table, are in docs/performance.md.
+_ROUND = 3
 
 
-def _digest(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _row(name, path, cost):
-    return {"bench": "payload", "name": name, "bytes": path.stat().st_size, **{key: round(value, 2) for key, value in cost.items()}}
-
-
-def _ostree(top, work, old_tree, new_tree):
-    """A static delta of the trees, made and applied in copies of the repository that share its objects."""
-    repo, target, delta = work / "repo", work / "target", work / "ostree.delta"
-    shutil.copytree(top / REPOSITORY, repo, copy_function=os.link, symlinks=True)
-    made = _measure("ostree", f"--repo={repo}", "static-delta", "generate", f"--from={old_tree}", f"--to={new_tree}",
-                    "--inline", "--min-fallback-size=0", f"--filename={delta}")
-    subprocess.run(["ostree", "init", f"--repo={target}", "--mode=bare-user"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["ostree", f"--repo={target}", "pull-local", repo, old_tree], check=True, stdout=subprocess.DEVNULL)
-    applied = _measure("ostree", f"--repo={target}", "static-delta", "apply-offline", delta)
-    return delta, made, applied
-
-
-def _delta(programs, old, new, old_hash, new_hash, out):
-    return _measure(programs / "images/payload/proa-payload", "delta", "--from", old, "--from-hash", old_hash, "--to", new,
-                    "--to-hash", new_hash, out)
-
-
-def _make_slot(path, size):
-    """What is written over: nothing of it is in the page cache."""
-    path.unlink(missing_ok=True)
-    with open(path, "wb") as file:
-        file.truncate(size)
-
-
-def _best(measure, times=3):
-    """The quickest of a few: what else the machine does only makes it slower."""
-    return min((measure() for _ in range(times)), key=lambda cost: cost["seconds"])
-
-
-def _copy_with_dd(image, out):
-    """Seconds to write the whole image and to read it back. Past the page cache both ways, as the updater does it."""
-    def copy():
-        _make_slot(out, image.stat().st_size)
-        return _measure("dd", f"if={image}", f"of={out}", "bs=1M", "conv=notrunc,fsync", "oflag=direct", "status=none")
-    back = ["dd", f"if={out}", "of=/dev/null", "bs=1M", "iflag=direct", "status=none"]
-    return _best(copy)["seconds"] + _best(lambda: _measure(*back))["seconds"]
-
-
-def _apply(programs, delta, old, new, hashes, out):
-    """What it costs to apply the delta; and the seconds until it is verified as well: read back and hashed."""
-    def write():
-        _make_slot(out, new.stat().st_size)
-        return _measure(programs / "tests/bench/bench-delta", delta, old, *hashes, out)
-    applied = _best(write)
-    if _digest(out) != _digest(new):
-        raise RuntimeError("the delta does not make the image")
-
-    def verify():
-        with open(out, "rb") as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        return _measure(programs / "tests/bench/bench-hash-tree", out)
-    return applied, applied["seconds"] + _best(verify)["seconds"]
-
-
-def run(top, programs, base, security):
-    """Rows of the table as they are measured, and {"ratios": ...}: less is better. What is not measured is not named."""
-    subprocess.run(["ninja", "-C", str(programs), "images/payload/proa-payload", "tests/bench/bench-delta", "tests/bench/bench-hash-tree"],
-                   check=True, stdout=subprocess.DEVNULL)
+def _ours(top, programs, work, base, security):
+    """Delta, full and blocks: made, applied, and brought as a node brings them."""
     old, new = base.folder / "root.img", security.folder / "root.img"
+    hashes = (base.root_hash, security.root_hash)
     ukis = [release.folder / "uki.efi" for release in (base, security)]
-    with tempfile.TemporaryDirectory(dir=top / "build") as folder:
-        work = pathlib.Path(folder)
-        delta, uki, out = work / "root.delta", work / "uki.delta", work / "out.img"
-        made = _delta(programs, old, new, base.root_hash, security.root_hash, delta)
-        yield _row("delta, root, made", delta, made)
-        applied, verified_seconds = _apply(programs, delta, old, new, (base.root_hash, security.root_hash), out)
-        yield _row("delta, root, applied", delta, applied)
-        dd_seconds = _copy_with_dd(new, work / "dd.img")
-        yield _row("delta, UKI, made", uki, _delta(programs, *ukis, *map(_digest, ukis), uki))
-        reference, reference_made, reference_applied = _ostree(top, work, base.manifest["tree"], security.manifest["tree"])
-        yield _row("ostree static delta, made", reference, reference_made)
-        yield _row("ostree static delta, applied", reference, reference_applied)
-        full = sum((security.folder / name).stat().st_size for name in ("root.full", "uki.efi"))
-        ratios = {
-            "delta_vs_ostree": delta.stat().st_size / reference.stat().st_size,
-            "delta_vs_full": (delta.stat().st_size + min(uki.stat().st_size, ukis[1].stat().st_size)) / full,
-            "make_time_vs_ostree": made["seconds"] / reference_made["seconds"],
-            "make_peak_bytes": made["peak_bytes"],
-            "apply_time_vs_dd": verified_seconds / dd_seconds,
-            "apply_cpu_vs_ostree": applied["cpu_seconds"] / reference_applied["cpu_seconds"],
-        }
-        yield {"bench": "payload", "ratios": {name: round(value, 3) for name, value in ratios.items()}}
-        cost = _measure("zstd", "-q", "-19", "--long=30", f"--patch-from={old}", new, "-o", work / "zstd")
-        yield _row("zstd -19 --patch-from, made", work / "zstd", cost)
+    delta, uki, full, blocks = (work / name for name in ("root.delta", "uki.delta", "root.full", "root.blocks"))
+    found = {}
+    found["delta"] = {"made": own.make_delta(programs, old, new, *hashes, delta), "bytes": delta.stat().st_size}
+    say(f"delta: {found['delta']}")
+    applied, verify = own.apply_delta(programs, delta, old, new, hashes, work / "out")
+    dd = own.copy_with_dd(new, work / "out")
+    found["delta"] |= {"applied": applied, "verify_seconds": verify}
+    found["dd"] = {"seconds": round(dd, _ROUND)}
+    say(f"delta applied in {applied['seconds']} s, verified in {verify} s; dd takes {dd:.3f} s")
+    found["uki"] = {"made": own.make_delta(programs, *ukis, *map(digest, ukis), uki), "bytes": uki.stat().st_size,
+                    "full_bytes": ukis[1].stat().st_size}
+    found["full"] = {"made": own.make_full(programs, new, hashes[1], full), "bytes": full.stat().st_size}
+    say(f"full: {found['full']}")
+    made = own.make_blocks(programs, new, hashes[1], security.manifest["root"]["salt"], blocks)
+    found["blocks"] = {"made": made, "payload_bytes": blocks.stat().st_size, "bytes": own.blocks_fetched(blocks, base.folder / "root.verity")}
+    say(f"blocks: {found['blocks']}")
+    files = {"full": (full, None), "blocks": (blocks, None), "delta": (delta, hashes[0])}
+    for kind, cost in own.bring(programs, work, base, security, files).items():
+        found[kind]["brought"] = cost
+        say(f"{kind}, brought and verified: {cost}")
+    return found
+
+
+def _growth(top, programs, work, base, security):
+    return growth.run(top, programs, work, base, security)
+
+
+def _of_images(peer):
+    return lambda top, programs, work, base, security: peer(work, base.folder / "root.img", security.folder / "root.img")
+
+
+def _of_trees(peer):
+    return lambda top, programs, work, base, security: peer(
+        work, top / "build/images/ostree", base.manifest["tree"], security.manifest["tree"])
+
+
+PARTS = {"ours": _ours, "ostree": _of_trees(peers.ostree), "rauc": _of_images(peers.rauc), "casync": _of_images(peers.casync),
+         "zchunk": _of_images(peers.zchunk), "zstd": _of_images(peers.zstd), "bsdiff": _of_trees(peers.bsdiff), "growth": _growth}
+
+
+def _ratios(found):
+    """Those whose parts were measured; less is better."""
+    ours, ostree, rauc = (found.get(name) for name in ("ours", "ostree", "rauc"))
+    ratios = {}
+    if ours and ostree:
+        delta = ours["delta"]
+        ratios["delta_vs_ostree"] = delta["bytes"] / ostree["bytes"]
+        ratios["make_time_vs_ostree"] = delta["made"]["seconds"] / ostree["made"]["seconds"]
+        ratios["apply_cpu_vs_ostree"] = delta["applied"]["cpu_seconds"] / ostree["applied"]["cpu_seconds"]
+    if ours:
+        uki, delta = ours["uki"], ours["delta"]
+        ratios["delta_vs_full"] = (delta["bytes"] + min(uki["bytes"], uki["full_bytes"])) / (ours["full"]["bytes"] + uki["full_bytes"])
+        ratios["make_peak_bytes"] = delta["made"]["peak_bytes"]
+        ratios["apply_peak_bytes"] = max(ours[kind]["brought"]["peak_bytes"] for kind in ("full", "blocks", "delta"))
+        ratios["apply_time_vs_dd"] = (delta["applied"]["seconds"] + delta["verify_seconds"]) / ours["dd"]["seconds"]
+    if ours and rauc:
+        ratios["blocks_vs_rauc"] = ours["blocks"]["bytes"] / rauc["bytes"]
+    return {name: round(value, _ROUND) for name, value in ratios.items()}
+
+
+def _row(name, entry):
+    made, applied = entry.get("made", {}), entry.get("brought") or entry.get("applied", {})
+
+    def mib(cost):
+        return f"{cost['peak_bytes'] / (1 << 20):,.0f}" if "peak_bytes" in cost else ""
+    return (f"| {name} | {entry['bytes']:,} | {made.get('seconds', '')} | {made.get('cpu_seconds', '')} | {mib(made)} | "
+            f"{applied.get('seconds', '')} | {applied.get('cpu_seconds', '')} | {mib(applied)} |")
+
+
+def table(result):
+    """What was found as Markdown."""
+    found = result["parts"]
+    lines = ["| root, base to security | bytes | s to make | CPU s | peak MiB | s to apply | CPU s | peak MiB |", "| " + "--- | " * 8]
+    lines += [_row(name, found["ours"][name]) for name in ("full", "blocks", "delta") if "ours" in found]
+    lines += [_row(name, found[name]) for name in PARTS if name in found and name not in ("ours", "growth")]
+    lines += ["", "| ratio | measured |", "| --- | --- |"]
+    lines += [f"| {name} | {value:,} |" for name, value in result["ratios"].items()]
+    if result["growth"]:
+        lines += ["", "| growth | image MiB | delta bytes | s to make | peak MiB | s to apply | blocks bytes |", "| " + "--- | " * 7]
+    for row in (row for rows in result["growth"].values() for row in rows):
+        lines.append(f"| {row['of']} | {row['image_bytes'] >> 20:,} | {row['delta_bytes']:,} | {row['delta_made']['seconds']} | "
+                     f"{row['delta_made']['peak_bytes'] >> 20:,} | {row['delta_applied']['seconds']} | {row.get('blocks_bytes', '') or ''} |")
+    return "\n".join(lines)
+
+
+def run(top, programs, base, security, only=None):
+    """
+    One object: what each part found, `ratios` by the names of docs/performance.md, and `growth`. @only: names of parts; what
+    the others found in earlier runs is taken from build/bench/payload.json.
+    """
+    kept = pathlib.Path(top) / "build/bench/payload.json"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    found = json.loads(kept.read_text()) if only and kept.exists() else {}
+    own.compile_programs(programs)
+    for name in only or PARTS:
+        say(f"{name} ...")
+        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+            found[name] = PARTS[name](pathlib.Path(top), pathlib.Path(programs), pathlib.Path(folder), base, security)
+        kept.write_text(json.dumps(found, indent=1))
+        if name not in ("ours", "growth"):
+            say(f"{name}: {found[name]}")
+    parts = {name: entry for name, entry in found.items() if name != "growth"}
+    return {"bench": "payload", "parts": parts, "ratios": _ratios(found), "growth": found.get("growth", {})}

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Benchmarks on the real thing: the base release as it was built, and a large feed.
 
-usage: tests/bench/run.py [--json] [NAME...]
+usage: tests/bench/run.py [--json] [--only PART[,PART...]] [NAME...]
 
   hash-tree   building the hash tree of base's root image, as each update does after writing
   apply       streaming base's full payload into an image: digest, decompression, memory
   trust       a full refresh of a feed with 1,000 targets and 8 delegations, and an idle poll, beside python3-tuf's client
-  payload     deltas of the update from base to security, made and applied, against an OSTree static delta of the same trees
+  payload     payloads of the update from base to security, made and applied, against an OSTree static delta, rauc, casync, zchunk,
+              zstd --patch-from and bsdiff, and how they grow with packages, releases and image size; half an hour. --only runs
+              some of its parts: ours ostree rauc casync zchunk zstd bsdiff growth
   boot        power-on to healthy in QEMU, and the idle memory of our daemons
 
 Numbers of a machine that does other things at the same time say little. --json prints one JSON object a line.
@@ -49,8 +51,8 @@ def trust():
     return bench.bench(PROGRAMS / "bench-trust")
 
 
-def payloads(base):
-    return payload.run(TOP, release.MESON_DIR, base, release.read("security"))
+def payloads(base, only=None):
+    return [payload.run(TOP, release.MESON_DIR, base, release.read("security"), only)]
 
 
 def boot(base):
@@ -76,10 +78,18 @@ WITHOUT_BASE = {"trust"}
 
 
 def main():
-    names = [word for word in sys.argv[1:] if not word.startswith("-")]
+    words, only = sys.argv[1:], None
+    if "--only" in words[:-1]:
+        at = words.index("--only")
+        only = words[at + 1].split(",")
+        del words[at:at + 2]
+    names = [word for word in words if not word.startswith("-")]
     if any(word in ("-h", "--help") for word in sys.argv[1:]):
         print(__doc__.strip())
         return 0
+    if only and set(only) - set(payload.PARTS):
+        print(f"bench: no such part: {' '.join(set(only) - set(payload.PARTS))} (there are: {' '.join(payload.PARTS)})", file=sys.stderr)
+        return 2
     unknown = [name for name in names if name not in BENCHES]
     if unknown:
         print(f"bench: no such benchmark: {' '.join(unknown)} (there are: {' '.join(BENCHES)})", file=sys.stderr)
@@ -91,9 +101,11 @@ def main():
         print("bench: base has not been built; run ./dev image first", file=sys.stderr)
         return 1
     for name in names:
-        for result in BENCHES[name](*([] if name in WITHOUT_BASE else base)):
+        for result in BENCHES[name](*([] if name in WITHOUT_BASE else base), **({"only": only} if name == "payload" and only else {})):
             if "--json" in sys.argv:
                 print(json.dumps(result), flush=True)
+            elif name == "payload":
+                print(payload.table(result), flush=True)
             else:
                 print("  ".join(str(value) if key == "bench" else f"{key} {value}" for key, value in result.items()), flush=True)
     return 0

@@ -6,6 +6,7 @@
  */
 #include "updater/trust/trust.h"
 #include "images/feed/source.h"
+#include "tests/bench/bench.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -26,16 +27,6 @@ static gboolean work(ProaTrust *trust, ProaSource *source, gboolean poll, char *
 	return TRUE;
 }
 
-/* KiB at the peak since this program began; getrusage(2) would count its parent's, too. */
-static gint64 peak_kib(void)
-{
-	g_autofree char *text = NULL;
-	const char *found =
-		g_file_get_contents("/proc/self/status", &text, NULL, NULL) ? strstr(text, "VmHWM:") : NULL;
-
-	return found ? g_ascii_strtoll(found + strlen("VmHWM:"), NULL, 10) : 0;
-}
-
 int main(int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
@@ -52,6 +43,6 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	printf("{\"seconds\":%.4f,\"peak_kib\":%" G_GINT64_FORMAT "}\n",
-		(double)(g_get_monotonic_time() - began) / G_USEC_PER_SEC, peak_kib());
+		(double)(g_get_monotonic_time() - began) / G_USEC_PER_SEC, bench_peak_kib());
 	return 0;
 }

@@ -15,9 +15,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The slot is flushed and a checkpoint written after so many bytes of the image: one frame of a full payload.
- */
+/* Before more is fetched, the slot is flushed and a checkpoint written if so many bytes of the image were
+ * made: one frame of a full payload. */
 #define DURABLE_INTERVAL (4u * 1024 * 1024)
+/* Bytes of the slots that may lie in the page cache. */
+#define CACHED_MOST (8u * 1024 * 1024)
 /* A payload whose cost is known only from its head is asked if the head is this much smaller than what is
  * known. */
 #define HEAD_WORTH 4
@@ -29,16 +31,20 @@ typedef struct {
 	int old_fd, new_fd;                 /* the running slot, and the other one to be read back */
 	const ProaManifestPayload *payload; /* the one that is open */
 	ProaBlocksPlan *plan;
+	guint64 taken;   /* bytes of the image given to the writer, and those that were there */
 	guint64 saved;   /* bytes of the image under a durable checkpoint */
+	guint64 cached;  /* bytes read of the slots since the page cache was rid of them */
 	guint64 fetched; /* bytes, all payloads together */
 	gboolean delta;  /* one was taken, or begun */
 } Bring;
 
 static void bring_clear(Bring *bring)
 {
+	proa_writer_free(bring->writer); /* its thread uses what is freed after it */
 	proa_checkpoint_free(bring->checkpoint);
-	proa_writer_free(bring->writer);
 	proa_blocks_plan_free(bring->plan);
+	if (bring->old_fd >= 0)
+		(void)posix_fadvise(bring->old_fd, 0, 0, POSIX_FADV_DONTNEED);
 	proa_close_fd(&bring->old_fd);
 	proa_close_fd(&bring->new_fd);
 }
@@ -47,20 +53,58 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Bring, bring_clear)
 /* --- what an applier is given -----------------------------------------------------------------------------
  */
 
+/* Where to go on is worth time, not more: a checkpoint that can't be written stops nothing. */
+static void save(Bring *bring, gboolean durable)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_checkpoint_save(bring->checkpoint, durable, &error))
+		proa_report_warning("writing a checkpoint: %s", error->message);
+	if (durable)
+		bring->saved = proa_checkpoint_done(bring->checkpoint);
+}
+
+/* In the writer's thread: what the device took. */
+static void wrote(const guint8 *data, gsize size, gpointer user_data)
+{
+	Bring *bring = user_data;
+
+	proa_checkpoint_took(bring->checkpoint, data, size);
+	save(bring, FALSE);
+}
+
+/*
+ * Before more is fetched, what was made of what came before lies in the slot, and every so often for good: so
+ * no break makes more than one frame come twice. And the checkpoint is this thread's until the next write.
+ */
+static gboolean settle(Bring *bring, GError **error)
+{
+	if (!proa_writer_drain(bring->writer, error))
+		return FALSE;
+	if (bring->taken - bring->saved < DURABLE_INTERVAL)
+		return TRUE;
+	if (!proa_writer_flush(bring->writer, error))
+		return FALSE;
+	save(bring, TRUE);
+	return TRUE;
+}
+
 /* A stream that counts what comes. */
 typedef struct {
 	ProaStream stream;
 	ProaStream *inner;
-	guint64 *count;
+	Bring *bring;
 } Counted;
 
 static gssize counted_read(ProaStream *stream, void *data, gsize size, GError **error)
 {
 	Counted *self = (Counted *)stream;
-	gssize n = proa_stream_read(self->inner, data, size, error);
 
+	if (!settle(self->bring, error))
+		return -1;
+	gssize n = proa_stream_read(self->inner, data, size, error);
 	if (n > 0)
-		*self->count += (guint64)n;
+		self->bring->fetched += (guint64)n;
 	return n;
 }
 
@@ -86,12 +130,16 @@ static ProaStream *open_parts(const ProaPayloadRange *ranges, guint n, gpointer 
 	Counted *self = g_new0(Counted, 1);
 	self->stream.kind = &kind;
 	self->inner = inner;
-	self->count = &bring->fetched;
+	self->bring = bring;
 	return &self->stream;
 }
 
-/* Reads past what the workload has in the page cache, and leaves nothing of it there. */
-static gboolean read_slot(int fd, guint64 offset, guint8 *data, gsize size, const char *slot, GError **error)
+/*
+ * Leaves little in the page cache, which is the workload's: what is near is often read again, so it may stay
+ * for a while. A mounted root's own pages are not those of its partition.
+ */
+static gboolean read_slot(
+	Bring *bring, int fd, guint64 offset, guint8 *data, gsize size, const char *slot, GError **error)
 {
 	if (fd < 0 || !proa_pread_all(fd, data, size, (goffset)offset, error)) {
 		if (fd < 0)
@@ -99,33 +147,28 @@ static gboolean read_slot(int fd, guint64 offset, guint8 *data, gsize size, cons
 		g_prefix_error(error, "reading %s: ", slot);
 		return FALSE;
 	}
-	(void)posix_fadvise(fd, (off_t)offset, (off_t)size, POSIX_FADV_DONTNEED);
+	bring->cached += size;
+	if (bring->cached >= CACHED_MOST) {
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+		bring->cached = 0;
+	}
 	return TRUE;
 }
 
 static gboolean read_old(guint64 offset, guint8 *data, gsize size, gpointer user_data, GError **error)
 {
-	const Bring *bring = user_data;
+	Bring *bring = user_data;
 
-	return read_slot(bring->old_fd, offset, data, size, bring->ask->site->slots.booted.name, error);
+	return read_slot(
+		bring, bring->old_fd, offset, data, size, bring->ask->site->slots.booted.name, error);
 }
 
 static gboolean read_new(guint64 offset, guint8 *data, gsize size, gpointer user_data, GError **error)
 {
-	const Bring *bring = user_data;
+	Bring *bring = user_data;
 
-	return read_slot(bring->new_fd, offset, data, size, bring->ask->site->slots.other.name, error);
-}
-
-/* Where to go on is worth time, not more: a checkpoint that can't be written stops nothing. */
-static void save(Bring *bring, gboolean durable)
-{
-	g_autoptr(GError) error = NULL;
-
-	if (!proa_checkpoint_save(bring->checkpoint, durable, &error))
-		proa_report_warning("writing a checkpoint: %s", error->message);
-	if (durable)
-		bring->saved = proa_checkpoint_done(bring->checkpoint);
+	return proa_writer_drain_to(bring->writer, offset + size, error) &&
+	       read_slot(bring, bring->new_fd, offset, data, size, bring->ask->site->slots.other.name, error);
 }
 
 static gboolean take(const guint8 *data, gsize size, gpointer user_data, GError **error)
@@ -136,15 +179,8 @@ static gboolean take(const guint8 *data, gsize size, gpointer user_data, GError 
 		return proa_fail(error, PROA_REASON_CANCELLED, "cancelled; nothing was armed");
 	if (!proa_writer_write(bring->writer, data, size, error))
 		return FALSE;
-	proa_checkpoint_took(bring->checkpoint, data, size);
-	save(bring, FALSE);
-	if (proa_checkpoint_done(bring->checkpoint) - bring->saved >= DURABLE_INTERVAL) {
-		if (!proa_writer_flush(bring->writer, error))
-			return FALSE;
-		save(bring, TRUE);
-	}
-	proa_report_progress(
-		"fetch", proa_checkpoint_done(bring->checkpoint), bring->ask->release->root_size);
+	bring->taken += size;
+	proa_report_progress("fetch", proa_writer_done(bring->writer), bring->ask->release->root_size);
 	return TRUE;
 }
 
@@ -171,7 +207,7 @@ static void job_of(Bring *bring, Job *job)
 		.open = open_parts,
 		.read_old = read_old,
 		.read_new = read_new,
-		.from = proa_checkpoint_done(bring->checkpoint),
+		.from = bring->taken,
 		.sink = take,
 		.user_data = bring };
 }
@@ -354,6 +390,7 @@ static gboolean apply_choice(Bring *bring, const Choice *choice, GError **error)
 	if (!choice->kind->apply(bring, &job.job, error) || !proa_writer_finish(bring->writer, error))
 		return FALSE;
 	save(bring, TRUE);
+	proa_report_progress("fetch", bring->taken, bring->ask->release->root_size);
 	proa_memory_fetched(
 		bring->ask->state_dir, bring->ask->release, word, bring->fetched - before, job.job.from);
 	return TRUE;
@@ -412,7 +449,9 @@ static gboolean open_slots(Bring *bring, GError **error)
 			slots->other.name, bring->saved, ask->release->root_size, ask->release->version);
 	else if (!proa_checkpoint_forget(ask->state_dir, ask->site->run_dir, &inner))
 		proa_report_warning("forgetting an old checkpoint: %s", inner->message);
+	bring->taken = bring->saved;
 	proa_writer_skip(bring->writer, bring->saved);
+	proa_writer_watch(bring->writer, wrote, bring);
 	return TRUE;
 }
 

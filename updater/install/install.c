@@ -13,7 +13,7 @@
 #include "updater/install/offer.h"
 #include "updater/install/priority.h"
 #include "updater/install/report.h"
-#include "verity/tree.h"
+#include "verity/build.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,6 +5,7 @@
 #include "updater/install/install.h"
 #include "updater/install/report.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,11 +128,22 @@ static GCancellable *catch_signals(void)
 	return cancellable;
 }
 
+/*
+ * A node's memory is its workload's: large buffers go back to the kernel as soon as they are freed (glibc
+ * would learn to keep them), and the writer's and the hash tree's threads get no heaps of their own.
+ */
+static void keep_memory_small(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+	(void)mallopt(M_ARENA_MAX, 1);
+}
+
 int main(int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
 	g_auto(Options) options = { 0 };
 
+	keep_memory_small();
 	g_set_prgname("proa-install");
 	if (!parse_options(argc, argv, &options, &error)) {
 		g_autoptr(GError) usage = g_error_new_literal(PROA_ERROR, PROA_REASON_USAGE, error->message);

@@ -44,23 +44,42 @@ void proa_delta_map_add(ProaDeltaMap *map, guint64 old_offset, guint64 new_offse
 	g_array_append_val(map->runs, run);
 }
 
+/*
+ * The next zeros at or after @at that say nothing: MIN_ZEROS of them or more, or the last ones. So many in a
+ * row lie over one of each MIN_ZEROS places: the other places need no look.
+ */
+static gsize find_zeros(const guint8 *made, gsize at, gsize length, gsize *ret_end)
+{
+	gsize begin = length;
+
+	while (length - at >= MIN_ZEROS) {
+		gsize end = at + MIN_ZEROS;
+		if (made[end - 1] != 0) {
+			at = end;
+			continue;
+		}
+		for (begin = end - 1; begin > at && made[begin - 1] == 0;)
+			begin--;
+		while (end < length && made[end] == 0)
+			end++;
+		*ret_end = end;
+		if (end == length || end - begin >= MIN_ZEROS)
+			return begin;
+		at = end + 1;
+	}
+	for (begin = length; begin > at && made[begin - 1] == 0;)
+		begin--;
+	*ret_end = length;
+	return begin;
+}
+
 void proa_delta_map_learn(
 	ProaDeltaMap *map, guint64 old_offset, guint64 new_offset, const guint8 *made, gsize length)
 {
-	gsize from = 0;
-
-	for (gsize at = 0; at <= length;) {
-		gsize end = at;
-		while (end < length && made[end] == 0)
-			end++;
-		if (end < length && end - at < MIN_ZEROS) {
-			at = end + 1;
-			continue;
-		}
-		if (at > from)
-			proa_delta_map_add(map, old_offset + from, new_offset + from, at - from);
-		from = end;
-		at = end + 1;
+	for (gsize from = 0, at = 0, end; at <= length; from = end, at = end + 1) {
+		gsize zeros = find_zeros(made, at, length, &end);
+		if (zeros > from)
+			proa_delta_map_add(map, old_offset + from, new_offset + from, zeros - from);
 	}
 }
 

@@ -4,36 +4,7 @@
 
 #include <string.h>
 
-#define WINDOW_SIZE ((gsize)128 * 1024)
 #define CHUNK_SIZE ((gsize)16 * 1024)
-
-gboolean proa_delta_read_old(
-	ProaDeltaSource *source, guint64 offset, guint8 *data, gsize size, GError **error)
-{
-	if (offset > source->size || size > source->size - offset)
-		return proa_fail(
-			error, PROA_REASON_BAD_PAYLOAD, "the payload reads outside of the old image");
-	while (size > 0) {
-		if (offset >= source->begin && offset < source->end) {
-			gsize n = (gsize)MIN((guint64)size, source->end - offset);
-			memcpy(data, source->window + (offset - source->begin), n);
-			data += n;
-			offset += n;
-			size -= n;
-			continue;
-		}
-		if (size >= WINDOW_SIZE)
-			return source->read(offset, data, size, source->user_data, error);
-		source->begin = source->end = 0;
-		guint64 begin = offset & ~(guint64)4095;
-		gsize n = (gsize)MIN((guint64)WINDOW_SIZE, source->size - begin);
-		if (!source->read(begin, source->window, n, source->user_data, error))
-			return FALSE;
-		source->begin = begin;
-		source->end = begin + n;
-	}
-	return TRUE;
-}
 
 static gboolean patch(ProaDeltaWork *work, ProaDeltaPlace *place, guint8 *out, gsize size, GError **error)
 {

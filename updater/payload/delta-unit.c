@@ -10,6 +10,7 @@
 typedef struct {
 	ProaDeltaWork *work;
 	guint64 blocks_at, blocks, tail_at, tail; /* of the old file; bytes */
+	guint8 old_tail[PROA_DELTA_MAX_TAIL];     /* its last bytes: they are asked for again and again */
 	guint8 *made;                             /* the new file: its blocks and its last bytes */
 	guint64 length, new_tail, new_tail_at;
 	gboolean later; /* the last bytes come after the blocks in the image: they are made here and kept */
@@ -20,15 +21,16 @@ typedef struct {
 static gboolean read_old_file(gpointer user_data, guint64 offset, guint8 *data, gsize size, GError **error)
 {
 	Unit *unit = user_data;
-	ProaDeltaSource *source = &unit->work->old_image;
+	ProaDeltaSource *source = unit->work->old_image;
 
 	if (offset > unit->blocks + unit->tail || size > unit->blocks + unit->tail - offset)
 		return proa_fail(error, BAD, "the payload reads outside of an old file");
 	gsize n = offset < unit->blocks ? (gsize)MIN((guint64)size, unit->blocks - offset) : 0;
-	if (n > 0 && !proa_delta_read_old(source, unit->blocks_at + offset, data, n, error))
+	if (n > 0 && !proa_delta_source_read(source, unit->blocks_at + offset, data, n, error))
 		return FALSE;
-	return n == size || proa_delta_read_old(source, unit->tail_at + (offset + n - unit->blocks), data + n,
-				    size - n, error);
+	if (n < size)
+		memcpy(data + n, unit->old_tail + (offset + n - unit->blocks), size - n);
+	return TRUE;
 }
 
 static gboolean read_new_file(gpointer user_data, guint64 offset, guint8 *data, gsize size, GError **error)
@@ -77,6 +79,10 @@ static gboolean take_places(Unit *unit, GError **error)
 	unit->later = unit->new_tail_at >= work->made + unit->length;
 	if (!unit->later && !proa_delta_read_made(work, unit->new_tail_at, unit->made + unit->length,
 				    (gsize)unit->new_tail, error))
+		return FALSE;
+	if (!proa_delta_source_read(
+		    work->old_image, unit->tail_at, unit->old_tail, (gsize)unit->tail, error) ||
+		!proa_delta_source_prefetch(work->old_image, unit->blocks_at, unit->blocks, error))
 		return FALSE;
 	work->old_at = unit->blocks_at + unit->blocks;
 	work->old_tail_at = unit->tail_at + unit->tail;

@@ -7,17 +7,9 @@
 
 #include "updater/payload/delta-map.h"
 #include "updater/payload/delta-ops.h"
+#include "updater/payload/delta-source.h"
 #include "updater/payload/delta-streams.h"
 #include "updater/payload/delta.h"
-
-/* Old bytes are read through this, so that small reads do not each ask the kernel. */
-typedef struct {
-	ProaPayloadRead read;
-	gpointer user_data;
-	guint64 size; /* of the image */
-	guint8 *window;
-	guint64 begin, end; /* of what the window holds */
-} ProaDeltaSource;
 
 typedef struct {
 	ProaStream *in;
@@ -27,7 +19,7 @@ typedef struct {
 	GChecksum *whole; /* NULL if the frame table is authentic by itself */
 	guint64 taken;    /* bytes of the payload read */
 	ProaDeltaHeader *header;
-	ProaDeltaSource old_image;
+	ProaDeltaSource *old_image;
 	guint8 *packed;
 	ProaDeltaStreams *streams;
 	guint8 *out; /* bytes made and not yet given to the sink, aligned for direct writes */
@@ -39,7 +31,7 @@ typedef struct {
 	guint64 old_tail_at, new_tail_at; /* the same of the last blocks of files */
 } ProaDeltaWork;
 
-#define PROA_DELTA_OUT_SIZE ((gsize)512 * 1024)
+#define PROA_DELTA_OUT_SIZE ((gsize)128 * 1024)
 
 /* Bytes that are made with a module, and come later in the image. A frame forgets them when it ends. */
 typedef struct {
@@ -71,9 +63,7 @@ gboolean proa_delta_run_unit(ProaDeltaWork *work, guint64 length, GError **error
 gboolean proa_delta_keep_tail(
 	ProaDeltaWork *work, guint64 at, const guint8 *data, gsize size, GError **error);
 
-/* Reads within the old image, or again what was made of the new one. */
-gboolean proa_delta_read_old(
-	ProaDeltaSource *source, guint64 offset, guint8 *data, gsize size, GError **error);
+/* Reads again what was made of the new image. */
 gboolean proa_delta_read_made(ProaDeltaWork *work, guint64 offset, guint8 *data, gsize size, GError **error);
 
 /* Appends @size bytes to the image. */

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #define BAD PROA_REASON_BAD_PAYLOAD
-#define WINDOW_SIZE ((gsize)128 * 1024)
 
 static void work_clear(ProaDeltaWork *work)
 {
@@ -16,7 +15,7 @@ static void work_clear(ProaDeltaWork *work)
 	proa_stream_close(work->reopened);
 	proa_delta_header_free(work->header);
 	proa_delta_streams_free(work->streams);
-	g_free(work->old_image.window);
+	proa_delta_source_free(work->old_image);
 	g_free(work->packed);
 	g_clear_pointer(&work->tails, g_array_unref);
 	free(work->out);
@@ -92,10 +91,8 @@ static gboolean allocate(ProaDeltaWork *work, GError **error)
 	work->out = out;
 	work->packed = g_malloc(largest);
 	work->tails = g_array_new(FALSE, FALSE, sizeof(ProaDeltaTail));
-	work->old_image = (ProaDeltaSource){ .read = work->target->read_old,
-		.user_data = work->target->user_data,
-		.size = work->header->old_size,
-		.window = g_malloc(WINDOW_SIZE) };
+	work->old_image = proa_delta_source_new(
+		work->target->read_old, work->target->user_data, work->header->old_size);
 	return TRUE;
 }
 
@@ -152,7 +149,7 @@ gboolean proa_delta_read_made(ProaDeltaWork *work, guint64 offset, guint8 *data,
 
 static gboolean read_image(gpointer user_data, guint64 offset, guint8 *data, gsize size, GError **error)
 {
-	return proa_delta_read_old(&((ProaDeltaWork *)user_data)->old_image, offset, data, size, error);
+	return proa_delta_source_read(((ProaDeltaWork *)user_data)->old_image, offset, data, size, error);
 }
 
 static gboolean run_frame(ProaDeltaWork *work, const ProaDeltaFrame *frame, GError **error)

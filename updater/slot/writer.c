@@ -6,24 +6,60 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* What is on its way to the device: pieces in turn, each written in one go. */
+#define PIECES 2u
+#define PIECE_SIZE ((gsize)256 * 1024)
 
 struct ProaWriter {
 	char *path;
 	int fd;
 	guint64 size; /* announced */
-	guint64 done;
+	guint64 taken;
 	gboolean direct; /* past the page cache; otherwise what was written is pushed out behind us */
 	gboolean is_device;
+	ProaWriterTook took;
+	gpointer user_data;
+
+	GThread *thread; /* begins with the first write */
+	guint8 *pieces;  /* aligned */
+	gsize filled;    /* bytes of the piece that is being filled */
+	guint64 done;    /* written; the thread alone changes it, under @lock */
+
+	GMutex lock; /* of what follows */
+	GCond changed;
+	gsize sizes[PIECES];
+	guint given, written; /* pieces so far */
+	gboolean ends;
+	GError *error; /* once set nothing is written any more */
 };
+
+static guint8 *piece(const ProaWriter *writer, guint n)
+{
+	return writer->pieces + n % PIECES * PIECE_SIZE;
+}
 
 void proa_writer_free(ProaWriter *writer)
 {
 	if (!writer)
 		return;
+	if (writer->thread) {
+		g_mutex_lock(&writer->lock);
+		writer->ends = TRUE;
+		g_cond_broadcast(&writer->changed);
+		g_mutex_unlock(&writer->lock);
+		g_thread_join(writer->thread);
+	}
 	proa_close_fd(&writer->fd);
+	g_clear_error(&writer->error);
+	g_mutex_clear(&writer->lock);
+	g_cond_clear(&writer->changed);
+	free(writer->pieces);
 	g_free(writer->path);
 	g_free(writer);
 }
@@ -66,6 +102,8 @@ ProaWriter *proa_writer_open(const char *path, guint64 size, GError **error)
 	struct stat st;
 
 	writer->fd = -1;
+	g_mutex_init(&writer->lock);
+	g_cond_init(&writer->changed);
 	writer->path = g_strdup(path);
 	writer->size = size;
 	if (stat(path, &st) < 0) {
@@ -92,31 +130,144 @@ static void push_out(const ProaWriter *writer, gsize size)
 	(void)posix_fadvise(writer->fd, before, (off_t)size, POSIX_FADV_DONTNEED);
 }
 
-gboolean proa_writer_write(ProaWriter *writer, const guint8 *data, gsize size, GError **error)
+static gboolean write_piece(ProaWriter *writer, const guint8 *data, gsize size, GError **error)
 {
-	g_assert((guintptr)data % PROA_WRITER_ALIGNMENT == 0 && size % PROA_WRITER_ALIGNMENT == 0);
-	if (size > writer->size - writer->done)
-		return proa_fail(error, PROA_REASON_IO,
-			"%s: more than the %" G_GUINT64_FORMAT " bytes announced", writer->path,
-			writer->size);
 	if (!proa_pwrite_all(writer->fd, data, size, (goffset)writer->done, error)) {
 		g_prefix_error(error, "%s: ", writer->path);
 		return FALSE;
 	}
 	if (!writer->direct)
 		push_out(writer, size);
-	writer->done += size;
+	if (writer->took)
+		writer->took(data, size, writer->user_data);
+	return TRUE;
+}
+
+/* The thread: each piece in turn, without the lock while it is written. */
+static gpointer write_pieces(gpointer user_data)
+{
+	ProaWriter *writer = user_data;
+
+	g_mutex_lock(&writer->lock);
+	for (;;) {
+		while (!writer->ends && writer->written == writer->given)
+			g_cond_wait(&writer->changed, &writer->lock);
+		if (writer->ends)
+			break;
+		gsize size = writer->sizes[writer->written % PIECES];
+		GError *error = NULL;
+		if (!writer->error) {
+			g_mutex_unlock(&writer->lock);
+			(void)write_piece(writer, piece(writer, writer->written), size, &error);
+			g_mutex_lock(&writer->lock);
+		}
+		if (error)
+			writer->error = error;
+		else if (!writer->error)
+			writer->done += size;
+		writer->written++;
+		g_cond_broadcast(&writer->changed);
+	}
+	g_mutex_unlock(&writer->lock);
+	return NULL;
+}
+
+static gboolean begin(ProaWriter *writer, GError **error)
+{
+	void *pieces = NULL;
+
+	if (posix_memalign(&pieces, PROA_WRITER_ALIGNMENT, PIECES * PIECE_SIZE) != 0)
+		return proa_fail(error, PROA_REASON_INTERNAL, "out of memory");
+	writer->pieces = pieces;
+	writer->thread = g_thread_try_new("slot-writer", write_pieces, writer, NULL);
+	return writer->thread || proa_fail(error, PROA_REASON_INTERNAL, "no thread can be started");
+}
+
+/* Waits until at most @left of the pieces given are still to be written. */
+static gboolean wait_until(ProaWriter *writer, guint left, GError **error)
+{
+	g_mutex_lock(&writer->lock);
+	while (writer->given - writer->written > left)
+		g_cond_wait(&writer->changed, &writer->lock);
+	gboolean ok = !writer->error;
+	if (!ok && error)
+		*error = g_error_copy(writer->error);
+	g_mutex_unlock(&writer->lock);
+	return ok;
+}
+
+/* Gives the piece that is being filled to the thread. */
+static void give(ProaWriter *writer)
+{
+	g_mutex_lock(&writer->lock);
+	writer->sizes[writer->given % PIECES] = writer->filled;
+	writer->given++;
+	g_cond_broadcast(&writer->changed);
+	g_mutex_unlock(&writer->lock);
+	writer->filled = 0;
+}
+
+void proa_writer_watch(ProaWriter *writer, ProaWriterTook took, gpointer user_data)
+{
+	g_assert(!writer->thread);
+	writer->took = took;
+	writer->user_data = user_data;
+}
+
+gboolean proa_writer_write(ProaWriter *writer, const guint8 *data, gsize size, GError **error)
+{
+	g_assert(size % PROA_WRITER_ALIGNMENT == 0);
+	if (size > writer->size - writer->taken)
+		return proa_fail(error, PROA_REASON_IO,
+			"%s: more than the %" G_GUINT64_FORMAT " bytes announced", writer->path,
+			writer->size);
+	if (!writer->thread && !begin(writer, error))
+		return FALSE;
+	writer->taken += size;
+	while (size > 0) {
+		if (writer->filled == 0 && !wait_until(writer, PIECES - 1, error))
+			return FALSE;
+		gsize n = MIN(size, PIECE_SIZE - writer->filled);
+		memcpy(piece(writer, writer->given) + writer->filled, data, n);
+		writer->filled += n;
+		data += n;
+		size -= n;
+		if (writer->filled == PIECE_SIZE)
+			give(writer);
+	}
 	return TRUE;
 }
 
 void proa_writer_skip(ProaWriter *writer, guint64 size)
 {
-	g_assert(writer->done == 0 && size <= writer->size && size % PROA_WRITER_ALIGNMENT == 0);
-	writer->done = size;
+	g_assert(writer->taken == 0 && size <= writer->size && size % PROA_WRITER_ALIGNMENT == 0);
+	writer->taken = writer->done = size;
+}
+
+guint64 proa_writer_done(ProaWriter *writer)
+{
+	g_mutex_lock(&writer->lock);
+	guint64 done = writer->done;
+	g_mutex_unlock(&writer->lock);
+	return done;
+}
+
+gboolean proa_writer_drain(ProaWriter *writer, GError **error)
+{
+	if (writer->filled > 0)
+		give(writer);
+	return wait_until(writer, 0, error);
+}
+
+gboolean proa_writer_drain_to(ProaWriter *writer, guint64 end, GError **error)
+{
+	return end <= proa_writer_done(writer) || proa_writer_drain(writer, error);
 }
 
 gboolean proa_writer_flush(ProaWriter *writer, GError **error)
 {
+	if (!proa_writer_drain(writer, error))
+		return FALSE;
 	if (fdatasync(writer->fd) < 0)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "flushing %s", writer->path);
 	return TRUE;
@@ -124,10 +275,12 @@ gboolean proa_writer_flush(ProaWriter *writer, GError **error)
 
 gboolean proa_writer_finish(ProaWriter *writer, GError **error)
 {
-	if (writer->done != writer->size)
+	if (!proa_writer_drain(writer, error))
+		return FALSE;
+	if (writer->taken != writer->size)
 		return proa_fail(error, PROA_REASON_IO,
 			"%s: only %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " bytes came", writer->path,
-			writer->done, writer->size);
+			writer->taken, writer->size);
 	if (fsync(writer->fd) < 0)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "flushing %s", writer->path);
 	/* Whatever reads it next reads the device. */

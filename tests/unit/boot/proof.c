@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "boot/disk.h"
 #include "tests/unit/boot/fixture.h"
-#include "verity/tree.h"
+#include "verity/build.h"
 
 #define BLOCKS 300
 

@@ -1,49 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/verity/tree.h"
 
-/* The judge is veritysetup itself: the same bytes and the same root hash. */
-static void same_as_veritysetup(Fixture *f, gconstpointer size)
-{
-	g_autoptr(GError) error = NULL;
-	g_autofree char *root_hash = NULL;
-	g_autofree char *other = g_strconcat(f->hash, ".veritysetup", NULL);
-	g_autofree char *said = NULL;
-	int status = -1;
-
-	g_assert_true(proa_verity_build(f->data, f->hash, &f->params, &root_hash, &error));
-	g_assert_no_error(error);
-
-	const char *argv[] = { "veritysetup", "format", "--salt=" SALT, "--uuid=" UUID, f->data, other,
-		NULL };
-	g_assert_true(g_spawn_sync(NULL, (char **)(gpointer)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL,
-		&said, NULL, &status, &error));
-	g_assert_cmpint(status, ==, 0);
-	g_assert_nonnull(strstr(said, root_hash));
-
-	g_autofree char *ours = NULL, *theirs = NULL;
-	gsize our_size = 0, their_size = 0;
-	g_assert_true(g_file_get_contents(f->hash, &ours, &our_size, NULL));
-	g_assert_true(g_file_get_contents(other, &theirs, &their_size, NULL));
-	g_assert_cmpmem(ours, our_size, theirs, their_size);
-	g_assert_cmpuint(our_size, ==, proa_verity_tree_size(f->params.data_size));
-	g_remove(other);
-}
-
-static void leaves_what_follows(Fixture *f, gconstpointer size)
-{
-	g_autoptr(GError) error = NULL;
-	g_autofree char *root_hash = NULL;
-	g_autofree char *bytes = NULL;
-	gsize tree = (gsize)proa_verity_tree_size(f->params.data_size), total = 0;
-	g_autofree char *before = g_malloc(tree + 5000);
-
-	memset(before, 'x', tree + 5000);
-	g_assert_true(g_file_set_contents(f->hash, before, (gssize)(tree + 5000), NULL));
-	g_assert_true(proa_verity_build(f->data, f->hash, &f->params, &root_hash, &error));
-	g_assert_true(g_file_get_contents(f->hash, &bytes, &total, NULL));
-	g_assert_cmpmem(bytes + tree, total - tree, before + tree, 5000);
-}
-
 static void checks(Fixture *f, gconstpointer size)
 {
 	g_autoptr(GError) error = NULL;
@@ -102,37 +59,6 @@ static void finds_wrong_root_hash(Fixture *f, gconstpointer size)
 	g_assert_error(error, PROA_ERROR, PROA_REASON_ROOT_HASH_MISMATCH);
 }
 
-static void refuses_odd_size(Fixture *f, gconstpointer size)
-{
-	g_autoptr(GError) error = NULL;
-	char *root_hash = NULL;
-
-	f->params.data_size = 4097;
-	g_assert_false(proa_verity_build(f->data, f->hash, &f->params, &root_hash, &error));
-	g_assert_error(error, PROA_ERROR, PROA_REASON_IO);
-	g_assert_null(root_hash);
-}
-
-static void refuses_short_data(Fixture *f, gconstpointer size)
-{
-	g_autoptr(GError) error = NULL;
-	char *root_hash = NULL;
-
-	f->params.data_size += PROA_VERITY_BLOCK_SIZE;
-	g_assert_false(proa_verity_build(f->data, f->hash, &f->params, &root_hash, &error));
-	g_assert_error(error, PROA_ERROR, PROA_REASON_IO);
-}
-
-static void names_missing_device(Fixture *f, gconstpointer size)
-{
-	g_autoptr(GError) error = NULL;
-	char *root_hash = NULL;
-
-	g_assert_false(proa_verity_build("/nonexistent/data", f->hash, &f->params, &root_hash, &error));
-	g_assert_nonnull(error);
-	g_assert_nonnull(strstr(error->message, "/nonexistent/data"));
-}
-
 static void tree_sizes(void)
 {
 	g_assert_cmpuint(proa_verity_tree_size(4096), ==, 4096);
@@ -156,19 +82,11 @@ int main(int argc, char **argv)
 #define ADD(name, size, function)                                                                            \
 	g_test_add(                                                                                          \
 		"/verity/tree/" name, Fixture, GSIZE_TO_POINTER((gsize)(size)), set_up, function, tear_down)
-	ADD("same-as-veritysetup/one-block", 4096, same_as_veritysetup);
-	ADD("same-as-veritysetup/one-level", 128 * 4096, same_as_veritysetup);
-	ADD("same-as-veritysetup/two-levels", 1000 * 4096, same_as_veritysetup);
-	ADD("same-as-veritysetup/three-levels", 16385 * 4096, same_as_veritysetup);
-	ADD("leaves-what-follows-the-tree", 300 * 4096, leaves_what_follows);
 	ADD("checks-its-own", 300 * 4096, checks);
 	ADD("finds-flipped-data", 300 * 4096, finds_flipped_data);
 	ADD("finds-flipped-tree", 300 * 4096, finds_flipped_tree);
 	ADD("finds-broken-superblock", 300 * 4096, finds_broken_superblock);
 	ADD("finds-wrong-root-hash", 300 * 4096, finds_wrong_root_hash);
-	ADD("refuses-odd-size", 8192, refuses_odd_size);
-	ADD("refuses-short-data", 8192, refuses_short_data);
-	ADD("names-missing-device", 8192, names_missing_device);
 	g_test_add_func("/verity/tree/sizes", tree_sizes);
 	g_test_add_func("/verity/tree/unknown-device-is-not-verified", unknown_device_is_not_verified);
 	return g_test_run();

@@ -2,7 +2,7 @@
 /* tree: a file of data that looks random, and room for its hash tree. For unit tests only. */
 #pragma once
 
-#include "verity/tree.h"
+#include "verity/build.h"
 
 #include "base/digest.h"
 #include "base/file.h"

@@ -9,7 +9,7 @@
 #include "images/payload/blocks-maker.h"
 #include "tests/unit/scratch.h"
 #include "updater/payload/blocks.h"
-#include "verity/tree.h"
+#include "verity/build.h"
 
 #include <string.h>
 

@@ -4,8 +4,10 @@
 #include "tests/unit/scratch.h"
 
 #include <gio/gio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define CHUNK (64u * 1024)
 
@@ -130,6 +132,69 @@ static void skips_what_is_there(void)
 	g_assert_cmpint(bytes[2 * CHUNK], ==, 'o');
 }
 
+static void append(const guint8 *data, gsize size, gpointer user_data)
+{
+	g_byte_array_append(user_data, data, (guint)size);
+}
+
+/* After a drain all of it was told, in order, and lies in the file; the giver's place is its own at once. */
+static void tells_what_was_written(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *path = partition_of(&scratch, 64 * CHUNK);
+	g_autoptr(GByteArray) told = g_byte_array_new(), given = g_byte_array_new();
+	g_autofree char *bytes = NULL;
+	gsize size = 0;
+
+	g_autoptr(ProaWriter) writer = proa_writer_open(path, 64 * CHUNK, &error);
+	g_assert_no_error(error);
+	proa_writer_watch(writer, append, told);
+	guint8 *data = aligned(CHUNK, 0);
+	for (int i = 0; i < 64; i++) {
+		gsize n = i % 3 ? CHUNK : 4096;
+		memset(data, 'a' + i % 26, CHUNK);
+		g_assert_true(proa_writer_write(writer, data, n, &error));
+		g_byte_array_append(given, data, (guint)n);
+		if (i % 20 != 7)
+			continue;
+		g_assert_true(proa_writer_drain(writer, &error));
+		g_assert_cmpmem(told->data, told->len, given->data, given->len);
+	}
+	memset(data, 'x', CHUNK);
+	g_assert_true(proa_writer_flush(writer, &error));
+	g_assert_no_error(error);
+	free(data);
+	g_assert_cmpmem(told->data, told->len, given->data, given->len);
+	g_assert_true(g_file_get_contents(path, &bytes, &size, NULL));
+	g_assert_cmpmem(bytes, given->len, given->data, given->len);
+}
+
+/* A write that fails is told at the next call that waits for it, and for good. */
+static void tells_failed_write(void)
+{
+	g_autoptr(GError) error = NULL, again = NULL;
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *path = partition_of(&scratch, 4 * CHUNK);
+	struct rlimit before, small = { 0 };
+	guint8 *data = aligned(CHUNK, 'n');
+
+	g_autoptr(ProaWriter) writer = proa_writer_open(path, 4 * CHUNK, &error);
+	g_assert_no_error(error);
+	g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &before), ==, 0);
+	small = (struct rlimit){ .rlim_cur = CHUNK, .rlim_max = before.rlim_max };
+	signal(SIGXFSZ, SIG_IGN);
+	g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &small), ==, 0);
+	for (int i = 0; i < 4; i++)
+		(void)!proa_writer_write(writer, data, CHUNK, NULL);
+	g_assert_false(proa_writer_flush(writer, &error));
+	g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &before), ==, 0);
+	g_assert_error(error, PROA_ERROR, PROA_REASON_IO);
+	g_assert_false(proa_writer_finish(writer, &again));
+	g_assert_error(again, PROA_ERROR, PROA_REASON_IO);
+	free(data);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -139,5 +204,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/slot/writer/finish-needs-all", finish_needs_all);
 	g_test_add_func("/slot/writer/names-missing-device", names_missing_device);
 	g_test_add_func("/slot/writer/skips-what-is-there", skips_what_is_there);
+	g_test_add_func("/slot/writer/tells-what-was-written", tells_what_was_written);
+	g_test_add_func("/slot/writer/tells-failed-write", tells_failed_write);
 	return g_test_run();
 }

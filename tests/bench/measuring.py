@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""measuring: what a command costs, and how a long benchmark says where it is."""
+
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+_BEGAN = time.monotonic()
+
+
+def say(text):
+    """Where a long benchmark is; standard output is for results."""
+    print(f"[{time.monotonic() - _BEGAN:5.0f}s] {text}", file=sys.stderr, flush=True)
+
+
+def measure(*command, cwd=None, stdin=None):
+    """Runs a command; its seconds, CPU seconds and the highest peak of resident bytes of one of its processes."""
+    with tempfile.NamedTemporaryFile("r") as report:
+        began = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(["time", "-f", "%M", "-o", report.name, *map(str, command)], cwd=cwd, stdin=stdin,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        seconds = time.monotonic() - began
+        if done.returncode:
+            raise RuntimeError(f"{command[0]} failed: {done.stderr.strip()[-1000:]}")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return {"seconds": round(seconds, 3), "peak_bytes": int(report.read().split()[-1]) * 1024,
+                "cpu_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 3)}
+
+
+def best(take, times=3):
+    """The quickest of a few: what else the machine does only makes it slower."""
+    return min((take() for _ in range(times)), key=lambda cost: cost["seconds"])
+
+
+def digest(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def make_empty(path, size):
+    """What is written over: nothing of it is in the page cache."""
+    path.unlink(missing_ok=True)
+    with open(path, "wb") as file:
+        file.truncate(size)
+
+
+def drop_cache(path):
+    with open(path, "rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Operations written by hand, in frames whose streams are stored as they are: what each makes, and what is
+ * refused. */
+#include "updater/payload/delta-ops.h"
+#include "updater/payload/delta.h"
+
+#include "base/digest.h"
+
+#include <string.h>
+
+#define HASH "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define OTHER_HASH "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define OLD "the old image, all of it"
+
+/* A frame that is being written. */
+typedef struct {
+	GByteArray *stream[_PROA_DELTA_STREAM_MAX];
+} Frame;
+
+static Frame frame_new(void)
+{
+	Frame frame;
+
+	for (guint i = 0; i < _PROA_DELTA_STREAM_MAX; i++)
+		frame.stream[i] = g_byte_array_new();
+	return frame;
+}
+
+static void frame_clear(Frame *frame)
+{
+	for (guint i = 0; i < _PROA_DELTA_STREAM_MAX; i++)
+		g_byte_array_unref(frame->stream[i]);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Frame, frame_clear)
+
+static void put_number(Frame *frame, ProaDeltaStream id, guint64 value)
+{
+	do {
+		guint8 byte = (guint8)((value & 0x7f) | (value > 0x7f ? 0x80 : 0));
+		g_byte_array_append(frame->stream[id], &byte, 1);
+		value >>= 7;
+	} while (value > 0);
+}
+
+static void put_op(Frame *frame, ProaDeltaOp op, guint64 length)
+{
+	put_number(frame, PROA_DELTA_OPS, length << PROA_DELTA_OP_BITS | op);
+}
+
+static void put_seek(Frame *frame, gint64 step)
+{
+	put_number(frame, PROA_DELTA_SEEK, step < 0 ? (guint64)(-(step + 1)) * 2 + 1 : (guint64)step * 2);
+}
+
+static void put_bytes(Frame *frame, ProaDeltaStream id, const char *bytes)
+{
+	g_byte_array_append(frame->stream[id], (const guint8 *)bytes, (guint)strlen(bytes));
+}
+
+/* A payload of that one frame, which is said to make @length bytes. */
+static GByteArray *payload_of(const Frame *frame, guint64 length)
+{
+	ProaDeltaStreamEntry entries[_PROA_DELTA_STREAM_MAX] = { 0 };
+	g_autoptr(GByteArray) packed = g_byte_array_new();
+	g_autoptr(ProaDeltaHeader) header = proa_delta_header_new(1);
+	GByteArray *payload = g_byte_array_new();
+
+	g_byte_array_set_size(packed, (guint)PROA_DELTA_STREAM_TABLE_SIZE);
+	for (guint i = 0; i < _PROA_DELTA_STREAM_MAX; i++) {
+		entries[i].size = entries[i].packed_size = frame->stream[i]->len;
+		g_byte_array_append(packed, frame->stream[i]->data, frame->stream[i]->len);
+	}
+	proa_delta_streams_serialize(entries, packed->data);
+	g_assert_true(proa_hex_decode(HASH, header->new_hash, PROA_SHA256_SIZE));
+	g_assert_true(proa_hex_decode(HASH, header->old_hash, PROA_SHA256_SIZE));
+	header->old_size = strlen(OLD);
+	header->new_size = header->frames[0].length = length;
+	header->frames[0].packed_size = packed->len;
+	g_autofree char *hex = proa_sha256_hex(packed->data, packed->len);
+	g_assert_true(proa_hex_decode(hex, header->frames[0].sha256, PROA_SHA256_SIZE));
+	g_autoptr(GBytes) head = proa_delta_header_serialize(header);
+	g_byte_array_append(payload, g_bytes_get_data(head, NULL), (guint)g_bytes_get_size(head));
+	g_byte_array_append(payload, packed->data, packed->len);
+	return payload;
+}
+
+static gboolean read_old(guint64 offset, guint8 *data, gsize size, gpointer user_data, GError **error)
+{
+	g_assert_cmpuint(offset, <=, strlen(OLD));
+	g_assert_cmpuint(size, <=, strlen(OLD) - offset);
+	memcpy(data, OLD + offset, size);
+	return TRUE;
+}
+
+static gboolean read_new(guint64 offset, guint8 *data, gsize size, gpointer user_data, GError **error)
+{
+	g_assert_not_reached();
+}
+
+static gboolean take(const guint8 *data, gsize size, gpointer user_data, GError **error)
+{
+	g_byte_array_append(user_data, data, (guint)size);
+	return TRUE;
+}
+
+/* Applies the frame to OLD; @made gets what it makes of it. */
+static gboolean apply(
+	const Frame *frame, guint64 length, const char *old_hash, GByteArray *made, GError **error)
+{
+	g_autoptr(GByteArray) payload = payload_of(frame, length);
+	g_autofree char *sha256 = proa_sha256_hex(payload->data, payload->len);
+	g_autoptr(GBytes) bytes = g_bytes_new(payload->data, payload->len);
+	g_autoptr(ProaStream) stream = proa_stream_of_bytes(bytes);
+	const ProaPayloadExpect expect = {
+		.size = payload->len, .sha256 = sha256, .image_size = length, .root_hash = HASH
+	};
+	const ProaDeltaTarget target = { .old_hash = old_hash,
+		.read_old = read_old,
+		.read_new = read_new,
+		.sink = take,
+		.user_data = made };
+
+	return proa_delta_apply(stream, &expect, &target, error);
+}
+
+static void makes_what_is_written(void)
+{
+	static const char expected[] = "the old NEW\0\0\0old thf image";
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GByteArray) made = g_byte_array_new();
+	g_auto(Frame) frame = frame_new();
+
+	put_op(&frame, PROA_DELTA_COPY, 8);
+	put_op(&frame, PROA_DELTA_NEW, 3);
+	put_bytes(&frame, PROA_DELTA_LITERAL, "NEW");
+	put_op(&frame, PROA_DELTA_ZERO, 3);
+	put_op(&frame, PROA_DELTA_COPY_AT, 4);
+	put_seek(&frame, -4);
+	put_op(&frame, PROA_DELTA_PATCH_AT, 3);
+	put_seek(&frame, -8);
+	g_byte_array_append(frame.stream[PROA_DELTA_DIFF], (const guint8 *)"\0\0\1", 3);
+	put_op(&frame, PROA_DELTA_COPY_AT, 6);
+	put_seek(&frame, 4);
+	g_assert_true(apply(&frame, sizeof expected - 1, HASH, made, &error));
+	g_assert_no_error(error);
+	g_assert_cmpmem(made->data, made->len, expected, sizeof expected - 1);
+}
+
+static void expect_refused(const Frame *frame, guint64 length, const char *old_hash)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GByteArray) made = g_byte_array_new();
+
+	g_assert_false(apply(frame, length, old_hash, made, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_PAYLOAD);
+	g_assert_cmpuint(made->len, ==, 0);
+}
+
+/* One operation that reads @length old bytes after going @step from the start of the image. */
+static void expect_read_refused(gint64 step, guint64 length)
+{
+	static const ProaDeltaOp ops[] = { PROA_DELTA_COPY_AT, PROA_DELTA_PATCH_AT };
+
+	for (guint i = 0; i < G_N_ELEMENTS(ops); i++) {
+		g_auto(Frame) frame = frame_new();
+		put_op(&frame, ops[i], length);
+		put_seek(&frame, step);
+		g_byte_array_set_size(frame.stream[PROA_DELTA_DIFF], (guint)length);
+		memset(frame.stream[PROA_DELTA_DIFF]->data, 0, length);
+		expect_refused(&frame, length, HASH);
+	}
+}
+
+static void reads_outside_of_old_image_refused(void)
+{
+	const gint64 end = (gint64)strlen(OLD);
+
+	expect_read_refused(-1, 1);
+	expect_read_refused(end, 1);
+	expect_read_refused(end - 3, 4);
+	expect_read_refused(0, strlen(OLD) + 1);
+	expect_read_refused(G_MAXINT64, 1);
+	expect_read_refused(G_MININT64, 1);
+	expect_read_refused(-3, 8); /* wraps round to its start */
+}
+
+/* More than the image holds, nothing at all, numbers at the edge, and operations that may not come here. */
+static void bad_operations_refused(void)
+{
+	const struct {
+		guint op;
+		guint64 length;
+	} bad[] = { { PROA_DELTA_COPY, 9 }, { PROA_DELTA_ZERO, 9 }, { PROA_DELTA_ZERO, G_MAXUINT64 >> 3 },
+		{ PROA_DELTA_NEW, G_MAXUINT64 >> 3 }, { PROA_DELTA_COPY, 0 }, { PROA_DELTA_ZERO, 0 },
+		{ PROA_DELTA_UNIT, 8 }, { PROA_DELTA_PATCH_WORDS, 8 } };
+
+	for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+		g_auto(Frame) frame = frame_new();
+		put_op(&frame, (ProaDeltaOp)bad[i].op, bad[i].length);
+		put_seek(&frame, 0);
+		put_number(&frame, PROA_DELTA_WORDS, 0);
+		expect_refused(&frame, 8, HASH);
+	}
+}
+
+/* A stream that ends early, and one that goes on when the image is made. */
+static void streams_must_fit_operations(void)
+{
+	g_auto(Frame) early = frame_new(), late = frame_new(), none = frame_new();
+
+	put_op(&early, PROA_DELTA_NEW, 8);
+	put_bytes(&early, PROA_DELTA_LITERAL, "seven b");
+	expect_refused(&early, 8, HASH);
+	put_op(&late, PROA_DELTA_NEW, 8);
+	put_bytes(&late, PROA_DELTA_LITERAL, "nine byte");
+	expect_refused(&late, 8, HASH);
+	expect_refused(&none, 8, HASH);
+}
+
+static void delta_from_another_image_refused(void)
+{
+	g_auto(Frame) frame = frame_new();
+
+	put_op(&frame, PROA_DELTA_COPY, 8);
+	expect_refused(&frame, 8, OTHER_HASH);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/payload/delta-ops/makes-what-is-written", makes_what_is_written);
+	g_test_add_func(
+		"/payload/delta-ops/reads-outside-of-old-image-refused", reads_outside_of_old_image_refused);
+	g_test_add_func("/payload/delta-ops/bad-operations-refused", bad_operations_refused);
+	g_test_add_func("/payload/delta-ops/streams-must-fit-operations", streams_must_fit_operations);
+	g_test_add_func(
+		"/payload/delta-ops/delta-from-another-image-refused", delta_from_another_image_refused);
+	return g_test_run();
+}
