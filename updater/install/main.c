@@ -4,6 +4,7 @@
 #include "base/version.h"
 #include "updater/install/install.h"
 #include "updater/install/report.h"
+#include "updater/payload/repack.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -131,7 +132,10 @@ int main(int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
 	g_auto(Options) options = { 0 };
+	int status;
 
+	if (proa_repack_main(argc, argv, &status))
+		return status;
 	g_set_prgname("proa-install");
 	if (!parse_options(argc, argv, &options, &error)) {
 		g_autoptr(GError) usage = g_error_new_literal(PROA_ERROR, PROA_REASON_USAGE, error->message);
