@@ -10,6 +10,7 @@ const ProaConfigKey proa_update_config_keys[] = {
 
 	/* How releases are fetched. Bytes a second, 0: no limit. */
 	{ "fetch", "payload", PROA_CONFIG_CHOICE, "auto", 0, 0, "auto|full|blocks|delta" },
+	{ "fetch", "kernel_repack", PROA_CONFIG_CHOICE, "auto", 0, 0, "auto|always|never" },
 	{ "fetch", "max_speed", PROA_CONFIG_BYTES, "0", 0, 1024ll * 1024 * 1024 * 1024, NULL },
 	{ "fetch", "retries", PROA_CONFIG_INTEGER, "8", 0, 1000, NULL },
 	{ "fetch", "io_priority", PROA_CONFIG_CHOICE, "low", 0, 0, "idle|low|normal" },

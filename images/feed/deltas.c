@@ -6,9 +6,10 @@
 #include "base/json.h"
 #include "base/version.h"
 #include "images/feed/release.h"
-#include "images/payload/delta.h"
+#include "images/payload/uki.h"
 #include "updater/payload/delta-format.h"
 
+#include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -153,6 +154,86 @@ static gboolean make_one(const Image *from, const Image *to, const char *release
 	return TRUE;
 }
 
+/* The UKI beside a root image. */
+static char *uki_of(const Image *image)
+{
+	g_autofree char *dir = g_path_get_dirname(image->image);
+
+	return g_build_filename(dir, "uki.efi", NULL);
+}
+
+static const char *const uki_words[] = { "payload of the UKI", "delta of the UKI",
+	"delta of the UKI with its kernel unpacked" };
+
+static void say_uki(ProaUkiKind kind, gpointer from)
+{
+	const Image *image = from;
+
+	fprintf(stderr, "proa-feed: making the %s%s%s\n", uki_words[kind], image ? " from " : "",
+		image ? image->version : "");
+}
+
+static gboolean make_uki_of(
+	GHashTable *proofs, ProaUkiKind kind, Image *from, const Image *to, const char *out, GError **error)
+{
+	g_autofree char *from_uki = from ? uki_of(from) : NULL, *to_uki = uki_of(to), *why = NULL;
+	const ProaUkiMaker maker = {
+		.base = { .user_data = from }, .program = PROA_REPACK_SELF, .begin = say_uki, .proofs = proofs
+	};
+	const ProaUkiRelease old_release = { from_uki, from ? from->image : NULL,
+		from ? from->root_hash : NULL };
+	const ProaUkiRelease new_release = { to_uki, to->image, to->root_hash };
+	gint64 start = g_get_monotonic_time();
+	gboolean made = FALSE;
+	GStatBuf file;
+
+	if (g_file_test(out, G_FILE_TEST_EXISTS) || !g_file_test(to_uki, G_FILE_TEST_EXISTS) ||
+		(from && !g_file_test(from_uki, G_FILE_TEST_EXISTS)))
+		return TRUE;
+	if (!proa_uki_make(&maker, kind, from ? &old_release : NULL, &new_release, out, &made, &why, error))
+		return FALSE;
+	if (why)
+		fprintf(stderr, "proa-feed: there is none: %s\n", why);
+	if (made && g_stat(out, &file) == 0)
+		fprintf(stderr, "proa-feed: %.1f MB in %.0f s\n", (double)file.st_size / 1e6,
+			(double)(g_get_monotonic_time() - start) / G_USEC_PER_SEC);
+	return TRUE;
+}
+
+/* Of the two that are made from an older release, the one that pays. */
+static gboolean make_uki_from(
+	GHashTable *proofs, Image *from, const Image *to, const char *release_dir, GError **error)
+{
+	static const struct {
+		ProaUkiKind kind;
+		const char *suffix;
+	} kinds[] = { { PROA_UKI_DELTA, "delta" }, { PROA_UKI_KERNEL, "kernel" } };
+
+	if (!g_file_test(from->image, G_FILE_TEST_EXISTS))
+		return TRUE;
+	for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+		g_autofree char *name = g_strdup_printf("uki.%.16s.%s", from->root_hash, kinds[i].suffix);
+		g_autofree char *out = g_build_filename(release_dir, name, NULL);
+		if (!make_uki_of(proofs, kinds[i].kind, from, to, out, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* All payloads of the UKI. */
+static gboolean make_uki(const GPtrArray *before, const Image *to, const char *release_dir, GError **error)
+{
+	g_autoptr(GHashTable) proofs = proa_uki_proofs_new();
+	g_autofree char *full = g_build_filename(release_dir, "uki.full", NULL);
+
+	if (!make_uki_of(proofs, PROA_UKI_FULL, NULL, to, full, error))
+		return FALSE;
+	for (guint i = 0; i < before->len; i++)
+		if (!make_uki_from(proofs, before->pdata[i], to, release_dir, error))
+			return FALSE;
+	return TRUE;
+}
+
 /* This release, as release.json tells it. */
 static Image *read_release(const char *release_dir, const char *channel, GError **error)
 {
@@ -206,6 +287,7 @@ gboolean proa_deltas_make(
 	g_autoptr(GPtrArray) before = predecessors(images, to, here ? count : 0);
 	for (guint i = 0; ok && i < before->len; i++)
 		ok = make_one(before->pdata[i], to, release_dir, error);
+	ok = ok && (!here || make_uki(before, to, release_dir, error));
 	if (ok && here) {
 		remember(images, to);
 		ok = save_images(path, images, error);

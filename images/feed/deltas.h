@@ -17,7 +17,9 @@
  * Makes RELEASE_DIR/root.<first 16 digits of the old root hash>.delta from each of the last @count releases
  * of
  * @channel that are older and whose image is still there; those that are missing are told on standard error.
- * A delta that is there already is left alone. Remembers this release's image as well. @feed is open for
+ * The same of the UKI: RELEASE_DIR/uki.full, and from each
+ * of those releases uki.<16 digits>.delta or, where the kernel changed, uki.<16 digits>.kernel.
+ * What is there already is left alone. Remembers this release's image as well. @feed is open for
  * writing. Fails with BAD_MANIFEST, BAD_STATE (images.json), or as proa_delta_make() does.
  */
 gboolean proa_deltas_make(const ProaFeed *feed, const char *release_dir, const char *channel, guint count,

@@ -3,6 +3,7 @@
 #include "images/feed/deltas.h"
 #include "images/feed/signer.h"
 #include "images/feed/verbs.h"
+#include "updater/payload/repack.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -358,6 +359,10 @@ static void call_clear(Call *call)
 
 int main(int argc, char **argv)
 {
+	int repacked;
+
+	if (proa_repack_main(argc, argv, &repacked))
+		return repacked;
 	if (argc < 2)
 		return usage_error("a verb is missing");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {

@@ -9,6 +9,7 @@
 #include "updater/payload/blocks-format.h"
 #include "updater/payload/delta-format.h"
 #include "updater/payload/format.h"
+#include "updater/payload/uki-format.h"
 
 #include <string.h>
 
@@ -202,6 +203,20 @@ static gboolean read_delta(const char *path, Head *head, GError **error)
 	return TRUE;
 }
 
+static gboolean read_uki(const char *path, Head *head, GError **error)
+{
+	ProaUkiHeader header;
+
+	if (!proa_uki_file_header(path, &header, &head->head_sha256, error))
+		return FALSE;
+	memcpy(head->root_hash, header.root_hash, PROA_SHA256_SIZE);
+	head->image_size = header.root_size;
+	head->head_size = proa_uki_head_size(&header);
+	if (header.kind != PROA_UKI_FULL)
+		head->from = proa_hex_encode(header.old_root_hash, PROA_SHA256_SIZE);
+	return TRUE;
+}
+
 /* Files of a release directory that are payloads. */
 typedef struct {
 	const char *type, *suffix;
@@ -211,6 +226,11 @@ typedef struct {
 static const PayloadKind full_kind = { "full", ".full", read_full };
 static const PayloadKind blocks_kind = { "blocks", ".blocks", read_blocks };
 static const PayloadKind delta_kind = { "delta", ".delta", read_delta };
+static const PayloadKind uki_kinds[] = {
+	{ "full", ".uki-full", read_uki },
+	{ "delta", ".uki-delta", read_uki },
+	{ "kernel", ".uki-kernel", read_uki },
+};
 
 /* Takes a payload of this root into the feed, and adds it to @payloads. */
 static gboolean take_payload(const ProaFeed *feed, const char *release_dir, JsonObject *release,
@@ -245,24 +265,49 @@ static int by_name(gconstpointer a, gconstpointer b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The names of all deltas of the release directory (root.*.delta), in order. */
-static GPtrArray *find_deltas(const char *release_dir)
+/* The names of all files of the release directory that begin and end so, in order. */
+static GPtrArray *find_files(const char *release_dir, const char *prefix, const char *suffix)
 {
 	GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(GDir) dir = g_dir_open(release_dir, 0, NULL);
 
 	for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir))
-		if (g_str_has_prefix(name, "root.") && g_str_has_suffix(name, ".delta"))
+		if (g_str_has_prefix(name, prefix) && g_str_has_suffix(name, suffix))
 			g_ptr_array_add(names, g_strdup(name));
 	g_ptr_array_sort(names, by_name);
 	return names;
+}
+
+/* Takes all payloads of a kind, from whatever releases there are. */
+static gboolean take_found(const ProaFeed *feed, const char *release_dir, JsonObject *release,
+	const PayloadKind *kind, const char *prefix, JsonArray *payloads, GError **error)
+{
+	g_autofree char *suffix = g_strconcat(".", kind->type, NULL);
+	g_autoptr(GPtrArray) names = find_files(release_dir, prefix, suffix);
+
+	for (guint i = 0; i < names->len; i++)
+		if (!take_payload(feed, release_dir, release, kind, names->pdata[i], payloads, error))
+			return FALSE;
+	return TRUE;
+}
+
+/* Payloads of the UKI, as a member of @uki. */
+static gboolean take_uki_payloads(
+	const ProaFeed *feed, const char *release_dir, JsonObject *release, JsonObject *uki, GError **error)
+{
+	g_autoptr(JsonArray) payloads = json_array_new();
+
+	for (guint i = 0; i < G_N_ELEMENTS(uki_kinds); i++)
+		if (!take_found(feed, release_dir, release, &uki_kinds[i], "uki.", payloads, error))
+			return FALSE;
+	json_object_set_array_member(uki, "payloads", g_steal_pointer(&payloads));
+	return TRUE;
 }
 
 static JsonArray *take_payloads(
 	const ProaFeed *feed, const char *release_dir, JsonObject *release, GError **error)
 {
 	g_autoptr(JsonArray) payloads = json_array_new();
-	g_autoptr(GPtrArray) deltas = find_deltas(release_dir);
 	g_autofree char *blocks = g_build_filename(release_dir, "root.blocks", NULL);
 
 	if (!take_payload(feed, release_dir, release, &full_kind, "root.full", payloads, error))
@@ -270,10 +315,9 @@ static JsonArray *take_payloads(
 	if (g_file_test(blocks, G_FILE_TEST_EXISTS) &&
 		!take_payload(feed, release_dir, release, &blocks_kind, "root.blocks", payloads, error))
 		return NULL;
-	for (guint i = 0; i < deltas->len; i++)
-		if (!take_payload(feed, release_dir, release, &delta_kind, deltas->pdata[i], payloads, error))
-			return NULL;
-	return g_steal_pointer(&payloads);
+	return take_found(feed, release_dir, release, &delta_kind, "root.", payloads, error)
+		       ? g_steal_pointer(&payloads)
+		       : NULL;
 }
 
 /* The manifest: what release.json knows, and where the feed has the files. */
@@ -298,6 +342,8 @@ static JsonObject *make_manifest(
 	if (!uki)
 		return NULL;
 	json_object_set_object_member(manifest, "uki", uki);
+	if (!take_uki_payloads(feed, release_dir, release, uki, error))
+		return NULL;
 	JsonObject *sbom =
 		take_file(feed, release_dir, "sbom.spdx.json", release, "sbom", "sbom", ".spdx.json", error);
 	if (!sbom)

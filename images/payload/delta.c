@@ -169,16 +169,16 @@ static gboolean wait_packed(Work *work, GError **error)
 	return TRUE;
 }
 
-static gboolean write_payload(const Work *work, const ProaDeltaImage *old_image,
-	const ProaDeltaImage *new_image, int fd, GError **error)
+static gboolean write_payload(
+	const Work *work, const char *old_hash, const char *new_hash, int fd, GError **error)
 {
 	g_autoptr(ProaDeltaHeader) header = proa_delta_header_new(work->frames->len);
 	goffset offset = PROA_DELTA_HEADER_SIZE + (goffset)proa_delta_table_size(header);
 
 	header->old_size = work->plan->old_size;
 	header->new_size = work->plan->new_size;
-	if (!proa_hex_decode(old_image->hash, header->old_hash, PROA_SHA256_SIZE) ||
-		!proa_hex_decode(new_image->hash, header->new_hash, PROA_SHA256_SIZE))
+	if (!proa_hex_decode(old_hash, header->old_hash, PROA_SHA256_SIZE) ||
+		!proa_hex_decode(new_hash, header->new_hash, PROA_SHA256_SIZE))
 		return proa_fail(error, PROA_REASON_USAGE, "a hash is not 64 hexadecimal digits");
 	for (guint i = 0; i < work->frames->len; i++) {
 		const Frame *frame = work->frames->pdata[i];
@@ -198,15 +198,15 @@ static gboolean write_payload(const Work *work, const ProaDeltaImage *old_image,
 	return fsync(fd) == 0 ? TRUE : proa_fail_errno(error, PROA_REASON_IO, errno, "flushing");
 }
 
-static gboolean write_file(const Work *work, const ProaDeltaImage *old_image, const ProaDeltaImage *new_image,
-	const char *out_path, GError **error)
+static gboolean write_file(
+	const Work *work, const char *old_hash, const char *new_hash, const char *out_path, GError **error)
 {
 	g_autofree char *temporary = g_strconcat(out_path, ".tmp", NULL);
 	PROA_AUTO_FD int fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
 	if (fd < 0)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "creating %s", temporary);
-	gboolean ok = write_payload(work, old_image, new_image, fd, error);
+	gboolean ok = write_payload(work, old_hash, new_hash, fd, error);
 	if (ok && rename(temporary, out_path) < 0)
 		ok = proa_fail_errno(error, PROA_REASON_IO, errno, "renaming %s to %s", temporary, out_path);
 	if (!ok)
@@ -221,6 +221,19 @@ static gboolean pack(Work *work, guint threads, GError **error)
 		return FALSE;
 	gboolean ok = add_steps(work, error) && wait_packed(work, error);
 	g_thread_pool_free(work->pool, !ok, TRUE);
+	return ok;
+}
+
+gboolean proa_delta_pack(const ProaDeltaMaker *maker, const ProaPlan *plan, const char *old_hash,
+	const char *new_hash, guint threads, const char *out_path, GError **error)
+{
+	g_autoptr(GPtrArray) frames = g_ptr_array_new_with_free_func(frame_free);
+	Work work = { .maker = maker, .plan = plan, .frames = frames };
+	g_mutex_init(&work.lock);
+	g_cond_init(&work.finished);
+	gboolean ok = pack(&work, threads, error) && write_file(&work, old_hash, new_hash, out_path, error);
+	g_cond_clear(&work.finished);
+	g_mutex_clear(&work.lock);
 	return ok;
 }
 
@@ -268,13 +281,8 @@ gboolean proa_delta_make(const ProaDeltaMaker *maker, const ProaDeltaImage *old_
 		g_mapped_file_get_length(new_file), threads, show_compared, &shown, error);
 	if (!plan)
 		return FALSE;
-	g_autoptr(GPtrArray) frames = g_ptr_array_new_with_free_func(frame_free);
-	Work work = { .maker = maker, .plan = plan, .frames = frames };
-	g_mutex_init(&work.lock);
-	g_cond_init(&work.finished);
-	gboolean ok = pack(&work, threads, error) && write_file(&work, old_image, new_image, out_path, error);
-	g_cond_clear(&work.finished);
-	g_mutex_clear(&work.lock);
+	gboolean ok =
+		proa_delta_pack(maker, plan, old_image->hash, new_image->hash, threads, out_path, error);
 	if (!ok)
 		g_prefix_error(error, "making %s: ", out_path);
 	return ok;

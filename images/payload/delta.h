@@ -3,7 +3,7 @@
  * time. */
 #pragma once
 
-#include "images/payload/maker.h"
+#include "images/payload/plan.h"
 
 typedef struct {
 	const char *path; /* a root image, or any file */
@@ -25,3 +25,9 @@ typedef struct {
  */
 gboolean proa_delta_make(const ProaDeltaMaker *maker, const ProaDeltaImage *old_image,
 	const ProaDeltaImage *new_image, const char *out_path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * Packs what was planned. @threads is at least 1. Progress counts from the plan's new size to its double.
+ */
+gboolean proa_delta_pack(const ProaDeltaMaker *maker, const ProaPlan *plan, const char *old_hash,
+	const char *new_hash, guint threads, const char *out_path, GError **error) G_GNUC_WARN_UNUSED_RESULT;

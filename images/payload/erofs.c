@@ -31,7 +31,7 @@ typedef struct {
 	guint64 blocks_at, blocks, tail_at, tail;
 } Inode;
 
-static void file_free(gpointer data)
+void proa_erofs_file_free(gpointer data)
 {
 	ProaErofsFile *file = data;
 
@@ -172,7 +172,7 @@ GPtrArray *proa_erofs_files(const guint8 *image, gsize size, GError **error)
 	Reader reader = { .image = image,
 		.size = size,
 		.meta_at = (guint64)proa_get_u32(super + 40) << BLOCK_BITS,
-		.files = g_ptr_array_new_with_free_func(file_free),
+		.files = g_ptr_array_new_with_free_func(proa_erofs_file_free),
 		.seen = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL) };
 	gboolean ok = visit(&reader, "", "", proa_get_u16(super + 14), error);
 	g_hash_table_unref(reader.seen);

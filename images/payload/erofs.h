@@ -20,6 +20,9 @@ typedef struct {
 	guint64 tail_at, tail; /* its last bytes, if they lie beside its inode */
 } ProaErofsFile;
 
+/* A GDestroyNotify for a ProaErofsFile. */
+void proa_erofs_file_free(gpointer file);
+
 /* Whether @image begins as an EROFS image does. */
 gboolean proa_erofs_is(const guint8 *image, gsize size);
 

@@ -3,14 +3,17 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "images/payload/blocks-maker.h"
-#include "images/payload/delta.h"
+#include "images/payload/uki.h"
 #include "updater/payload/delta-format.h"
+#include "updater/payload/repack.h"
 #include "updater/payload/wire.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define DEFAULT_LEVEL 15
@@ -161,6 +164,60 @@ static int run_delta(int argc, char **argv)
 										: failed(error);
 }
 
+/* The words of ProaUkiKind. */
+static const char *const uki_words[] = { "full", "delta", "kernel" };
+
+/* From nothing it is full; otherwise whichever of the other two pays. */
+static int make_uki(
+	const ProaUkiMaker *maker, const ProaUkiRelease *from, const ProaUkiRelease *to, const char *out)
+{
+	const ProaUkiKind kinds[] = { from ? PROA_UKI_DELTA : PROA_UKI_FULL, PROA_UKI_KERNEL };
+	g_autofree char *why = NULL;
+	g_autoptr(GError) error = NULL;
+	gboolean made = FALSE;
+
+	for (guint i = 0; !made && i < (from ? 2u : 1u); i++)
+		if (!proa_uki_make(maker, kinds[i], from, to, out, &made, &why, &error))
+			return failed(error);
+	if (made)
+		return PROA_EXIT_OK;
+	fprintf(stderr, "proa-payload: %s\n", why);
+	return PROA_EXIT_NOTHING;
+}
+
+static int run_uki(int argc, char **argv)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *uki = NULL, *root = NULL, *root_hash = NULL, *from_uki = NULL, *from_root = NULL,
+			*from_hash = NULL;
+	ProaUkiMaker maker = { .program = PROA_REPACK_SELF };
+	int threads = 0;
+	const GOptionEntry options[] = {
+		{ "uki", 0, 0, G_OPTION_ARG_FILENAME, &uki, "UKI to make", "FILE" },
+		{ "image", 0, 0, G_OPTION_ARG_FILENAME, &root, "Root image of its release", "FILE" },
+		{ "root-hash", 0, 0, G_OPTION_ARG_STRING, &root_hash, "Its verity root hash", "HEX" },
+		{ "from", 0, 0, G_OPTION_ARG_FILENAME, &from_uki, "UKI that a node has (default: none)",
+			"FILE" },
+		{ "from-image", 0, 0, G_OPTION_ARG_FILENAME, &from_root, "Root image of that release",
+			"FILE" },
+		{ "from-root-hash", 0, 0, G_OPTION_ARG_STRING, &from_hash, "Its verity root hash", "HEX" },
+		{ "threads", 0, 0, G_OPTION_ARG_INT, &threads, "Threads (default: one a core)", "N" },
+		{ NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL },
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new("OUT - make a payload of a UKI");
+
+	g_option_context_add_main_entries(context, options, NULL);
+	if (!g_option_context_parse(context, &argc, &argv, &error))
+		return usage_error(error->message);
+	if (argc != 2 || !uki || !root || !root_hash || !from_uki != !from_root || !from_uki != !from_hash ||
+		threads < 0 || threads > 256)
+		return usage_error(
+			"uki needs --uki, --image, --root-hash and one OUT; --from, --from-image and --from-root-hash together");
+	maker.base = (ProaDeltaMaker){ .threads = (guint)threads, .progress = show_percent };
+	const ProaUkiRelease to = { uki, root, root_hash }, from = { from_uki, from_root, from_hash };
+	return make_uki(&maker, from_uki ? &from : NULL, &to, argv[1]);
+}
+
 /* What is told of a payload of any type. */
 typedef struct {
 	const char *type;
@@ -168,6 +225,8 @@ typedef struct {
 	guint64 image_size, total, head_size;
 	guint32 n_frames, frame_size; /* frame_size 0: frames differ */
 	char *head_sha256;
+	gboolean uki;   /* it makes a UKI */
+	guint64 memory; /* of that: bytes that packing its kernel takes */
 } Info;
 
 static void info_clear(Info *info)
@@ -226,6 +285,28 @@ static gboolean read_delta_info(const char *path, Info *info, GError **error)
 	return TRUE;
 }
 
+static gboolean read_uki_info(const char *path, Info *info, GError **error)
+{
+	ProaUkiHeader header;
+	struct stat file;
+
+	if (!proa_uki_file_header(path, &header, &info->head_sha256, error))
+		return FALSE;
+	if (stat(path, &file) < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "%s", path);
+	info->type = uki_words[header.kind];
+	info->uki = TRUE;
+	info->root_hash = proa_hex_encode(header.root_hash, PROA_SHA256_SIZE);
+	if (header.kind != PROA_UKI_FULL)
+		info->from = proa_hex_encode(header.old_root_hash, PROA_SHA256_SIZE);
+	info->image_size = header.size;
+	info->total = (guint64)file.st_size;
+	info->head_size = proa_uki_head_size(&header);
+	info->n_frames = header.n_frames;
+	info->memory = header.memory;
+	return TRUE;
+}
+
 /* The type is the third number of the header. What is of no type is read as a full payload, and refused as
  * one. */
 static gboolean read_info(const char *path, Info *info, GError **error)
@@ -235,6 +316,8 @@ static gboolean read_info(const char *path, Info *info, GError **error)
 	gboolean known = fd >= 0 && proa_pread_all(fd, start, sizeof start, 0, NULL);
 	guint32 type = known ? proa_get_u32(start + 12) : 0;
 
+	if (type == PROA_UKI_TYPE)
+		return read_uki_info(path, info, error);
 	if (type == PROA_BLOCKS_TYPE)
 		return read_blocks_info(path, info, error);
 	return (type == PROA_DELTA_TYPE ? read_delta_info : read_full_info)(path, info, error);
@@ -242,7 +325,8 @@ static gboolean read_info(const char *path, Info *info, GError **error)
 
 static void print_info(const Info *info)
 {
-	printf("type           %s\nroot hash      %s\n", info->type, info->root_hash);
+	printf("type           %s%s\nroot hash      %s\n", info->uki ? "UKI, " : "", info->type,
+		info->root_hash);
 	if (info->from)
 		printf("from           %s\n", info->from);
 	printf("image size     %" G_GUINT64_FORMAT "\npayload size   %" G_GUINT64_FORMAT " (%.2f %%)\n",
@@ -251,6 +335,8 @@ static void print_info(const Info *info)
 		printf("frames         %u of %u bytes\n", info->n_frames, info->frame_size);
 	else
 		printf("frames         %u\n", info->n_frames);
+	if (info->memory > 0)
+		printf("memory         %" G_GUINT64_FORMAT "\n", info->memory);
 	printf("header size    %" G_GUINT64_FORMAT "\nheader sha256  %s\n", info->head_size,
 		info->head_sha256);
 }
@@ -268,6 +354,10 @@ static void print_info_json(const Info *info)
 	json_object_set_int_member(object, "frames", info->n_frames);
 	if (info->frame_size > 0)
 		json_object_set_int_member(object, "frame_size", info->frame_size);
+	if (info->uki) {
+		json_object_set_boolean_member(object, "uki", TRUE);
+		json_object_set_int_member(object, "memory", (gint64)info->memory);
+	}
 	json_object_set_int_member(object, "header_size", (gint64)info->head_size);
 	json_object_set_string_member(object, "header_sha256", info->head_sha256);
 	g_autofree char *line = proa_json_to_line(object);
@@ -299,7 +389,10 @@ static int run_info(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
+	int status;
 
+	if (proa_repack_main(argc, argv, &status))
+		return status;
 	g_set_prgname("proa-payload");
 	if (strcmp(verb, "--version") == 0) {
 		puts("proa-payload " PROA_VERSION);
@@ -310,6 +403,8 @@ int main(int argc, char **argv)
 		     "       proa-payload blocks --image FILE --root-hash HEX --salt HEX [--level N] [--frame-size SIZE]\n"
 		     "                    [--window SIZE] [--step SIZE] OUT\n"
 		     "       proa-payload delta --from FILE --from-hash HEX --to FILE --to-hash HEX OUT\n"
+		     "       proa-payload uki --uki FILE --image FILE --root-hash HEX\n"
+		     "                    [--from FILE --from-image FILE --from-root-hash HEX] OUT\n"
 		     "       proa-payload info FILE [--json]\n\n"
 		     "Makes the payload of an image, whole, in blocks or out of an older image, or tells what is in one.\n"
 		     "Each verb has --help.");
@@ -321,7 +416,9 @@ int main(int argc, char **argv)
 		return run_full(argc - 1, argv + 1);
 	if (strcmp(verb, "delta") == 0)
 		return run_delta(argc - 1, argv + 1);
+	if (strcmp(verb, "uki") == 0)
+		return run_uki(argc - 1, argv + 1);
 	if (strcmp(verb, "info") == 0)
 		return run_info(argc - 1, argv + 1);
-	return usage_error("the verb must be full, blocks, delta or info");
+	return usage_error("the verb must be full, blocks, delta, uki or info");
 }

@@ -33,27 +33,46 @@ static const char *name_of(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* A cheap key: equal content gives equal keys; that keys are equal proves nothing. */
-static guint64 content_key(const guint8 *image, const ProaErofsFile *file)
+/* Where the byte @offset of a file lies in its image, and how many follow it there. */
+static guint64 place_of(const ProaErofsFile *file, guint64 offset, guint64 *ret_length)
 {
-	guint64 key = file->size * 0x9e3779b97f4a7c15u;
-	guint64 at[2] = { file->blocks_at, file->tail_at }, length[2] = { file->blocks, file->tail };
-
-	for (guint part = 0; part < 2; part++)
-		for (guint64 i = 0; i + 8 <= length[part]; i += MAX(8, (length[part] / 64) & ~(guint64)7)) {
-			key ^= proa_get_u64(image + at[part] + i);
-			key = (key << 23 | key >> 41) * 0xff51afd7ed558ccdu;
-		}
-	return key;
+	if (offset < file->blocks) {
+		*ret_length = file->blocks - offset;
+		return file->blocks_at + offset;
+	}
+	*ret_length = file->blocks + file->tail - offset;
+	return file->tail_at + (offset - file->blocks);
 }
 
+/* Whether the files have the same bytes, however each image has split its own. */
 static gboolean same_content(const guint8 *old_image, const ProaErofsFile *old_file, const guint8 *new_image,
 	const ProaErofsFile *new_file)
 {
-	return old_file->size == new_file->size && old_file->tail == new_file->tail &&
-	       memcmp(old_image + old_file->blocks_at, new_image + new_file->blocks_at, new_file->blocks) ==
-		       0 &&
-	       memcmp(old_image + old_file->tail_at, new_image + new_file->tail_at, new_file->tail) == 0;
+	guint64 size = old_file->blocks + old_file->tail, old_left, new_left;
+
+	if (size != new_file->blocks + new_file->tail)
+		return FALSE;
+	for (guint64 at = 0, n; at < size; at += n) {
+		guint64 old_at = place_of(old_file, at, &old_left),
+			new_at = place_of(new_file, at, &new_left);
+		n = MIN(old_left, new_left);
+		if (memcmp(old_image + old_at, new_image + new_at, n) != 0)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* A cheap key: equal content gives equal keys; that keys are equal proves nothing. */
+static guint64 content_key(const guint8 *image, const ProaErofsFile *file)
+{
+	guint64 size = file->blocks + file->tail, key = size * 0x9e3779b97f4a7c15u;
+
+	for (guint64 i = 0; i < size; i += MAX(1, size / 64)) {
+		guint64 left, at = place_of(file, i, &left);
+		key ^= image[at];
+		key = (key << 23 | key >> 41) * 0xff51afd7ed558ccdu;
+	}
+	return key;
 }
 
 static void index_add(Index *index, ProaErofsFile *file)

@@ -203,13 +203,27 @@ static gboolean find_files(ProaPlan *plan, GError **error)
 	return plan->new_files != NULL;
 }
 
-static gboolean find_jobs(ProaPlan *plan, GPtrArray *jobs, GError **error)
+/* What of @ranges lies at @from or after it. */
+static void drop_before(GArray *ranges, guint64 from)
+{
+	for (guint i = ranges->len; i-- > 0;) {
+		ProaRange *range = &g_array_index(ranges, ProaRange, i);
+		guint64 skip = range->at < from ? MIN(from - range->at, range->length) : 0;
+		range->at += skip;
+		range->length -= skip;
+		if (range->length == 0)
+			g_array_remove_index(ranges, i);
+	}
+}
+
+static gboolean find_jobs(ProaPlan *plan, guint64 rest_from, GPtrArray *jobs, GError **error)
 {
 	g_autoptr(GArray) old_rest = rest_of(plan->old_files, plan->old_size);
 	g_autoptr(GArray) new_rest = rest_of(plan->new_files, plan->new_size);
 
 	if (!old_rest || !new_rest)
 		return proa_fail(error, PROA_REASON_BAD_STATE, "files of the image overlap");
+	drop_before(old_rest, rest_from);
 	g_autoptr(GArray) pairs =
 		proa_pair_files(plan->old_data, plan->old_files, plan->new_data, plan->new_files);
 	for (guint i = 0; i < pairs->len; i++) {
@@ -230,23 +244,50 @@ static gboolean find_jobs(ProaPlan *plan, GPtrArray *jobs, GError **error)
 	return TRUE;
 }
 
-ProaPlan *proa_plan_new(const guint8 *old_data, gsize old_size, const guint8 *new_data, gsize new_size,
-	guint threads, ProaMakerProgress progress, gpointer user_data, GError **error)
+static gboolean make_plan(ProaPlan *plan, guint64 rest_from, guint threads, ProaMakerProgress progress,
+	gpointer user_data, GError **error)
 {
-	g_autoptr(ProaPlan) plan = g_new0(ProaPlan, 1);
 	g_autoptr(GPtrArray) jobs = g_ptr_array_new_with_free_func(job_free);
 	Work work = { .plan = plan, .progress = progress, .user_data = user_data };
+
+	if (!find_jobs(plan, rest_from, jobs, error))
+		return FALSE;
+	g_mutex_init(&work.lock);
+	gboolean ok = run_jobs(&work, jobs, threads, error);
+	g_mutex_clear(&work.lock);
+	if (ok)
+		collect(plan, jobs);
+	return ok;
+}
+
+static ProaPlan *plan_of(const guint8 *old_data, gsize old_size, const guint8 *new_data, gsize new_size)
+{
+	ProaPlan *plan = g_new0(ProaPlan, 1);
 
 	*plan = (ProaPlan){ old_data, new_data, old_size, new_size,
 		g_array_new(FALSE, TRUE, sizeof(ProaPlanStep)),
 		g_ptr_array_new_with_free_func((GDestroyNotify)proa_module_free), NULL, NULL };
-	if (!find_files(plan, error) || !find_jobs(plan, jobs, error))
+	return plan;
+}
+
+ProaPlan *proa_plan_new(const guint8 *old_data, gsize old_size, const guint8 *new_data, gsize new_size,
+	guint threads, ProaMakerProgress progress, gpointer user_data, GError **error)
+{
+	g_autoptr(ProaPlan) plan = plan_of(old_data, old_size, new_data, new_size);
+
+	if (!find_files(plan, error) || !make_plan(plan, 0, threads, progress, user_data, error))
 		return NULL;
-	g_mutex_init(&work.lock);
-	gboolean ok = run_jobs(&work, jobs, threads, error);
-	g_mutex_clear(&work.lock);
-	if (!ok)
+	return g_steal_pointer(&plan);
+}
+
+ProaPlan *proa_plan_of_files(const ProaPlanSide *old_side, const ProaPlanSide *new_side, guint64 rest_from,
+	guint threads, ProaMakerProgress progress, gpointer user_data, GError **error)
+{
+	g_autoptr(ProaPlan) plan = plan_of(old_side->data, old_side->size, new_side->data, new_side->size);
+
+	plan->old_files = g_ptr_array_ref(old_side->files);
+	plan->new_files = g_ptr_array_ref(new_side->files);
+	if (!make_plan(plan, rest_from, threads, progress, user_data, error))
 		return NULL;
-	collect(plan, jobs);
 	return g_steal_pointer(&plan);
 }

@@ -30,3 +30,18 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaPlan, proa_plan_free)
 ProaPlan *proa_plan_new(const guint8 *old_data, gsize old_size, const guint8 *new_data, gsize new_size,
 	guint threads, ProaMakerProgress progress, gpointer user_data,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* An image whose files are known already. */
+typedef struct {
+	const guint8 *data;
+	gsize size;
+	GPtrArray *files; /* of ProaErofsFile */
+} ProaPlanSide;
+
+/*
+ * The same for images of any kind, both of which must outlive the plan. What is in no file is made from what
+ * of the old image is in no file, from the byte @rest_from on. BAD_STATE if files overlap.
+ */
+ProaPlan *proa_plan_of_files(const ProaPlanSide *old_side, const ProaPlanSide *new_side, guint64 rest_from,
+	guint threads, ProaMakerProgress progress, gpointer user_data,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;

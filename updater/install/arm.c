@@ -18,8 +18,7 @@ static gboolean write_failed(GError **error, const char *doing)
 		"%s the boot image", doing);
 }
 
-/* Writes the whole of @in to @fd; the sum of what was written is compared by the caller. */
-static gboolean write_image(int fd, const ProaManifestFile *uki, ProaStream *in, GError **error)
+gboolean proa_arm_copy(int fd, const ProaManifestFile *uki, ProaStream *in, GError **error)
 {
 	g_autofree guint8 *chunk = g_malloc(CHUNK_SIZE);
 	guint64 done = 0;
@@ -45,8 +44,6 @@ static gboolean write_image(int fd, const ProaManifestFile *uki, ProaStream *in,
 		return proa_fail(error, PROA_REASON_PAYLOAD_TRUNCATED,
 			"the boot image ended after %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " bytes",
 			done, uki->size);
-	if (fsync(fd) < 0)
-		return write_failed(error, "flushing");
 	return TRUE;
 }
 
@@ -71,29 +68,34 @@ static gboolean read_back(int fd, const ProaManifestFile *uki, GError **error)
 	return TRUE;
 }
 
-static gboolean bring(const ProaSite *site, const ProaManifest *manifest, ProaStream *in, GError **error)
+gboolean proa_arm_bring(const ProaSite *site, const ProaManifest *manifest, ProaArmWrite write_to,
+	gpointer user_data, GError **error)
 {
 	PROA_AUTO_FD int fd = openat(proa_esp_entries_fd(site->esp), PROA_ARM_TEMPORARY,
 		O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 
 	if (fd < 0)
 		return write_failed(error, "creating");
-	return write_image(fd, &manifest->uki, in, error) && read_back(fd, &manifest->uki, error);
+	if (!write_to(fd, user_data, error))
+		return FALSE;
+	if (fsync(fd) < 0)
+		return write_failed(error, "flushing");
+	return read_back(fd, &manifest->uki, error);
 }
 
-gboolean proa_arm(const ProaSite *site, const ProaManifest *manifest, ProaStream *in, GError **error)
+gboolean proa_arm_commit(const ProaSite *site, const ProaManifest *manifest, GError **error)
 {
-	PROA_AUTO_FD int lock = -1;
+	PROA_AUTO_FD int lock = proa_site_lock_entries(site, error);
 
-	if (bring(site, manifest, in, error))
-		lock = proa_site_lock_entries(site, error);
 	/* It checks once more that the image boots this root hash and no other. */
-	if (lock >= 0 &&
-		proa_entry_arm(site->esp, PROA_ARM_TEMPORARY, manifest->version, manifest->root_hash, error))
-		return TRUE;
-	/* One that stays is removed by the next transaction. */
-	g_autoptr(GError) inner = NULL;
-	if (!proa_esp_remove_file(site->esp, proa_esp_entries_fd(site->esp), PROA_ARM_TEMPORARY, &inner))
-		proa_report_warning("%s", inner->message);
-	return FALSE;
+	return lock >= 0 &&
+	       proa_entry_arm(site->esp, PROA_ARM_TEMPORARY, manifest->version, manifest->root_hash, error);
+}
+
+void proa_arm_drop(const ProaSite *site)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_esp_remove_file(site->esp, proa_esp_entries_fd(site->esp), PROA_ARM_TEMPORARY, &error))
+		proa_report_warning("%s", error->message);
 }

@@ -293,8 +293,7 @@ typedef struct {
 	guint64 cost; /* bytes */
 } Choice;
 
-/* Whether another payload may succeed where this one failed: not where the network or the disk did. */
-static gboolean another_may_do(const GError *error)
+gboolean proa_bring_another_may_do(const GError *error)
 {
 	switch (proa_reason_of(error)) {
 	case PROA_REASON_BAD_PAYLOAD:
@@ -312,12 +311,17 @@ static gboolean another_may_do(const GError *error)
 	}
 }
 
-void proa_bring_gave_up(const ProaBringAsk *ask, ProaPayloadType type, const GError *error)
+void proa_bring_gave_up(
+	const char *state_dir, const ProaManifest *release, const char *word, const GError *error)
 {
-	const char *word = proa_payload_type_to_string(type);
-
 	proa_report_fallback(word, error);
-	proa_memory_payload_failed(ask->state_dir, ask->release, word, error);
+	proa_memory_payload_failed(state_dir, release, word, error);
+}
+
+static void gave_up(const Bring *bring, ProaPayloadType type, const GError *error)
+{
+	proa_bring_gave_up(
+		bring->ask->state_dir, bring->ask->release, proa_payload_type_to_string(type), error);
 }
 
 static gboolean asked_for(const char *wanted, ProaPayloadType type)
@@ -367,12 +371,12 @@ static gboolean choose(Bring *bring, gboolean *failed, Choice *ret_best, GError 
 				best = choice;
 			continue;
 		}
-		if (!another_may_do(inner)) {
+		if (!proa_bring_another_may_do(inner)) {
 			g_propagate_error(error, g_steal_pointer(&inner));
 			return FALSE;
 		}
 		failed[i] = TRUE;
-		proa_bring_gave_up(bring->ask, choice.kind->type, inner);
+		gave_up(bring, choice.kind->type, inner);
 	}
 	*ret_best = best;
 	return TRUE;
@@ -411,13 +415,13 @@ static gboolean apply_best(Bring *bring, GError **error)
 		if (apply_choice(bring, &choice, &inner))
 			return TRUE;
 		failed[choice.kind - kinds] = TRUE;
-		if (another_may_do(inner) && !choose(bring, failed, &next, error))
+		if (proa_bring_another_may_do(inner) && !choose(bring, failed, &next, error))
 			return FALSE;
 		if (!next.kind) {
 			g_propagate_error(error, g_steal_pointer(&inner));
 			return FALSE;
 		}
-		proa_bring_gave_up(bring->ask, choice.payload->type, inner);
+		gave_up(bring, choice.payload->type, inner);
 		choice = next;
 	}
 }

@@ -27,8 +27,12 @@ typedef struct {
 const ProaManifestPayload *proa_bring_payload(
 	const ProaManifest *release, ProaPayloadType type, const char *root_hash, const char *wanted);
 
-/* Tells the reader and the history that a payload failed, and that another is tried. */
-void proa_bring_gave_up(const ProaBringAsk *ask, ProaPayloadType type, const GError *error);
+/* Tells the reader and the history that the payload called @word failed, and that another is tried. */
+void proa_bring_gave_up(
+	const char *state_dir, const ProaManifest *release, const char *word, const GError *error);
+
+/* Whether another payload may succeed where one failed like that: not where the network or the disk did. */
+gboolean proa_bring_another_may_do(const GError *error);
 
 /*
  * Brings it; reports as it goes ("payload", "fallback" and "progress" of updater/install/report.h), and tells

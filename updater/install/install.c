@@ -6,7 +6,7 @@
 #include "base/pin.h"
 #include "base/update-config.h"
 #include "updater/fetch/fetch.h"
-#include "updater/install/arm.h"
+#include "updater/install/boot-image.h"
 #include "updater/install/bring.h"
 #include "updater/install/checkpoint.h"
 #include "updater/install/memory.h"
@@ -125,7 +125,8 @@ static gboolean find_offer(Install *install, GError **error)
 		return FALSE;
 	}
 	proa_report_offer(install->release->version, install->release->root_hash,
-		most_bytes(install) + install->release->uki.size);
+		most_bytes(install) + proa_boot_image_least(install->release, install->site->root_hash,
+					      proa_config_string(install->config, "fetch", "payload")));
 	return TRUE;
 }
 
@@ -229,7 +230,8 @@ static gboolean write_slot(Install *install, GError **error)
 			g_propagate_error(error, g_steal_pointer(&inner));
 			return FALSE;
 		}
-		proa_bring_gave_up(&ask, PROA_PAYLOAD_DELTA, inner);
+		proa_bring_gave_up(install->state_dir, install->release,
+			proa_payload_type_to_string(PROA_PAYLOAD_DELTA), inner);
 		ask.no_delta = TRUE;
 	}
 }
@@ -245,16 +247,18 @@ static gboolean set_partition_uuids(Install *install, GError **error)
 /* 6. The rename in here is the commit point. */
 static gboolean arm(Install *install, GError **error)
 {
-	g_autofree char *url = proa_fetch_url(
-		proa_config_string(install->config, "feed", "url"), install->release->uki.path);
 	ProaFetch fetch = install->fetch;
+	const ProaBootImageAsk ask = { .release = install->release,
+		.site = install->site,
+		.fetch = &fetch,
+		.feed_url = proa_config_string(install->config, "feed", "url"),
+		.state_dir = install->state_dir,
+		.wanted = proa_config_string(install->config, "fetch", "payload"),
+		.kernel_repack = proa_config_string(install->config, "fetch", "kernel_repack") };
 
 	proa_report_phase("arm");
 	set_manners(install, &fetch);
-	g_autoptr(ProaStream) in =
-		go_on(install, error) ? proa_fetch_open(&fetch, url, 0, 0, install->release->uki.size, error)
-				      : NULL;
-	return in && proa_arm(install->site, install->release, in, error);
+	return go_on(install, error) && proa_boot_image_arm(&ask, error);
 }
 
 /* 7. The node boots the new release whether or not this succeeds. */

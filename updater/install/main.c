@@ -4,6 +4,7 @@
 #include "base/version.h"
 #include "updater/install/install.h"
 #include "updater/install/report.h"
+#include "updater/payload/repack.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -142,7 +143,10 @@ int main(int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
 	g_auto(Options) options = { 0 };
+	int status;
 
+	if (proa_repack_main(argc, argv, &status))
+		return status;
 	keep_memory_small();
 	g_set_prgname("proa-install");
 	if (!parse_options(argc, argv, &options, &error)) {

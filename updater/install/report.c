@@ -50,6 +50,15 @@ void proa_report_payload(const char *type, guint64 bytes, guint64 from)
 	say(object);
 }
 
+void proa_report_boot_image(const char *type, guint64 bytes)
+{
+	g_autoptr(JsonObject) object = event("boot-image");
+
+	json_object_set_string_member(object, "payload", type);
+	json_object_set_int_member(object, "bytes", (gint64)bytes);
+	say(object);
+}
+
 /* What a server sent may be in a message. */
 static void set_error(JsonObject *object, const GError *error)
 {

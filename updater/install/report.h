@@ -13,6 +13,9 @@
 void proa_report_phase(const char *phase);
 void proa_report_offer(const char *version, const char *root_hash, guint64 bytes);
 
+/* The UKI comes by that payload ("uki-kernel", "uki-delta", "uki-full", "uki"); bytes to be fetched. */
+void proa_report_boot_image(const char *type, guint64 bytes);
+
 /* Which payload is taken, what is still to be fetched of it, and how much of the image is there already;
  * bytes. */
 void proa_report_payload(const char *type, guint64 bytes, guint64 from);

@@ -36,6 +36,7 @@ static const char *const type_words[] = {
 	[PROA_PAYLOAD_FULL] = "full",
 	[PROA_PAYLOAD_BLOCKS] = "blocks",
 	[PROA_PAYLOAD_DELTA] = "delta",
+	[PROA_PAYLOAD_KERNEL] = "kernel",
 };
 
 const char *proa_payload_type_to_string(ProaPayloadType type)
@@ -51,16 +52,27 @@ ProaPayloadType proa_payload_type_from_string(const char *word)
 	return _PROA_PAYLOAD_INVALID;
 }
 
-const ProaManifestPayload *proa_manifest_payload(
-	const ProaManifest *manifest, ProaPayloadType type, const char *from)
+/* Whether payloads of that type are made from an older release. */
+static gboolean has_origin(ProaPayloadType type)
 {
-	for (guint i = 0; i < manifest->payloads->len; i++) {
-		const ProaManifestPayload *payload = manifest->payloads->pdata[i];
-		if (payload->type == type &&
-			(type != PROA_PAYLOAD_DELTA || g_strcmp0(payload->from, from) == 0))
+	return type == PROA_PAYLOAD_DELTA || type == PROA_PAYLOAD_KERNEL;
+}
+
+const ProaManifestPayload *proa_manifest_find(
+	const GPtrArray *payloads, ProaPayloadType type, const char *from)
+{
+	for (guint i = 0; i < payloads->len; i++) {
+		const ProaManifestPayload *payload = payloads->pdata[i];
+		if (payload->type == type && (!has_origin(type) || g_strcmp0(payload->from, from) == 0))
 			return payload;
 	}
 	return NULL;
+}
+
+const ProaManifestPayload *proa_manifest_payload(
+	const ProaManifest *manifest, ProaPayloadType type, const char *from)
+{
+	return proa_manifest_find(manifest->payloads, type, from);
 }
 
 void proa_manifest_free(ProaManifest *manifest)
@@ -77,6 +89,7 @@ void proa_manifest_free(ProaManifest *manifest)
 	file_clear(&manifest->uki);
 	file_clear(&manifest->sbom);
 	g_clear_pointer(&manifest->payloads, g_ptr_array_unref);
+	g_clear_pointer(&manifest->uki_payloads, g_ptr_array_unref);
 	g_free(manifest);
 }
 
@@ -181,7 +194,7 @@ static gboolean take_root(JsonObject *top, ProaManifest *manifest, GError **erro
 
 static gboolean take_payload_members(JsonObject *object, ProaManifestPayload *payload, GError **error)
 {
-	if (payload->type == PROA_PAYLOAD_DELTA &&
+	if (has_origin(payload->type) &&
 		!take_string(object, "from", proa_sha256_hex_valid, &payload->from, error))
 		return FALSE;
 	if (!take_file(object, PROA_MANIFEST_MAX_ROOT_SIZE, &payload->file, error))
@@ -195,7 +208,7 @@ static gboolean take_payload_members(JsonObject *object, ProaManifestPayload *pa
 	       take_size(object, "header_size", payload->file.size, &payload->header_size, error);
 }
 
-static gboolean take_payload(JsonObject *object, ProaManifest *manifest, GError **error)
+static gboolean take_payload(JsonObject *object, GPtrArray *payloads, ProaPayloadType unknown, GError **error)
 {
 	const char *word = proa_json_string(object, "type", BAD, error);
 	g_autoptr(ProaManifestPayload) payload = g_new0(ProaManifestPayload, 1);
@@ -203,14 +216,29 @@ static gboolean take_payload(JsonObject *object, ProaManifest *manifest, GError 
 	if (!word)
 		return FALSE;
 	payload->type = proa_payload_type_from_string(word);
-	if (payload->type == _PROA_PAYLOAD_INVALID)
+	if (payload->type == _PROA_PAYLOAD_INVALID || payload->type == unknown)
 		return TRUE; /* of a later publisher */
 	if (!take_payload_members(object, payload, error))
 		return FALSE;
-	if (proa_manifest_payload(manifest, payload->type, payload->from))
+	if (proa_manifest_find(payloads, payload->type, payload->from))
 		return proa_fail(error, BAD, "there are several %s payloads%s%s", word,
 			payload->from ? " from " : "", payload->from ? payload->from : "");
-	g_ptr_array_add(manifest->payloads, g_steal_pointer(&payload));
+	g_ptr_array_add(payloads, g_steal_pointer(&payload));
+	return TRUE;
+}
+
+/* All entries of @list; those of the type @unknown are passed over, as those that nobody knows. */
+static gboolean take_list(JsonArray *list, ProaPayloadType unknown, GPtrArray *payloads, GError **error)
+{
+	for (guint i = 0; i < json_array_get_length(list); i++) {
+		JsonNode *node = json_array_get_element(list, i);
+		if (!JSON_NODE_HOLDS_OBJECT(node))
+			return proa_fail(error, BAD, "payloads: entry %u is not an object", i);
+		if (!take_payload(json_node_get_object(node), payloads, unknown, error)) {
+			g_prefix_error(error, "payloads: ");
+			return FALSE;
+		}
+	}
 	return TRUE;
 }
 
@@ -218,21 +246,27 @@ static gboolean take_payloads(JsonObject *top, ProaManifest *manifest, GError **
 {
 	JsonArray *payloads = proa_json_array(top, "payloads", BAD, error);
 
-	if (!payloads)
-		return FALSE;
 	manifest->payloads = g_ptr_array_new_with_free_func(free_payload);
-	for (guint i = 0; i < json_array_get_length(payloads); i++) {
-		JsonNode *node = json_array_get_element(payloads, i);
-		if (!JSON_NODE_HOLDS_OBJECT(node))
-			return proa_fail(error, BAD, "payloads: entry %u is not an object", i);
-		if (!take_payload(json_node_get_object(node), manifest, error)) {
-			g_prefix_error(error, "payloads: ");
-			return FALSE;
-		}
-	}
+	if (!payloads || !take_list(payloads, PROA_PAYLOAD_KERNEL, manifest->payloads, error))
+		return FALSE;
 	return proa_manifest_payload(manifest, PROA_PAYLOAD_FULL, NULL)
 		       ? TRUE
 		       : proa_fail(error, BAD, "there is no full payload");
+}
+
+/* It can always be had as it is, so all of these may be missing. */
+static gboolean take_uki_payloads(JsonObject *top, ProaManifest *manifest, GError **error)
+{
+	JsonObject *uki = proa_json_object(top, "uki", BAD, error);
+
+	manifest->uki_payloads = g_ptr_array_new_with_free_func(free_payload);
+	if (!uki || !json_object_has_member(uki, "payloads"))
+		return uki != NULL;
+	JsonArray *payloads = proa_json_array(uki, "payloads", BAD, error);
+	if (payloads && take_list(payloads, PROA_PAYLOAD_BLOCKS, manifest->uki_payloads, error))
+		return TRUE;
+	g_prefix_error(error, "uki: ");
+	return FALSE;
 }
 
 static gboolean take_top(JsonObject *top, ProaManifest *manifest, GError **error)
@@ -272,7 +306,7 @@ ProaManifest *proa_manifest_parse(const char *text, gsize size, GError **error)
 	if (!take_top(top, manifest, error) || !take_root(top, manifest, error) ||
 		!take_file_of(top, "uki", PROA_MANIFEST_MAX_UKI_SIZE, &manifest->uki, error) ||
 		!take_file_of(top, "sbom", PROA_MANIFEST_MAX_SBOM_SIZE, &manifest->sbom, error) ||
-		!take_payloads(top, manifest, error)) {
+		!take_payloads(top, manifest, error) || !take_uki_payloads(top, manifest, error)) {
 		g_prefix_error(error, "the manifest: ");
 		return NULL;
 	}

@@ -21,11 +21,12 @@ typedef struct {
 	char *sha256; /* 64 hexadecimal digits */
 } ProaManifestFile;
 
-/* Ways to the root image (docs/formats.md). */
+/* Ways to the root image, and to the UKI (docs/formats.md). */
 typedef enum {
 	PROA_PAYLOAD_FULL,
-	PROA_PAYLOAD_BLOCKS,
+	PROA_PAYLOAD_BLOCKS, /* of the root image only */
 	PROA_PAYLOAD_DELTA,
+	PROA_PAYLOAD_KERNEL, /* of the UKI only: a delta with its kernel unpacked */
 	_PROA_PAYLOAD_MAX,
 	_PROA_PAYLOAD_INVALID = -EINVAL,
 } ProaPayloadType;
@@ -39,7 +40,7 @@ typedef struct {
 	ProaManifestFile file;
 	char *header_sha256; /* digest of its head, all before the first frame; NULL: not said */
 	guint64 header_size; /* bytes of its head; 0: not said */
-	char *from;          /* delta: root hash of the old image; otherwise NULL */
+	char *from;          /* delta, kernel: root hash of the old release; otherwise NULL */
 } ProaManifestPayload;
 
 typedef struct {
@@ -55,7 +56,8 @@ typedef struct {
 	guint64 root_size; /* bytes, a multiple of 4096 */
 	ProaManifestFile uki;
 	ProaManifestFile sbom;
-	GPtrArray *payloads; /* of ProaManifestPayload, as in the manifest; one of them full */
+	GPtrArray *payloads;     /* of ProaManifestPayload, as in the manifest; one of them full */
+	GPtrArray *uki_payloads; /* the same of the UKI; may be empty */
 } ProaManifest;
 
 void proa_manifest_free(ProaManifest *manifest);
@@ -67,6 +69,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaManifest, proa_manifest_free)
  */
 ProaManifest *proa_manifest_parse(const char *text, gsize size, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* The payload of that type; of deltas, the one from @from (a root hash). NULL if there is none. */
+/*
+ * The payload of that type in @payloads (of a manifest); of deltas, the one from @from (a root hash). NULL if
+ * there is none.
+ */
+const ProaManifestPayload *proa_manifest_find(
+	const GPtrArray *payloads, ProaPayloadType type, const char *from);
+
+/* The same of the root image. */
 const ProaManifestPayload *proa_manifest_payload(
 	const ProaManifest *manifest, ProaPayloadType type, const char *from);

@@ -13,7 +13,7 @@ from .failure import Failure
 from .progress import step
 
 PACKAGE_TREES_KEPT = 4
-PAYLOADS_KEPT = 24  # two a release
+PAYLOADS_KEPT = 36  # three a release
 INITRDS_KEPT = 6
 # Taken when the code is loaded: a build may wait for another one before it does anything.
 CODE = digest.of_value(sorted([path.name, digest.of_file(path)] for path in pathlib.Path(__file__).parent.glob("*.py")))
@@ -99,19 +99,21 @@ class Builder:
         papers.write_lock(known["packages"], work / "packages.lock")
         manifest = papers.write_manifest(work, self.definition, release, built, commit_id, on_node, root_hash)
         level = release.payload_level or self.definition.payload_level
-        full = None
+        full = uki_payload = None
         if self.with_payload:
             maker = self.meson_dir / "images/payload/proa-payload"
             full = payload.make_full(maker, work / "root.img", root_hash, level, work / "root.full", self.payloads, release.name)
             payload.make_blocks(maker, work / "root.img", root_hash, self.definition.root_salt, work / "root.blocks",
                                 self.payloads, release.name)
+            uki_payload = payload.make_uki(maker, work / "uki.efi", work / "root.img", root_hash, work / "uki.full",
+                                           self.payloads, release.name)
             self.payloads.forget(PAYLOADS_KEPT)
         for name in ("tree", "initrd", "repart"):
             remove(work / name)
         return {
             "version": release.version, "root_hash": root_hash, "root_bytes": manifest["root"]["size"],
             "uki_bytes": manifest["uki"]["size"],
-            "full_payload_bytes": None if full is None else full + manifest["uki"]["size"],
+            "full_payload_bytes": None if full is None else full + uki_payload,
             "packages": on_node, "tree": commit_id,
         }
 

@@ -34,6 +34,7 @@ class Initrd:
     modules: list
     load: list
     units: list
+    compression: str
     compression_level: int
 
 
@@ -185,6 +186,7 @@ def _initrd(table):
         modules=table.strings("modules"),
         load=table.strings("load", []),
         units=table.strings("units"),
+        compression=_match(table, "compression", re.compile("none|zstd"), '"none" or "zstd"'),
         compression_level=table.integer("compression_level", 1, 22),
     )
     table.finish()

@@ -2,6 +2,7 @@
 """payload: the payloads of a root image, made by the program proa-payload; kept, since they are slow to make."""
 
 import os
+import pathlib
 import shutil
 
 from . import command, digest
@@ -19,10 +20,17 @@ def make_blocks(program, image, root_hash, salt, to, cache, name):
     return _make(program, "blocks", ["--image", image, "--root-hash", root_hash, "--salt", salt], root_hash, to, cache, name)
 
 
+def make_uki(program, uki, image, root_hash, to, cache, name):
+    """Makes the payload of the UKI, for a node that has the root image and nothing else, at `to` and returns its size."""
+    return _make(program, "uki", ["--image", image, "--root-hash", root_hash, "--uki", uki], root_hash, to, cache, name)
+
+
 def _make(program, verb, arguments, root_hash, to, cache, name):
     if not program.exists():
         raise Failure(f"{program}: not compiled (./dev build)")
-    plain = [str(argument) for argument in arguments if argument != arguments[1]]
+    # The root image is known by its hash.
+    plain = [digest.of_file(argument) if isinstance(argument, pathlib.Path) else str(argument)
+             for argument in arguments if argument != arguments[1]]
     key = digest.of_value(["payload", verb, root_hash, plain, digest.of_file(program)])
     kept = cache.get(key)
     if kept is None:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "images/feed/deltas.h"
 
-#include "images/payload/delta.h"
+#include "images/payload/uki.h"
 #include "tests/unit/images/feed/fixture.h"
 #include "updater/payload/delta-format.h"
 
@@ -50,6 +50,31 @@ static void made_from_what_was_added_before(void)
 	g_assert_false(g_file_test(back, G_FILE_TEST_EXISTS));
 }
 
+/* A UKI without a kernel: there is one payload from nothing and one from the release before. */
+static void payloads_of_uki_are_made(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_auto(Fixture) fixture = fixture_new();
+	g_autoptr(ProaFeed) feed = fixture_open(&fixture);
+	g_autofree char *old_dir = release_dir(&fixture, "1.0", OLD_HASH, 'a');
+	g_autofree char *new_dir = release_dir(&fixture, "1.1", NEW_HASH, 'b');
+	g_autofree char *full = g_build_filename(new_dir, "uki.full", NULL), *head_sha256 = NULL;
+	g_autofree char *delta = g_build_filename(new_dir, "uki.0011223344556677.delta", NULL);
+	g_autofree char *kernel = g_build_filename(new_dir, "uki.0011223344556677.kernel", NULL);
+	ProaUkiHeader header;
+
+	g_free(scratch_write(&fixture.scratch, "made/1.0/uki.efi", "an old boot image", -1));
+	g_free(scratch_write(&fixture.scratch, "made/1.1/uki.efi", "a new boot image", -1));
+	g_assert_true(proa_deltas_make(feed, old_dir, "stable", 5, &error));
+	g_assert_true(proa_deltas_make(feed, new_dir, "stable", 5, &error));
+	g_assert_no_error(error);
+	g_assert_true(g_file_test(full, G_FILE_TEST_EXISTS));
+	g_assert_false(g_file_test(kernel, G_FILE_TEST_EXISTS));
+	g_assert_true(proa_uki_file_header(delta, &header, &head_sha256, &error));
+	g_autofree char *from = proa_hex_encode(header.old_root_hash, PROA_SHA256_SIZE);
+	g_assert_cmpstr(from, ==, OLD_HASH);
+}
+
 static void image_that_is_gone_is_left_out(void)
 {
 	g_autoptr(GError) error = NULL;
@@ -93,6 +118,21 @@ static void put_delta(const Fixture *fixture, const char *hash)
 	g_assert_no_error(error);
 }
 
+/* A payload of the fixture's UKI. */
+static void put_uki_payload(const Fixture *fixture)
+{
+	g_autoptr(GError) error = NULL;
+	const ProaUkiMaker maker = { .base = { .threads = 1 } };
+	g_autofree char *image = scratch_file(&fixture->scratch, "image"), *why = NULL;
+	g_autofree char *uki = g_build_filename(fixture->release, "uki.efi", NULL);
+	g_autofree char *out = g_build_filename(fixture->release, "uki.full", NULL);
+	const ProaUkiRelease to = { uki, image, FIXTURE_HASH };
+	gboolean made = FALSE;
+
+	g_assert_true(proa_uki_make(&maker, PROA_UKI_FULL, NULL, &to, out, &made, &why, &error));
+	g_assert_true(made);
+}
+
 static void taken_into_the_manifest(void)
 {
 	g_autoptr(GError) error = NULL;
@@ -107,6 +147,7 @@ static void taken_into_the_manifest(void)
 	g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_PAYLOAD);
 	g_clear_error(&error);
 	put_delta(&fixture, FIXTURE_HASH);
+	put_uki_payload(&fixture);
 	g_autoptr(ProaReleaseAdded) added = proa_release_add(feed, fixture.release, "stable", &error);
 	g_assert_no_error(error);
 	JsonObject *target = json_object_get_object_member(feed->pending, added->path);
@@ -118,6 +159,10 @@ static void taken_into_the_manifest(void)
 	g_autoptr(JsonObject) manifest = proa_json_parse(text, size, path, PROA_REASON_BAD_MANIFEST, &error);
 	JsonArray *payloads = json_object_get_array_member(manifest, "payloads");
 	g_assert_cmpuint(json_array_get_length(payloads), ==, 2);
+	JsonObject *uki = json_object_get_object_member(manifest, "uki");
+	JsonObject *full = json_array_get_object_element(json_object_get_array_member(uki, "payloads"), 0);
+	g_assert_cmpstr(json_object_get_string_member(full, "type"), ==, "full");
+	g_assert_cmpint(json_object_get_int_member(full, "header_size"), ==, PROA_UKI_HEADER_SIZE);
 	JsonObject *delta = json_array_get_object_element(payloads, 1);
 	g_assert_cmpstr(json_object_get_string_member(delta, "type"), ==, "delta");
 	g_assert_cmpstr(json_object_get_string_member(delta, "from"), ==, OLD_HASH);
@@ -130,6 +175,7 @@ static void taken_into_the_manifest(void)
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/feed/deltas/payloads-of-uki-are-made", payloads_of_uki_are_made);
 	g_test_add_func("/feed/deltas/made-from-what-was-added-before", made_from_what_was_added_before);
 	g_test_add_func("/feed/deltas/image-that-is-gone-is-left-out", image_that_is_gone_is_left_out);
 	g_test_add_func("/feed/deltas/broken-memory-is-told", broken_memory_is_told);

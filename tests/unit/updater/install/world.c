@@ -106,7 +106,7 @@ void world_make(World *world)
 	make_uki(world, "0.9.0", SALT, world->old_uki);
 	SPAWN(g_getenv("PROA_FEED"), "init", "--feed", world->feed, "--keys", world->keys, "--channel",
 		"stable", "--channel", "wrong-hash", "--channel", "wrong-uki", "--channel", "delta",
-		"--channel", "elsewhere");
+		"--channel", "uki", "--channel", "elsewhere");
 }
 
 void world_clear(World *world)
@@ -178,6 +178,20 @@ static void put_delta(const World *world, const char *from, const char *dir)
 	g_assert_true(g_file_set_contents(path, bytes, (gssize)size, NULL));
 }
 
+/* All of these UKIs have the same kernel, which no zstd packed: there is one from nothing and one from the
+ * old one. */
+static void put_uki_payloads(const World *world, const char *uki, const char *dir)
+{
+	g_autofree char *full = g_build_filename(dir, "uki.full", NULL);
+	g_autofree char *delta = g_build_filename(dir, "uki.old.delta", NULL);
+
+	SPAWN(g_getenv("PROA_PAYLOAD"), "uki", "--uki", uki, "--image", world->root_img, "--root-hash",
+		world->root_hash, full);
+	SPAWN(g_getenv("PROA_PAYLOAD"), "uki", "--uki", uki, "--image", world->root_img, "--root-hash",
+		world->root_hash, "--from", world->booted_uki, "--from-image", world->old_img,
+		"--from-root-hash", BOOTED_HASH, delta);
+}
+
 void world_add(const World *world, const WorldRelease *release)
 {
 	g_autofree char *name = g_strdup_printf("release-%s-%s", release->channel, release->version);
@@ -199,6 +213,8 @@ void world_add(const World *world, const WorldRelease *release)
 	}
 	if (release->delta_from)
 		put_delta(world, release->delta_from, dir);
+	if (release->uki_payloads)
+		put_uki_payloads(world, uki, dir);
 	write_release_json(release, root_hash, dir);
 	SPAWN(g_getenv("PROA_FEED"), "add", "--deltas", "0", "--feed", world->feed, "--channel",
 		release->channel, "--no-trees", dir);

@@ -37,6 +37,7 @@ typedef struct {
 	const char *uki_root_hash; /* in the UKI; NULL: that of the manifest */
 	const char *floor;         /* may be NULL */
 	gboolean blocks;           /* it has a blocks payload too */
+	gboolean uki_payloads;     /* its UKI has payloads: from nothing, and from the booted one */
 	const char *delta_from; /* and a delta from the old image, which it says to have this root hash; NULL:
 				   none */
 } WorldRelease;

@@ -45,6 +45,53 @@ static void reads_all(void)
 	g_assert_cmpuint(m->payloads->len, ==, 3);
 }
 
+#define UKI_KERNEL                                                                                           \
+	"{\"type\":\"kernel\",\"from\":\"" HEX                                                               \
+	"\",\"file\":\"payloads/x.uki-kernel\",\"size\":9,\"sha256\":\"" HEX "\",\"header_sha256\":\"" HEX   \
+	"\",\"header_size\":8}"
+
+/* The good manifest, its UKI having this list of payloads. */
+static ProaManifest *with_uki_payloads(const char *list, GError **error)
+{
+	g_autoptr(GString) text = g_string_new(good);
+	g_autofree char *member = g_strdup_printf("\"uki\":{\"payloads\":%s,", list);
+
+	g_assert_cmpuint(g_string_replace(text, "\"uki\":{", member, 1), ==, 1);
+	return proa_manifest_parse(text->str, text->len, error);
+}
+
+static void reads_payloads_of_uki(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaManifest) m = with_uki_payloads("[{\"type\":\"blocks\"}," UKI_KERNEL "]", &error);
+
+	g_assert_no_error(error);
+	/* Types that a UKI has none of are passed over. */
+	g_assert_cmpuint(m->uki_payloads->len, ==, 1);
+	const ProaManifestPayload *kernel = proa_manifest_find(m->uki_payloads, PROA_PAYLOAD_KERNEL, HEX);
+	g_assert_cmpstr(kernel->file.path, ==, "payloads/x.uki-kernel");
+	g_assert_cmpuint(kernel->header_size, ==, 8);
+	g_assert_null(proa_manifest_find(m->uki_payloads, PROA_PAYLOAD_KERNEL, "other"));
+	g_assert_cmpuint(m->payloads->len, ==, 3);
+}
+
+static void refuses_payloads_of_uki(void)
+{
+	static const char *const bad[] = { "7", "[7]", "[{}]", "[" UKI_KERNEL "," UKI_KERNEL "]",
+		"[{\"type\":\"kernel\",\"file\":\"payloads/x\",\"size\":9,\"sha256\":\"" HEX
+		"\",\"header_sha256\":\"" HEX "\",\"header_size\":8}]",
+		"[{\"type\":\"delta\",\"from\":\"" HEX
+		"\",\"file\":\"payloads/x\",\"size\":9,\"sha256\":\"" HEX "\",\"header_sha256\":\"" HEX
+		"\",\"header_size\":10}]" };
+
+	for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+		g_autoptr(GError) error = NULL;
+		g_assert_null(with_uki_payloads(bad[i], &error));
+		g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_MANIFEST);
+		g_assert_nonnull(strstr(error->message, "uki"));
+	}
+}
+
 /* The good manifest with one thing replaced. */
 typedef struct {
 	const char *name, *from, *to;
@@ -165,6 +212,8 @@ static const Change fine[] = {
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/release/manifest/reads-payloads-of-uki", reads_payloads_of_uki);
+	g_test_add_func("/release/manifest/refuses-payloads-of-uki", refuses_payloads_of_uki);
 	g_test_add_func("/release/manifest/reads-all", reads_all);
 	g_test_add_func("/release/manifest/every-prefix-refused", every_prefix_refused);
 	g_test_add_func("/release/manifest/too-large-refused", too_large_refused);
