@@ -212,6 +212,8 @@ static void bless_state(ProaState *state, gpointer data)
 		state->kind = PROA_STATE_GOOD;
 }
 
+/* That of a release whose tries are used up goes as well: if an operator has it tried again, what was mended since in
+ * the good release's /etc must be in it. */
 static gboolean prune_generations(const ProaNode *node, GError **error)
 {
 	g_autofree char *etc_dir = g_build_filename(node->state_dir, "etc", NULL);
@@ -219,7 +221,7 @@ static gboolean prune_generations(const ProaNode *node, GError **error)
 
 	for (guint i = 0; i < node->entries->len; i++) {
 		const ProaEntry *entry = g_ptr_array_index(node->entries, i);
-		if (entry->root_hash)
+		if (entry->root_hash && entry->tries_left != 0)
 			g_strv_builder_take(names, proa_generation_name(entry->root_hash));
 	}
 	g_strv_builder_take(names, proa_generation_name(node->booted.root_hash));

@@ -97,6 +97,27 @@ static void blessing_prunes_generations(void)
 	g_assert_false(g_file_test(old, G_FILE_TEST_EXISTS));
 }
 
+/* Tried again, it starts from what the good release's /etc is then. */
+static void blessing_prunes_the_generation_of_what_failed(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *failed = scratch_write(&fixture.scratch,
+		"root" PROA_STATE_DIR "/etc/bbbbbbbbccccddddeeeeffffffffffff/upper/x", "x", -1);
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+1-2.efi", "2.0.0", HASH_2);
+	fixture_bless(&fixture);
+	g_assert_true(g_file_test(failed, G_FILE_TEST_EXISTS));
+
+	g_auto(Fixture) later = fixture_new();
+	g_autofree char *given_up = scratch_write(&later.scratch,
+		"root" PROA_STATE_DIR "/etc/bbbbbbbbccccddddeeeeffffffffffff/upper/x", "x", -1);
+	fixture_entry(later.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(later.esp, "proa_2.0.0+0-3.efi", "2.0.0", HASH_2);
+	fixture_bless(&later);
+	g_assert_false(g_file_test(given_up, G_FILE_TEST_EXISTS));
+}
+
 static void cannot_bless_without_an_entry(void)
 {
 	g_auto(Fixture) fixture = fixture_new();
@@ -116,6 +137,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/node/blesses-quietly-what-is-blessed", blesses_quietly_what_is_blessed);
 	g_test_add_func("/node/blessing-leaves-staged-alone", blessing_leaves_staged_alone);
 	g_test_add_func("/node/blessing-prunes-generations", blessing_prunes_generations);
+	g_test_add_func("/node/blessing-prunes-the-generation-of-what-failed",
+		blessing_prunes_the_generation_of_what_failed);
 	g_test_add_func("/node/cannot-bless-without-an-entry", cannot_bless_without_an_entry);
 	return g_test_run();
 }
