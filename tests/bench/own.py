@@ -27,6 +27,13 @@ def make_delta(programs, old, new, old_hash, new_hash, out):
     return measure(programs / PROGRAMS[0], "delta", "--from", old, "--from-hash", old_hash, "--to", new, "--to-hash", new_hash, out)
 
 
+def make_uki(programs, base, security, out):
+    """The smaller payload of the UKI for a node that runs base: its delta, or that of the kernels unpacked."""
+    return measure(programs / PROGRAMS[0], "uki", "--uki", security.folder / "uki.efi", "--image", security.folder / "root.img",
+                   "--root-hash", security.root_hash, "--from", base.folder / "uki.efi", "--from-image", base.folder / "root.img",
+                   "--from-root-hash", base.root_hash, out)
+
+
 def make_full(programs, image, root_hash, out):
     return measure(programs / PROGRAMS[0], "full", "--image", image, "--root-hash", root_hash, out)
 

@@ -13,7 +13,7 @@ import tempfile
 import growth
 import own
 import peers
-from measuring import digest, say
+from measuring import say
 
 # Bytes; limits, and everything else of the table, are in docs/performance.md.
 _ROUND = 3
@@ -23,7 +23,6 @@ def _ours(top, programs, work, base, security):
     """Delta, full and blocks: made, applied, and brought as a node brings them."""
     old, new = base.folder / "root.img", security.folder / "root.img"
     hashes = (base.root_hash, security.root_hash)
-    ukis = [release.folder / "uki.efi" for release in (base, security)]
     delta, uki, full, blocks = (work / name for name in ("root.delta", "uki.delta", "root.full", "root.blocks"))
     found = {}
     found["delta"] = {"made": own.make_delta(programs, old, new, *hashes, delta), "bytes": delta.stat().st_size}
@@ -33,9 +32,10 @@ def _ours(top, programs, work, base, security):
     found["delta"] |= {"applied": applied, "verify_seconds": verify}
     found["dd"] = {"seconds": round(dd, _ROUND)}
     say(f"delta applied in {applied['seconds']} s, verified in {verify} s; dd takes {dd:.3f} s")
-    found["uki"] = {"made": own.make_delta(programs, *ukis, *map(digest, ukis), uki), "bytes": uki.stat().st_size,
-                    "full_bytes": ukis[1].stat().st_size}
-    found["full"] = {"made": own.make_full(programs, new, hashes[1], full), "bytes": full.stat().st_size}
+    found["uki"] = {"made": own.make_uki(programs, base, security, uki), "bytes": uki.stat().st_size,
+                    "full_bytes": (security.folder / "uki.full").stat().st_size}
+    say(f"uki: {found['uki']}")
+    found["full"] = {"made": own.make_full(programs, new, hashes[1], full), "bytes": (security.folder / "root.full").stat().st_size}
     say(f"full: {found['full']}")
     made = own.make_blocks(programs, new, hashes[1], security.manifest["root"]["salt"], blocks)
     found["blocks"] = {"made": made, "payload_bytes": blocks.stat().st_size, "bytes": own.blocks_fetched(blocks, base.folder / "root.verity")}
