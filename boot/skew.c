@@ -165,6 +165,6 @@ gboolean proa_skew_look(const char *root, const ProaConfig *config, ProaSkewFact
 			facts.skew = proa_skew_judge(kubelet, server);
 	}
 	*ret_facts = facts;
-	facts = (ProaSkewFacts){ 0 };
+	memset(&facts, 0, sizeof(facts)); /* the caller's now */
 	return TRUE;
 }

@@ -212,7 +212,7 @@ gboolean proa_uki_file_header(const char *path, ProaUkiHeader *ret_header, char 
 {
 	guint8 data[PROA_UKI_HEADER_SIZE + PROA_UKI_MAX_FRAMES * PROA_UKI_FRAME_ENTRY_SIZE];
 	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ProaUkiHeader header;
+	ProaUkiHeader header = { 0 };
 
 	if (fd < 0)
 		return proa_fail_errno(error, errno == ENOENT ? PROA_REASON_NOT_FOUND : PROA_REASON_IO, errno,

@@ -150,7 +150,9 @@ static gboolean bless(ProaNode *node)
 
 static gboolean bless_twice(ProaNode *node)
 {
-	return bless(node) && bless(node);
+	if (!bless(node))
+		return FALSE;
+	return bless(node);
 }
 
 static gboolean give_up(ProaNode *node)
