@@ -85,7 +85,7 @@ def release_with_wrong_root_hash(release, folder, version):
     """A release directory whose papers and payload header agree on another root hash than the bytes have."""
     folder = pathlib.Path(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(release.folder, folder, copy_function=os.link, ignore=shutil.ignore_patterns("disk.*", "*.blocks", ".*"))
+    shutil.copytree(release.folder, folder, copy_function=os.link, ignore=shutil.ignore_patterns("disk.*", "*.blocks", "uki.full", ".*"))
     papers = json.loads((folder / "release.json").read_bytes())
     wrong = ("0" if release.root_hash[0] != "0" else "1") + release.root_hash[1:]
     papers["version"], papers["root"]["hash"] = version, wrong
