@@ -212,8 +212,8 @@ static void bless_state(ProaState *state, gpointer data)
 		state->kind = PROA_STATE_GOOD;
 }
 
-/* That of a release whose tries are used up goes as well: if an operator has it tried again, what was mended since in
- * the good release's /etc must be in it. */
+/* That of a release whose tries are used up goes as well: if an operator has it tried again, what was mended
+ * since in the good release's /etc must be in it. */
 static gboolean prune_generations(const ProaNode *node, GError **error)
 {
 	g_autofree char *etc_dir = g_build_filename(node->state_dir, "etc", NULL);
