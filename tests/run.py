@@ -179,7 +179,8 @@ def python_unit(report, group, path):
     """A file of unittest cases is one line, and counts as many tests as it holds."""
     name = str(path.relative_to(TOP / "tests"))
     log = LOGS / group / (re.sub(r"[^\w.-]+", "-", name) + ".log")
-    status, seconds = logged([sys.executable, "-m", "unittest", "-v", str(path.relative_to(TOP))], log, time_limit=900)
+    status, seconds = logged([sys.executable, "-m", "unittest", "discover", "-v", "-s", str(path.parent.relative_to(TOP)), "-p", path.name],
+                             log, time_limit=900)
     text = log.read_text(errors="replace")
     ran = re.search(r"^Ran (\d+) tests?", text, re.M)
     count = int(ran[1]) if ran else 0
