@@ -49,7 +49,10 @@ done
 JOURNAL = rf"""
 {FIND_PORT}
 find_port {JOURNAL_PORT}
-exec journalctl --boot --follow --lines=all --output=short-monotonic >$port
+read -r boot </proc/sys/kernel/random/boot_id
+exec >$port
+echo "boot $boot"
+exec journalctl --boot --follow --lines=all --output=short-monotonic
 """
 
 # After= nothing: the port appears when its module is loaded, and the loop waits for it.

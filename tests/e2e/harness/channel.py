@@ -74,10 +74,12 @@ class Channel:
         self._socket.sendall(f"{number} {base64.b64encode(command.encode()).decode()}\n".encode())
         return number
 
-    def result(self, number, time_limit):
-        """Waits for a command's end; None when the time is over."""
+    def result(self, number, time_limit, gone=lambda: False):
+        """Waits for a command's end; None when the time is over or gone()."""
+        end = time.monotonic() + time_limit
         with self._changed:
-            self._changed.wait_for(lambda: number in self._done, time_limit)
+            while number not in self._done and time.monotonic() < end and not gone():
+                self._changed.wait(min(1, max(end - time.monotonic(), 0)))
             return self._done.pop(number, None)
 
     def wait_boot(self, known, time_limit, gone=lambda: False):

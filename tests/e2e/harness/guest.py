@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -22,6 +23,8 @@ OVMF_CODE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 # Servers' processors have instructions for SHA-256, and all that a node reads is hashed.
 EMULATED_PROCESSOR = "qemu64,+ssse3,+sse4.1,+sse4.2,+sha-ni"
+# What guards a processor against speculation, and memory against what was left in it, is only dear in emulation.
+EMULATED_COMMAND_LINE = "mitigations=off init_on_alloc=0"
 # In software emulation a second processor was seen to get no timer after a reset, and the kernel to report stalls for ever.
 PROCESSORS = "1"
 # A boot takes 60 s in software emulation on an idle machine and 100 s on a busy one. If it hangs before the kernel has left the firmware,
@@ -69,8 +72,9 @@ class Guest:
         """Switches the machine on; extra_command_line is added to the kernel's."""
         self._take_lock()
         given = agent.smbios(self._credentials)
-        if extra_command_line:
-            given += ["-smbios", f"type=11,value=io.systemd.stub.kernel-cmdline-extra={extra_command_line}"]
+        words = f"{extra_command_line} {EMULATED_COMMAND_LINE if self._emulated() else ''}".strip()
+        if words:
+            given += ["-smbios", f"type=11,value=io.systemd.stub.kernel-cmdline-extra={words}"]
         command = [
             "qemu-system-x86_64", "-machine", "q35,sata=off", *self._accelerator(), "-smp", PROCESSORS, "-m", str(self._memory),
             "-nodefaults", "-display", "none", "-no-user-config", "-action", "watchdog=reset",
@@ -126,12 +130,24 @@ class Guest:
 
     def wait_boot(self, time_limit=BOOT_TIME_LIMIT):
         """Waits for the next boot that this has not yet returned."""
-        boot = self._channel.wait_boot(self._seen, time_limit, lambda: self._process.poll() is not None)
+        boot = self._channel.wait_boot(self._seen, time_limit, self._gone)
         if boot is None:
-            raise self.error(f"no boot came up within {time_limit} s" if self._process.poll() is None
-                             else f"the machine ended with status {self._process.returncode}")
+            raise self.error(f"the machine ended with status {self._process.returncode}" if self._gone()
+                             else f"no boot came up within {time_limit} s")
         self._seen = len(self.boots)
         return boot
+
+    def wait_journal(self, pattern, time_limit=BOOT_TIME_LIMIT):
+        """Waits until this boot's journal matches a regular expression; returns the match. The guest has no work with it."""
+        begins = f"boot {self.boots[-1].boot_id}".encode()
+        end = time.monotonic() + time_limit
+        while time.monotonic() < end and not self._gone():
+            _, found, told = self.journal.read_bytes().rpartition(begins)
+            match = re.search(pattern, told.decode(errors="replace")) if found else None
+            if match:
+                return match
+            time.sleep(0.5)
+        raise self.error(f"the journal did not say {pattern!r} within {time_limit} s")
 
     def wait_running(self, time_limit=BOOT_TIME_LIMIT):
         """Waits until systemd has finished starting; returns its word: running or degraded."""
@@ -146,9 +162,10 @@ class Guest:
 
     def run(self, command, time_limit=COMMAND_TIME_LIMIT):
         """Runs a shell command as root; returns its Result (status, output with standard error in it)."""
-        result = self._channel.result(self._channel.send(command), time_limit)
+        result = self._channel.result(self._channel.send(command), time_limit, self._gone)
         if result is None:
-            raise self.error(f"`{command}` did not end within {time_limit} s")
+            raise self.error(f"`{command}`: the machine ended with status {self._process.returncode}" if self._gone()
+                             else f"`{command}` did not end within {time_limit} s")
         return result
 
     def start_command(self, command):
@@ -213,6 +230,9 @@ class Guest:
 
     # --- inside ---
 
+    def _gone(self):
+        return self._process.poll() is not None
+
     def _take_lock(self):
         """A place for a guest: as many as run side by side on this machine, whoever starts them."""
         places = [open(TOP / f"build/qemu-{number}.lock", "w", encoding="utf-8") for number in range(guests())]
@@ -234,11 +254,14 @@ class Guest:
             if place is not self._lock:
                 place.close()
 
+    @staticmethod
+    def _emulated():
+        return os.environ.get("PROA_ACCEL", "tcg") == "tcg"
+
     def _accelerator(self):
-        wanted = os.environ.get("PROA_ACCEL", "tcg")
-        if wanted == "tcg":
+        if self._emulated():
             return ["-accel", "tcg,thread=multi", "-cpu", EMULATED_PROCESSOR]
-        return ["-accel", wanted, "-cpu", "host"]
+        return ["-accel", os.environ["PROA_ACCEL"], "-cpu", "host"]
 
     def _port(self, name, port):
         return ["-chardev", f"socket,id={name},path={self._work}/{name},server=on,wait=off",

@@ -84,9 +84,9 @@ class Node(Guest):
     def settle(self, time_limit=BOOT_TIME_LIMIT):
         """Waits until the system has come up and the booted release is blessed; returns `proa status`."""
         end = time.monotonic() + time_limit
-        word = self.wait_running(time_limit)
-        if word != "running":
-            raise self.error(f"the system came up {word}: {self.run('systemctl --failed --no-legend --plain').output.strip()}")
+        said = self.wait_journal("proa-bootd.*: (release .* is (?:healthy: blessed|not healthy.*))", time_limit)[1]
+        if "is healthy" not in said:
+            raise self.error(f"{said}: {self.run('systemctl --failed --no-legend --plain').output.strip()}")
         while True:
             answer = self.run("proa status --json 2>/dev/null", 60)
             status = json.loads(answer.output) if answer.status == 0 and answer.output.startswith("{") else {}
