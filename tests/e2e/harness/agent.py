@@ -52,6 +52,7 @@ find_port {JOURNAL_PORT}
 read -r boot </proc/sys/kernel/random/boot_id
 exec >$port
 echo "boot $boot"
+mkdir -p /var/log/journal # on a first boot there is none yet, and journalctl would not see it come
 exec journalctl --boot --follow --lines=all --output=short-monotonic
 """
 
