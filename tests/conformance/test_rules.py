@@ -18,6 +18,7 @@ import unittest
 import urllib.parse
 
 from common import CLIENT, Liar, send
+from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import DelegatedRole, Delegations, Metadata, MetaFile, Root, Snapshot, SuccinctRoles, TargetFile
 from tuf.api.metadata import Targets, Timestamp
@@ -299,7 +300,93 @@ class Signatures(Rules):
         self.assertEqual(self.versions(), {"root": 1})
 
 
+class Content(Rules):
+    """What is well signed and yet no metadata, or none of ours, at every level."""
+
+    def alter(self, role, change):
+        """The role's file, changed by `change` and signed anew, though python3-tuf would not have made it."""
+        name = f"metadata/{self.repository.root.version}.root.json" if role == "root" else self.repository.name(role)
+        content = json.loads(self.repository.files[name])["signed"]
+        change(content)
+        data = encode_canonical(content).encode()
+        signatures = [signer.sign(data).to_dict() for signer in self.repository.signers[role]]
+        self.repository.files[name] = json.dumps({"signatures": signatures, "signed": content}).encode()
+
+    def cases(self, role, reason, *changes):
+        for member, value in changes:
+            with self.subTest(role, member=member, value=value):
+                self.tearDown()
+                self.setUp()
+
+                def change(content):
+                    *way, last = member.split("/")
+                    for step in way:
+                        content = content[step]
+                    content[last] = value
+                if role == "root":
+                    self.repository.next_root()
+                self.alter(role, change)
+                self.refused(reason) if reason else self.accepted()
+
+    def test_head(self):
+        for role in ("timestamp", "snapshot", "targets"):
+            self.cases(role, "bad-metadata", ("_type", "root"), ("_type", None), ("spec_version", "2.0.0"), ("spec_version", "1"),
+                       ("spec_version", 1), ("version", 0), ("version", -1), ("version", "1"), ("version", True), ("version", 2 ** 63),
+                       ("version", 2 ** 64 + 1), ("expires", "2999-01-01"), ("expires", "2999-01-01T00:00:00.5Z"),
+                       ("expires", "2999-01-01T00:00:00+00:00"), ("expires", 99999999999))
+            self.cases(role, None, ("spec_version", "1.9"), ("spec_version", "1.0.99"), ("expires", "9999-12-31T23:59:59Z"),
+                       ("x", {"y": [None, False, 10 ** 40, "\n\u20ac"]}))
+
+    def test_root(self):
+        self.cases("root", "bad-metadata", ("_type", "targets"), ("spec_version", "2.0.0"), ("keys", []), ("keys", {"k": 1}),
+                   ("roles", {}), ("roles/snapshot", None), ("roles/snapshot/threshold", 0), ("roles/snapshot/threshold", -1),
+                   ("roles/targets/threshold", 2 ** 40), ("roles/targets/keyids", {}), ("roles/targets/keyids", [1]),
+                   ("consistent_snapshot", "true"), ("consistent_snapshot", 1))
+        self.cases("root", "bad-signature", ("roles/root/threshold", 2), ("roles/root/keyids", []), ("roles/root/keyids", ["none"]))
+
+    def test_parents(self):
+        for role, name in (("timestamp", "snapshot.json"), ("snapshot", "targets.json")):
+            self.cases(role, "bad-metadata", ("meta", []), ("meta", {}), (f"meta/{name}", 1), (f"meta/{name}/version", 0),
+                       (f"meta/{name}/version", 2 ** 70), (f"meta/{name}/length", -1), (f"meta/{name}/length", "9"),
+                       (f"meta/{name}/hashes", None), (f"meta/{name}/hashes", {}), (f"meta/{name}/hashes", {"sha256": "00"}), (f"meta/{name}/hashes", {"sha256": 1}))
+            self.cases(role, "too-large", (f"meta/{name}/length", 9))
+            self.cases(role, "metadata-mismatch", (f"meta/{name}/length", 2 ** 40), (f"meta/{name}/hashes", {"sha256": "00" * 32}),
+                       (f"meta/{name}/hashes", {"unknown": "00"}))
+            self.cases(role, None, (f"meta/{name}/x", [1]))
+
+    def test_targets(self):
+        good = {"length": 1, "hashes": {"sha256": "00" * 32}}
+        self.cases("targets", "bad-metadata", ("targets", []), ("targets", {"a": 1}), ("targets", {"a": {**good, "length": -1}}),
+                   ("targets", {"a": {**good, "hashes": {}}}), ("targets", {"a": {**good, "hashes": ["sha256"]}}), ("delegations", []))
+        self.cases("targets", None, ("targets", {"a": {**good, "custom": [1], "x": 2}}), ("targets", {"../../a": good, "/": good, "": good}))
+
+    def test_delegations(self):
+        def delegations(**members):
+            role = {"name": "a", "keyids": [], "threshold": 1, "paths": ["*"], "terminating": False, **members}
+            return "delegations", {"keys": {}, "roles": [{key: value for key, value in role.items() if value is not ...}]}
+
+        self.cases("targets", "bad-metadata", delegations(name=""), delegations(name="root"), delegations(name=1), delegations(threshold=0),
+                   delegations(threshold=-1), delegations(keyids=["a", "a"]), delegations(terminating="no"), delegations(terminating=1),
+                   delegations(paths=...), delegations(path_hash_prefixes=["0"]), delegations(paths=[1]), delegations(name="x" * 300),
+                   ("delegations", {"keys": {}}), ("delegations", {"keys": {}, "roles": {}}), ("delegations", {"roles": []}),
+                   ("delegations", {"keys": {}, "roles": [delegations()[1]["roles"][0]] * 2}))
+        self.cases("targets", None, delegations(keyids=["unknown"]), delegations(terminating=...), delegations(paths=[]),
+                   delegations(threshold=99), delegations(x={"y": 1}))
+
+
 class Rollback(Rules):
+    def test_the_same_root_again(self):
+        """Only N+1 will do under the name of N+1."""
+        self.repository.files["metadata/2.root.json"] = self.repository.files["metadata/1.root.json"]
+        self.refused("metadata-rollback")
+        self.assertEqual(self.versions(), {"root": 1})
+        del self.repository.files["metadata/2.root.json"]
+        self.repository.root.version = 3
+        self.repository.publish_root()
+        self.repository.files["metadata/2.root.json"] = self.repository.files["metadata/3.root.json"]
+        self.refused("bad-metadata")
+        self.assertEqual(self.versions(), {"root": 1})
+
     def test_version_in_the_name_is_the_version_inside(self):
         for role in ("snapshot", "targets"):
             self.repository.roles[role].version = 2
@@ -509,6 +596,21 @@ class Files(Rules):
         self.repository.roles["targets"].targets["sha256"].hashes = {"unknown": "00"}
         self.repository.next("targets")
         self.assertEqual(self.download("sha256"), 1)
+        self.assertIn("(metadata-mismatch)", self.message)
+        self.repository.add("targets", "other", b"other")
+        self.repository.next("targets")
+        self.assertEqual(self.download("other"), 0, "one file that cannot be checked does not take the others with it")
+
+    def test_nothing_in_it(self):
+        """A target of no bytes is a target."""
+        self.repository.add("targets", "empty", b"")
+        self.repository.next("targets")
+        self.assertEqual(self.download("empty"), 0, self.message)
+        self.assertEqual(self.contents(), [b""])
+        self.repository.files[next(name for name in self.repository.files if name.endswith(".empty"))] = b"x"
+        shutil.rmtree(self.got)
+        self.assertEqual(self.download("empty"), 1)
+        self.assertEqual(self.contents(), [])
 
     def test_what_is_there_is_not_fetched_again(self):
         self.repository.add("targets", "file")

@@ -115,7 +115,7 @@ static void test_root_version_inside(void)
 
 	g_hash_table_insert(
 		files, g_strdup("2.root.json"), g_bytes_ref(g_hash_table_lookup(files, "1.root.json")));
-	client_refreshes(&client); /* equal: discarded, and on with the trusted one (5.3.5) */
+	client_refuses(&client, PROA_REASON_METADATA_ROLLBACK);
 	g_assert_cmpint(client_version(&client, "root"), ==, 1);
 
 	client.repository->version[PROA_ROLE_ROOT] = 2;

@@ -25,6 +25,20 @@ static void check_missing(ProaTrust *trust, const char *path)
 	g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
 }
 
+static char *listed(ProaTrust *trust, const char *prefix)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GPtrArray) targets = proa_trust_list_targets(trust, prefix, &error);
+	g_autoptr(GString) text = g_string_new(NULL);
+
+	g_assert_no_error(error);
+	for (guint i = 0; i < targets->len; i++) {
+		const ProaTrustTarget *target = g_ptr_array_index(targets, i);
+		g_string_append_printf(text, "%s%s", i ? " " : "", target->path);
+	}
+	return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
 static void test_target(void)
 {
 	g_auto(Client) client = client_new();
@@ -46,6 +60,29 @@ static void test_target(void)
 	check_missing(trust, "");
 }
 
+/* A digest of the future: that file cannot be had, from nobody after it either; the others can. */
+static void test_unknown_digest(void)
+{
+	g_auto(Client) client = client_new();
+	Repository *repository = client.repository;
+	JsonObject *later = repository_delegate(repository, "targets", "later", "new/*", FALSE, TRUE, 5);
+	g_autoptr(GError) error = NULL;
+
+	repository_add_target(repository->targets, "new/file", "x");
+	repository_add_target(later, "new/file", "x");
+	JsonObject *target = json_object_get_object_member(repository->targets, "new/file");
+	JsonObject *hashes = json_object_new();
+	json_object_set_string_member(hashes, "sha3-512", "00");
+	json_object_set_object_member(target, "hashes", hashes);
+	repository_bump(repository, PROA_ROLE_TARGETS);
+	g_autoptr(ProaTrust) trust = refreshed(&client);
+	g_assert_null(proa_trust_find_target(trust, "new/file", &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_METADATA_MISMATCH);
+	g_assert_nonnull(proa_trust_find_target(trust, "stable/1.0.0/manifest.json", NULL));
+	g_autofree char *all = listed(trust, "");
+	g_assert_cmpstr(all, ==, "stable/1.0.0/manifest.json");
+}
+
 static void test_before_refresh(void)
 {
 	g_auto(Client) client = client_new();
@@ -57,20 +94,6 @@ static void test_before_refresh(void)
 	g_hash_table_remove(client.repository->files, "1.targets.json");
 	g_assert_false(proa_trust_refresh(trust, repository_fetch, client.repository, NULL));
 	g_assert_null(proa_trust_find_target(trust, "stable/1.0.0/manifest.json", NULL));
-}
-
-static char *listed(ProaTrust *trust, const char *prefix)
-{
-	g_autoptr(GError) error = NULL;
-	g_autoptr(GPtrArray) targets = proa_trust_list_targets(trust, prefix, &error);
-	g_autoptr(GString) text = g_string_new(NULL);
-
-	g_assert_no_error(error);
-	for (guint i = 0; i < targets->len; i++) {
-		const ProaTrustTarget *target = g_ptr_array_index(targets, i);
-		g_string_append_printf(text, "%s%s", i ? " " : "", target->path);
-	}
-	return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
 static void test_list(void)
@@ -263,6 +286,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/trust/target/length-and-digest", test_target);
+	g_test_add_func("/trust/target/a-digest-nobody-knows-spoils-one-file", test_unknown_digest);
 	g_test_add_func("/trust/target/nothing-before-a-refresh", test_before_refresh);
 	g_test_add_func("/trust/target/plain-names-without-consistent-snapshots", test_plain_names);
 	g_test_add_func("/trust/list/by-prefix", test_list);
