@@ -33,10 +33,10 @@ char *proa_role_time_format(gint64 seconds);
 
 /* What a signed parent says of a file; digests are lower-case hexadecimal. */
 typedef struct {
-	gint64 version; /* 0 for target files, which have none */
-	gint64 length;  /* bytes; -1: not told */
-	char *sha256;   /* NULL: not told */
-	char *sha512;   /* NULL: not told */
+	gint64 version;   /* 0 for target files, which have none */
+	gint64 length;    /* bytes; -1: not told */
+	char *sha256;     /* NULL: not told */
+	char *sha512;     /* NULL: not told */
 	gboolean unknown; /* digests are told, but none of a kind that we know: no file can be checked */
 } ProaFileInfo;
 

@@ -91,9 +91,10 @@ gboolean proa_trust_was_stale(const ProaTrust *trust);
 
 /*
  * All targets whose path begins with @prefix ("stable/"; "" for all), sorted by path, but for those that
- * nobody here could check (proa_trust_find_target()). To be called after a successful refresh. Returns an array of const ProaTrustTarget *; release it with g_ptr_array_unref(). The
- * targets themselves belong to @trust and live until the next refresh. NULL with an error as of
- * proa_trust_refresh() if a delegated role cannot be had.
+ * nobody here could check (proa_trust_find_target()). To be called after a successful refresh. Returns an
+ * array of const ProaTrustTarget *; release it with g_ptr_array_unref(). The targets themselves belong to
+ * @trust and live until the next refresh. NULL with an error as of proa_trust_refresh() if a delegated role
+ * cannot be had.
  */
 GPtrArray *proa_trust_list_targets(
 	ProaTrust *trust, const char *prefix, GError **error) G_GNUC_WARN_UNUSED_RESULT;

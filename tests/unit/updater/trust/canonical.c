@@ -109,7 +109,8 @@ static void test_values(void)
 
 	for (guint i = 3; i < PROA_CANONICAL_MAX_VALUES; i++)
 		g_string_append(text, ",0");
-	g_autofree char *most = g_strconcat(text->str, "]}", NULL), *more = g_strconcat(text->str, ",0]}", NULL);
+	g_autofree char *most = g_strconcat(text->str, "]}", NULL),
+			*more = g_strconcat(text->str, ",0]}", NULL);
 	g_autofree char *canonical = canonical_of(most);
 	g_assert_cmpstr(canonical, ==, most);
 	check_refused(more, strlen(more));

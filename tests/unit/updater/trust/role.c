@@ -119,9 +119,8 @@ static void test_file_info_refused(void)
 {
 	static const char *const cases[] = { "{}", "{\"version\":0}", "{\"version\":1,\"length\":0}",
 		"{\"version\":1,\"length\":-3}", "{\"version\":1,\"length\":\"3\"}",
-		"{\"version\":1,\"hashes\":{}}",
-		"{\"version\":1,\"hashes\":{\"sha256\":\"00\"}}", "{\"version\":1,\"hashes\":{\"sha256\":5}}",
-		"{\"version\":1,\"hashes\":[]}" };
+		"{\"version\":1,\"hashes\":{}}", "{\"version\":1,\"hashes\":{\"sha256\":\"00\"}}",
+		"{\"version\":1,\"hashes\":{\"sha256\":5}}", "{\"version\":1,\"hashes\":[]}" };
 
 	for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
 		g_autoptr(GError) error = NULL;
