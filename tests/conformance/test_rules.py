@@ -427,6 +427,16 @@ class Rollback(Rules):
         self.repository.next()
         self.refused("metadata-rollback")
 
+    def test_older_delegated_role(self):
+        """Whether or not the client ever asked for the role: the snapshot is what remembers."""
+        self.repository.delegate("targets", "other", ["other/*"]).version = 5
+        self.repository.next("targets", "other")
+        self.accepted()
+        self.repository.roles["snapshot"].meta["other.json"] = MetaFile(4)
+        self.repository.next()
+        self.refused("metadata-rollback")
+        self.assertEqual(self.versions()["snapshot"], 2)
+
     def test_new_keys_recover_from_fast_forward(self):
         for role, rotated in (("timestamp", ["timestamp"]), ("snapshot", ["snapshot", "timestamp"]), ("targets", ["snapshot"])):
             with self.subTest(role):
@@ -488,6 +498,17 @@ class Expiry(Rules):
         self.repository.roles["timestamp"].version = 3
         self.expire("timestamp", day(20))
         self.refused("metadata-rollback", at=day(10))
+
+    def test_an_expired_snapshot_still_forbids_older_targets(self):
+        self.repository.roles["targets"].version = 5
+        self.repository.publish("targets")
+        self.expire("snapshot", day(7))
+        self.accepted()
+        self.repository.roles["targets"].version = 4
+        self.repository.publish("targets")
+        self.expire("snapshot", day(20))
+        self.refused("metadata-rollback", at=day(10))
+        self.assertEqual(self.versions()["targets"], 5)
 
     def test_delegated(self):
         delegated = self.repository.delegate("targets", "other", ["other/*"])

@@ -507,6 +507,30 @@ static void test_endless_data(void)
 	client_refuses(&client, PROA_REASON_TOO_LARGE);
 }
 
+/* Where nobody tells a length, the caps of the parsers hold. */
+static void test_caps(void)
+{
+	static const struct {
+		const char *path;
+		gsize cap;
+	} cases[] = { { "2.root.json", PROA_ROOT_MAX_SIZE }, { "timestamp.json", PROA_TIMESTAMP_MAX_SIZE },
+		{ "1.snapshot.json", PROA_SNAPSHOT_MAX_SIZE }, { "1.targets.json", PROA_TARGETS_MAX_SIZE } };
+
+	for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_auto(Client) client = client_new();
+		g_autofree char *spaces = g_strnfill(cases[i].cap + 1, ' ');
+		client.repository->no_hashes = TRUE;
+		repository_bump(client.repository, PROA_ROLE_ROOT);
+		repository_publish(client.repository);
+		g_hash_table_insert(client.repository->files, g_strdup(cases[i].path),
+			g_bytes_new(spaces, cases[i].cap + 1));
+		client_refuses(&client, PROA_REASON_TOO_LARGE);
+		g_hash_table_insert(
+			client.repository->files, g_strdup(cases[i].path), g_bytes_new(spaces, cases[i].cap));
+		client_refuses(&client, PROA_REASON_BAD_METADATA);
+	}
+}
+
 static void test_half_a_feed(void)
 {
 	g_auto(Client) client = client_new();
@@ -518,6 +542,33 @@ static void test_half_a_feed(void)
 }
 
 /* --- the clock --- */
+
+/* 5.1: an update is judged by the time at which it began, however long it takes. */
+static void test_start_time_is_fixed(void)
+{
+	g_auto(Client) client = client_new();
+	Repository *repository = client.repository;
+	JsonObject *beta = repository_delegate(repository, "targets", "beta", "beta/*", FALSE, TRUE, 5);
+	JsonObject *content = g_hash_table_lookup(repository->others, "beta");
+	g_autofree char *expires = proa_role_time_format(now() - DAY / 2);
+	g_autoptr(GError) error = NULL;
+
+	repository_add_target(beta, "beta/file", "x");
+	json_object_set_string_member(content, "expires", expires);
+	repository_bump(repository, PROA_ROLE_TARGETS);
+	g_autoptr(ProaTrust) trust = client_open(&client);
+	g_assert_true(proa_trust_refresh(trust, repository_fetch, repository, NULL));
+	g_assert_null(proa_trust_find_target(trust, "beta/file", &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_STALE_FEED);
+	/* Had it begun a day ago, this would be the time by which the role is judged that is fetched only
+	 * now.
+	 */
+	trust->now -= DAY;
+	g_assert_nonnull(proa_trust_find_target(trust, "beta/file", NULL));
+	/* The next begins anew. */
+	g_assert_true(proa_trust_refresh(trust, repository_fetch, repository, NULL));
+	g_assert_null(proa_trust_find_target(trust, "beta/file", NULL));
+}
 
 static void test_clock_behind_build(void)
 {
@@ -724,7 +775,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/trust/refresh/refuses-a-vanished-role", test_role_vanishes);
 	g_test_add_func("/trust/refresh/refuses-expired-snapshot-and-targets", test_expired);
 	g_test_add_func("/trust/refresh/bounds-what-it-reads", test_endless_data);
+	g_test_add_func("/trust/refresh/caps-hold-where-no-length-is-told", test_caps);
 	g_test_add_func("/trust/refresh/refuses-half-a-feed", test_half_a_feed);
+	g_test_add_func("/trust/refresh/clock/start-time-is-fixed", test_start_time_is_fixed);
 	g_test_add_func("/trust/refresh/clock/behind-the-build", test_clock_behind_build);
 	g_test_add_func("/trust/refresh/clock/behind-the-feed", test_clock_behind_feed);
 	g_test_add_func("/trust/refresh/clock/time-is-remembered", test_time_is_remembered);
