@@ -200,12 +200,25 @@ ProaExit verb_renew(Call *call, GError **error)
 static void print_role(const char *what, const char *name, JsonObject *role)
 {
 	JsonArray *ids = role ? proa_json_array_or_null(role, "keyids") : NULL;
+	g_autofree char *printable = proa_printable(name);
 
-	fprintf(stderr, "  %s%s: %" G_GINT64_FORMAT " of", what, name,
+	fprintf(stderr, "  %s%s: %" G_GINT64_FORMAT " of", what, printable,
 		role ? proa_json_int_or(role, "threshold", 0) : 0);
-	for (guint i = 0; ids && i < json_array_get_length(ids); i++)
-		fprintf(stderr, " %.16s", json_array_get_string_element(ids, i));
+	for (guint i = 0; ids && i < json_array_get_length(ids); i++) {
+		JsonNode *node = json_array_get_element(ids, i);
+		const char *id = JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
+		g_autofree char *key = proa_printable(id ? id : "?");
+		fprintf(stderr, " %.16s", key);
+	}
 	fputc('\n', stderr);
+}
+
+/* "  NAME: VALUE", or NAME alone; what a stranger wrote must not hide what is signed. */
+static void print_line(const char *name, const char *value)
+{
+	g_autofree char *left = proa_printable(name), *right = proa_printable(value ? value : "");
+
+	fprintf(stderr, "  %s%s%s\n", left, value ? ": " : "", right);
 }
 
 /* Whom targets let speak for channels, and sign tokens. */
@@ -216,8 +229,9 @@ static void print_delegations(JsonObject *content)
 	JsonObject *ours = proa_json_object_or_null(content, "proa");
 
 	for (guint i = 0; roles && i < json_array_get_length(roles); i++) {
-		JsonObject *role = json_array_get_object_element(roles, i);
-		print_role("channel ", proa_json_string_or(role, "name", "?"), role);
+		JsonNode *node = json_array_get_element(roles, i);
+		JsonObject *role = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+		print_role("channel ", role ? proa_json_string_or(role, "name", "?") : "?", role);
 	}
 	if (ours && json_object_has_member(ours, PROA_BREAK_GLASS))
 		print_role("", PROA_BREAK_GLASS, proa_json_object_or_null(ours, PROA_BREAK_GLASS));
@@ -230,17 +244,18 @@ static void print_token(JsonObject *content)
 
 	for (guint i = 0; i < G_N_ELEMENTS(members); i++)
 		if (json_object_has_member(content, members[i]))
-			fprintf(stderr, "  %s: %s\n", members[i],
-				proa_json_string_or(content, members[i], "?"));
+			print_line(members[i], proa_json_string_or(content, members[i], "?"));
 }
 
 /* What a holder is about to sign, so that nobody signs blindly. */
 static void print_content(JsonObject *content)
 {
 	const char *type = proa_json_string_or(content, "_type", "?");
+	g_autofree char *what = proa_printable(type),
+			*expires = proa_printable(proa_json_string_or(content, "expires", "?"));
 
-	fprintf(stderr, "proa-feed: signing %s version %" G_GINT64_FORMAT ", which expires %s\n", type,
-		proa_json_int_or(content, "version", 0), proa_json_string_or(content, "expires", "?"));
+	fprintf(stderr, "proa-feed: signing %s version %" G_GINT64_FORMAT ", which expires %s\n", what,
+		proa_json_int_or(content, "version", 0), expires);
 	if (strcmp(type, PROA_TOKEN_TYPE) == 0)
 		print_token(content);
 	JsonObject *roles = proa_json_object_or_null(content, "roles");
@@ -251,7 +266,7 @@ static void print_content(JsonObject *content)
 	JsonObject *targets = proa_json_object_or_null(content, "targets");
 	g_autoptr(GList) paths = targets ? json_object_get_members(targets) : NULL;
 	for (GList *path = paths; path; path = path->next)
-		fprintf(stderr, "  %s\n", (char *)path->data);
+		print_line(path->data, NULL);
 }
 
 ProaExit verb_sign(Call *call, GError **error)

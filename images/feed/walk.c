@@ -57,9 +57,9 @@ void proa_walk_add_problem(ProaWalk *walk, const char *path, const GError *error
 {
 	ProaWalkProblem *problem = g_new0(ProaWalkProblem, 1);
 
-	problem->path = g_strdup(path);
+	problem->path = proa_printable(path);
 	problem->reason = proa_reason_of(error);
-	problem->message = g_strdup(error->message);
+	problem->message = proa_printable(error->message);
 	g_ptr_array_add(walk->problems, problem);
 }
 

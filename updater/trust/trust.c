@@ -49,8 +49,10 @@ ProaTrust *proa_trust_open(
 	trust->targets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	trust->retired = g_ptr_array_new_with_free_func(targets_release);
 	trust->store = proa_store_open(store_dir, error);
-	if (!trust->store || !proa_refresh_load_root(trust, shipped_root_path, error))
+	if (!trust->store || !proa_refresh_load_root(trust, shipped_root_path, error)) {
+		(void)proa_error_make_printable(error);
 		return NULL;
+	}
 	return g_steal_pointer(&trust);
 }
 
@@ -72,7 +74,7 @@ gboolean proa_trust_refresh(ProaTrust *trust, ProaTrustFetch fetch, gpointer dat
 {
 	trust->fetch = fetch;
 	trust->fetch_data = data;
-	return proa_refresh_run(trust, error);
+	return proa_refresh_run(trust, error) || proa_error_make_printable(error);
 }
 
 gboolean proa_trust_poll(
@@ -80,7 +82,7 @@ gboolean proa_trust_poll(
 {
 	trust->fetch = fetch;
 	trust->fetch_data = data;
-	return proa_refresh_poll(trust, ret_news, error);
+	return proa_refresh_poll(trust, ret_news, error) || proa_error_make_printable(error);
 }
 
 void proa_trust_accept_stale(ProaTrust *trust, gint64 until)
@@ -174,11 +176,12 @@ const ProaTrustTarget *proa_trust_find_target(ProaTrust *trust, const char *path
 		return NULL;
 	}
 	const ProaTrustTarget *target = search(trust, path, error);
-	if (!target)
-		return NULL;
+	ProaFileInfo info = target ? info_of(target) : (ProaFileInfo){ 0 };
 	/* Of no use, it is the answer all the same: nobody after it may speak for the path. */
-	ProaFileInfo info = info_of(target);
-	return proa_file_info_usable(&info, path, error) ? target : NULL;
+	if (target && proa_file_info_usable(&info, path, error))
+		return target;
+	(void)proa_error_make_printable(error);
+	return NULL;
 }
 
 /* The paths with @prefix that any role names, whether or not it may; sorted. */
@@ -222,8 +225,10 @@ GPtrArray *proa_trust_list_targets(ProaTrust *trust, const char *prefix, GError 
 		return NULL;
 	}
 	g_autoptr(GPtrArray) paths = collect_paths(trust, prefix, error);
-	if (!paths)
+	if (!paths) {
+		(void)proa_error_make_printable(error);
 		return NULL;
+	}
 	/* Who may speak for a path, and who speaks first, is for the search to say. */
 	g_autoptr(GPtrArray) targets = g_ptr_array_new();
 	for (guint i = 0; i < paths->len; i++) {
@@ -234,6 +239,7 @@ GPtrArray *proa_trust_list_targets(ProaTrust *trust, const char *prefix, GError 
 				g_ptr_array_add(targets, (gpointer)(guintptr)target);
 		} else if (!g_error_matches(inner, PROA_ERROR, PROA_REASON_NOT_FOUND)) {
 			g_propagate_error(error, g_steal_pointer(&inner));
+			(void)proa_error_make_printable(error);
 			return NULL;
 		}
 	}

@@ -5,7 +5,7 @@
  *
  * The order of calls is open, refresh, then list or find, then check what was downloaded. The bytes come from
  * a function that the caller gives: nothing in this folder talks to the network. docs/trust.md describes the
- * rules and the store.
+ * rules and the store. Messages of errors are printable (proa_printable()), whatever a feed says.
  */
 #pragma once
 

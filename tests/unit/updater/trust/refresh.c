@@ -541,6 +541,26 @@ static void test_half_a_feed(void)
 	client_refuses(&client, PROA_REASON_NOT_FOUND);
 }
 
+/* What a stranger sends is no metadata, and no message to the operator's terminal either. */
+static void test_printable(void)
+{
+	static const char hostile[] =
+		"{\"signed\":{\"_type\":\"\\u001b[2J\\nproa: all is well\"},\"signatures\":[]}";
+	static const char *const paths[] = { "2.root.json", "timestamp.json" };
+
+	for (guint i = 0; i < G_N_ELEMENTS(paths); i++) {
+		g_auto(Client) client = client_new();
+		g_autoptr(ProaTrust) trust = client_open(&client);
+		g_autoptr(GError) error = NULL;
+		g_hash_table_insert(client.repository->files, g_strdup(paths[i]),
+			g_bytes_new_static(hostile, strlen(hostile)));
+		g_assert_false(proa_trust_refresh(trust, repository_fetch, client.repository, &error));
+		g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_METADATA);
+		g_assert_null(strpbrk(error->message, "\x1b\n"));
+		g_assert_nonnull(strstr(error->message, "?[2J?proa: all is well"));
+	}
+}
+
 /* --- the clock --- */
 
 /* 5.1: an update is judged by the time at which it began, however long it takes. */
@@ -777,6 +797,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/trust/refresh/bounds-what-it-reads", test_endless_data);
 	g_test_add_func("/trust/refresh/caps-hold-where-no-length-is-told", test_caps);
 	g_test_add_func("/trust/refresh/refuses-half-a-feed", test_half_a_feed);
+	g_test_add_func("/trust/refresh/errors-are-one-plain-line", test_printable);
 	g_test_add_func("/trust/refresh/clock/start-time-is-fixed", test_start_time_is_fixed);
 	g_test_add_func("/trust/refresh/clock/behind-the-build", test_clock_behind_build);
 	g_test_add_func("/trust/refresh/clock/behind-the-feed", test_clock_behind_feed);
