@@ -7,6 +7,7 @@ Our client runs as a program of its own, and what it asks for is compared to the
 """
 
 import datetime
+import hashlib
 import json
 import os
 import pathlib
@@ -300,6 +301,30 @@ class Signatures(Rules):
         self.assertEqual(self.versions(), {"root": 1})
 
 
+    def test_a_bad_root_on_the_way_ends_the_way(self):
+        """A good one after it is not reached, and what came before is kept."""
+        self.repository.next_root()
+        self.repository.signers["root"] = [KEYS[5]]
+        self.repository.next_root()
+        self.repository.signers["root"] = [KEYS[0]]
+        self.repository.next_root()
+        self.refused("bad-signature")
+        self.assertEqual(self.repository.asked(), ["2.root", "3.root"])
+        self.assertEqual(self.versions(), {"root": 2})
+
+    def test_keys_go_by_the_name_that_root_gives_them(self):
+        """An id need not be the digest of its key; two roles may share a key."""
+        root = self.repository.root
+        key = KEYS[6].public_key
+        root.keys["any name"] = type(key)("any name", key.keytype, key.scheme, key.keyval)
+        for role in ("timestamp", "snapshot"):
+            root.roles[role].keyids = ["any name"]
+            self.repository.signers[role] = [CryptoSigner(KEYS[6]._private_key, root.keys["any name"])]
+        self.repository.next_root()
+        self.repository.publish("targets")
+        self.accepted()
+
+
 class Content(Rules):
     """What is well signed and yet no metadata, or none of ours, at every level."""
 
@@ -567,6 +592,65 @@ class Delegated(Rules):
         self.assertEqual(self.download("left/file", "right/file"), 1)
         self.assertIn("(bad-signature)", self.message)
         self.assertEqual(self.contents(), [b"left"])
+
+    def test_threshold_of_a_delegated_role(self):
+        """Keys that the role has, threshold, keys that sign."""
+        for keys, threshold, signing, enough in (([4, 5, 6], 2, [6, 4], True), ([4, 5, 6], 2, [5], False),
+                                                 ([4, 5], 1, [3, 0, 6], False), ([4], 2, [4], False)):
+            with self.subTest(keys=keys, threshold=threshold, signing=signing):
+                self.tearDown()
+                self.setUp()
+                self.repository.delegate("targets", "other", ["*"], key=keys[0])
+                for key in keys[1:]:
+                    self.repository.roles["targets"].add_key(KEYS[key].public_key, "other")
+                self.repository.roles["targets"].delegations.roles["other"].threshold = threshold
+                self.repository.signers["other"] = [KEYS[key] for key in signing]
+                self.repository.add("other", "file")
+                self.repository.next("targets", "other")
+                self.assertEqual(self.download("file"), 0 if enough else 1, self.message)
+                self.assertEqual("other" in self.versions(), enough)
+
+    def test_new_keys_of_a_delegated_role(self):
+        """What the old key signed is worth nothing from then on, though it lies in the store."""
+        self.repository.delegate("targets", "other", ["*"], key=4)
+        self.repository.add("other", "file")
+        self.repository.next("targets", "other")
+        self.assertEqual(self.download("file"), 0, self.message)
+        targets = self.repository.roles["targets"]
+        targets.revoke_key(KEYS[4].public_key.keyid, "other")
+        targets.add_key(KEYS[5].public_key, "other")
+        self.repository.next("targets")
+        self.assertEqual(self.download("file"), 1)
+        self.assertIn("(bad-signature)", self.message)
+        self.repository.signers["other"] = [KEYS[5]]
+        self.repository.next("other")
+        self.assertEqual(self.download("file"), 0, self.message)
+
+    def test_a_delegation_taken_back(self):
+        self.repository.delegate("targets", "other", ["*"])
+        self.repository.add("other", "file")
+        self.repository.next("targets", "other")
+        self.assertEqual(self.download("file"), 0, self.message)
+        del self.repository.roles["targets"].delegations.roles["other"]
+        self.repository.next("targets")
+        self.repository.asked()
+        self.assertEqual(self.download("file"), 1)
+        self.assertIn("(not-found)", self.message)
+        self.assertEqual(self.repository.asked(), ["2.root", "timestamp", "3.snapshot", "3.targets"])
+
+    def test_path_hash_prefixes(self):
+        """All roles in the chain must be trusted with the path."""
+        for prefixes, found in ((["", "f"], True), ([hashlib.sha256(b"file").hexdigest()[:3]], True), (["zz"], False), ([], False)):
+            with self.subTest(prefixes=prefixes):
+                self.tearDown()
+                self.setUp()
+                self.repository.delegate("targets", "bins", ["*"])
+                self.repository.delegate("bins", "bin", ["*"])
+                role = self.repository.roles["bins"].delegations.roles["bin"]
+                role.paths, role.path_hash_prefixes = None, prefixes
+                self.repository.add("bin", "file")
+                self.repository.next("targets", "bins", "bin")
+                self.assertEqual(self.download("file"), 0 if found else 1, self.message)
 
     def test_a_role_that_the_snapshot_does_not_list_is_not_asked_for(self):
         self.repository.delegate("targets", "other", ["*"])
