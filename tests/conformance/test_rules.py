@@ -20,13 +20,29 @@ import urllib.parse
 
 from common import CLIENT, Liar, send
 from securesystemslib.formats import encode_canonical
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.signer import CryptoSigner, Signature, SSlibKey
 from tuf.api.metadata import DelegatedRole, Delegations, Metadata, MetaFile, Root, Snapshot, SuccinctRoles, TargetFile
 from tuf.api.metadata import Targets, Timestamp
 
 TODAY = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 MONTH = TODAY + datetime.timedelta(days=30)
 KEYS = [CryptoSigner.generate_ed25519() for _ in range(6)] + [CryptoSigner.generate_ecdsa(), CryptoSigner.generate_rsa()]
+
+
+class MlDsa:
+    """A signer as TAP 21 says, made of hashlib and the openssl program: nothing of ours, and not yet in Debian's python3-tuf."""
+
+    def __init__(self, folder, size, version=1):
+        self.folder, self.private = folder, folder / f"ml-dsa-{size}.pem"
+        subprocess.run(["openssl", "genpkey", "-algorithm", f"ML-DSA-{size}", "-out", self.private], check=True, capture_output=True)
+        public = subprocess.run(["openssl", "pkey", "-in", self.private, "-pubout"], check=True, capture_output=True, text=True).stdout
+        self.public_key = SSlibKey(f"id of {size}", "ml-dsa", f"ml-dsa-{size}/{version}", {"public": public})
+
+    def sign(self, payload):
+        message, signature = self.folder / "message", self.folder / "signature"
+        message.write_bytes(b"tuf\x01" + hashlib.sha512(payload).digest())
+        subprocess.run(["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", self.private, "-in", message, "-out", signature], check=True)
+        return Signature(self.public_key.keyid, signature.read_bytes().hex())
 
 
 def day(number):
@@ -242,6 +258,29 @@ class Signatures(Rules):
                     self.repository.publish("targets")
                     self.assertEqual(self.refresh(), 0 if enough else 1, self.message)
                     self.assertEqual(role in self.versions(), enough)
+
+    def test_ml_dsa(self):
+        """A hybrid role, whose ML-DSA signature somebody else made; another version of the scheme is unknown."""
+        for size, version, bare, good in ((44, 1, False, True), (65, 1, False, True), (87, 1, False, True), (65, 2, False, False),
+                                          (65, 1, True, False)):
+            with self.subTest(size=size, version=version, bare=bare):
+                self.tearDown()
+                self.setUp()
+                signer = MlDsa(self.work, size, version)
+                self.repository.give("snapshot", [2], threshold=2)
+                self.repository.root.add_key(signer.public_key, "snapshot")
+                self.repository.signers["snapshot"].append(signer)
+                self.repository.next_root()
+                self.repository.next()
+                if bare:  # of the message itself, as ML-DSA would sign it without TAP 21
+                    name = self.repository.name("snapshot")
+                    envelope = json.loads(self.repository.files[name])
+                    (self.work / "message").write_bytes(encode_canonical(envelope["signed"]).encode())
+                    subprocess.run(["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", signer.private, "-in", self.work / "message",
+                                    "-out", self.work / "signature"], check=True)
+                    envelope["signatures"][1]["sig"] = (self.work / "signature").read_bytes().hex()
+                    self.repository.files[name] = json.dumps(envelope).encode()
+                self.accepted() if good else self.refused("bad-signature")
 
     def test_root_is_signed_by_both(self):
         """Keys, threshold and signing keys of root 1 and root 2."""

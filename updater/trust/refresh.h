@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * refresh: the client workflow of TUF 5.1 to 5.6, in the specification's order and with its step numbers
- * (those of version 1.0.33). trust.c is its only caller; this header is the inside of a client.
+ * (those of version 1.0.34). trust.c is its only caller; this header is the inside of a client.
  */
 #pragma once
 

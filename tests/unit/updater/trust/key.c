@@ -113,6 +113,9 @@ static void test_mldsa_prehash(void)
 	g_assert_false(proa_key_verify(key, message, signature));
 	g_assert_cmpuint(g_bytes_get_size(payload), ==, 68);
 	g_assert_cmpmem(g_bytes_get_data(payload, NULL), 4, "tuf\x01", 4);
+	g_autofree char *digest = g_compute_checksum_for_bytes(G_CHECKSUM_SHA512, message);
+	g_autofree char *rest = proa_hex_encode((const guint8 *)g_bytes_get_data(payload, NULL) + 4, 64);
+	g_assert_cmpstr(rest, ==, digest);
 	EVP_PKEY_free(pkey);
 }
 
