@@ -368,16 +368,20 @@ static gboolean merge_file(const GPtrArray *changes, const char *path, GError **
 {
 	g_autoptr(JsonObject) envelope = proa_envelope_read(path, error);
 	gboolean taken = FALSE;
-	guint added = 0;
+	guint added = 0, worthless = 0;
 
 	if (!envelope)
 		return FALSE;
 	for (guint i = 0; !taken && i < changes->len; i++)
-		(void)proa_change_merge(changes->pdata[i], envelope, &taken, &added);
+		if (!proa_change_merge(changes->pdata[i], envelope, &taken, &added, &worthless, error))
+			return FALSE;
 	if (!taken)
 		return proa_fail(error, PROA_REASON_METADATA_MISMATCH,
 			"%s is around no draft that waits in this feed: it may be of an earlier one", path);
-	fprintf(stderr, "proa-feed: %s: %u new signature%s\n", path, added, added == 1 ? "" : "s");
+	fprintf(stderr, "proa-feed: %s: %u new signature%s", path, added, added == 1 ? "" : "s");
+	if (worthless > 0)
+		fprintf(stderr, ", %u passed over (broken, or of keys that have no say here)", worthless);
+	fputc('\n', stderr);
 	return TRUE;
 }
 
