@@ -631,6 +631,10 @@ class Delegated(Rules):
         self.assertEqual(self.download("left/file", "right/file"), 1)
         self.assertIn("(bad-signature)", self.message)
         self.assertEqual(self.contents(), [b"left"])
+        shutil.rmtree(self.got)
+        self.assertEqual(self.client("--target-name", "left/file", "right/file", "--target-dir", self.got, "--target-base-url",
+                                     f"{self.repository.server.url}/targets/", "download"), 1)
+        self.assertEqual(self.contents(), [b"left"])
 
     def test_threshold_of_a_delegated_role(self):
         """Keys that the role has, threshold, keys that sign."""
