@@ -168,6 +168,15 @@ gboolean proa_json_int(JsonObject *object, const char *member, gint64 min, gint6
 	return TRUE;
 }
 
+gboolean proa_json_bool(JsonObject *object, const char *member, gboolean fallback, gboolean *ret_value,
+	ProaReason reason, GError **error)
+{
+	if (member_of(object, member) && !value_of(object, member, G_TYPE_BOOLEAN))
+		return proa_fail(error, reason, "member \"%s\" is not true or false", member);
+	*ret_value = proa_json_bool_or(object, member, fallback);
+	return TRUE;
+}
+
 JsonObject *proa_json_object(JsonObject *object, const char *member, ProaReason reason, GError **error)
 {
 	JsonObject *value = proa_json_object_or_null(object, member);

@@ -28,6 +28,10 @@ const char *proa_json_string(JsonObject *object, const char *member, ProaReason 
 gboolean proa_json_int(JsonObject *object, const char *member, gint64 min, gint64 max, gint64 *ret_value,
 	ProaReason reason, GError **error);
 
+/* A member that is true or false; one that is missing or null is @fallback, one of another type an error. */
+gboolean proa_json_bool(JsonObject *object, const char *member, gboolean fallback, gboolean *ret_value,
+	ProaReason reason, GError **error);
+
 /* An object or array member; NULL with an error if it is missing or of another type. Owned by @object. */
 JsonObject *proa_json_object(JsonObject *object, const char *member, ProaReason reason, GError **error);
 JsonArray *proa_json_array(JsonObject *object, const char *member, ProaReason reason, GError **error);

@@ -214,3 +214,36 @@ gboolean proa_fail_errno(GError **error, ProaReason reason, int saved_errno, con
 	g_set_error(error, PROA_ERROR, (int)reason, "%s: %s", message, g_strerror(saved_errno));
 	return FALSE;
 }
+
+static gboolean is_plain(gunichar c)
+{
+	GUnicodeType type = g_unichar_type(c);
+
+	return type != G_UNICODE_CONTROL && type != G_UNICODE_FORMAT && type != G_UNICODE_LINE_SEPARATOR &&
+	       type != G_UNICODE_PARAGRAPH_SEPARATOR;
+}
+
+char *proa_printable(const char *text)
+{
+	g_autofree char *valid = g_utf8_make_valid(text, -1);
+	GString *line = g_string_new(NULL);
+	const char *at = valid;
+
+	for (; *at && line->len < PROA_PRINTABLE_MAX; at = g_utf8_next_char(at)) {
+		gunichar c = g_utf8_get_char(at);
+		g_string_append_unichar(line, is_plain(c) ? c : '?');
+	}
+	if (*at)
+		g_string_append(line, "...");
+	return g_string_free(line, FALSE);
+}
+
+gboolean proa_error_make_printable(GError **error)
+{
+	if (error && *error) {
+		char *message = proa_printable((*error)->message);
+		g_free((*error)->message);
+		(*error)->message = message;
+	}
+	return FALSE;
+}

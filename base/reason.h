@@ -135,3 +135,16 @@ gboolean proa_fail(GError **error, ProaReason reason, const char *format, ...) G
 /* As proa_fail(), with ": " and the text of the errno value @saved_errno at the end. */
 gboolean proa_fail_errno(GError **error, ProaReason reason, int saved_errno, const char *format, ...)
 	G_GNUC_PRINTF(4, 5);
+
+/* What proa_printable() keeps. Bytes. */
+#define PROA_PRINTABLE_MAX 2000
+
+/*
+ * @text as one line for a terminal or a log: what servers and files say may be in it. Control and formatting
+ * characters, line ends and what is not UTF-8 become '?' or U+FFFD, and what is over PROA_PRINTABLE_MAX
+ * bytes is cut off. Free with g_free().
+ */
+char *proa_printable(const char *text);
+
+/* Makes the message of *@error printable, if there is one. Returns FALSE, so that it can end a function. */
+gboolean proa_error_make_printable(GError **error);

@@ -230,7 +230,29 @@ def reasons():
            [f"docs/reasons.md: `{word}` is no reason of base/reason.c" for word in told if word not in words]
 
 
-CHECKS = [clang_format, layers, reasons, file_length, licence, pyflakes, shellcheck, man_pages, cppcheck, clang_tidy]
+def rules_shown():
+    """Every test that docs/trust-tests.md names exists."""
+    page = TOP / "docs/trust-tests.md"
+    unit = "\n".join((TOP / path).read_text() for path in files(".c", below="tests/unit"))
+    python = {"rules": "conformance/test_rules.py", "tuf": "conformance/test_python_tuf.py", "poll": "conformance/test_poll.py",
+              "mirror": "conformance/test_mirror.py", "attacks": "attacks/test_attacks.py"}
+    texts = {word: (TOP / "tests" / path).read_text() for word, path in python.items()}
+    complaints, names = [], set(re.findall(r"`((?:/[a-z]|[a-z]+:[A-Z])[^`. ]*(?:\.test_\w+)?)`", page.read_text()))
+    for name in sorted(names):
+        word, _, rest = name.partition(":")
+        if rest:
+            group, _, test = rest.partition(".")
+            body = texts.get(word, "").partition(f"class {group}(")[2].partition("\nclass ")[0]
+            found = f"def {test}(" in body
+        else:
+            folder, _, last = name.rpartition("/")
+            found = f'"{name}"' in unit or (f'"{folder}/' in unit and (last == "*" or f'"{last}"' in unit))
+        if not found:
+            complaints.append(f"docs/trust-tests.md: there is no test {name}")
+    return complaints if len(names) > 100 else [f"docs/trust-tests.md: only {len(names)} tests found; has its form changed?"]
+
+
+CHECKS = [clang_format, layers, reasons, rules_shown, file_length, licence, pyflakes, shellcheck, man_pages, cppcheck, clang_tidy]
 
 
 def main():

@@ -203,7 +203,7 @@ static ProaKeyset *fresh_keys(const ProaCeremonyRotation *rotation, guint holder
 
 	if (!rotation->keys_dir) {
 		proa_fail(error, PROA_REASON_USAGE,
-			"--add FILE, --remove KEYID, or --keys DIR for new keys, is due");
+			"whose keys shall it have? --add FILE (public keys of a holder), --remove KEYID, or --keys DIR where new ones are made");
 		return NULL;
 	}
 	if (!make_keys_dir(rotation->keys_dir, error))
@@ -246,8 +246,7 @@ static ProaKeyset *next_keys(const ProaCeremonyRotation *rotation, const ProaKey
 	for (const char *const *path = rotation->add; path && *path; path++)
 		if (!proa_keyset_add_public(next, *path, error))
 			return NULL;
-	if (!rotation->holders)
-		must = CLAMP(must, 1, MAX(proa_keyset_holders(next), 1));
+	/* That fewer must sign than before is for somebody to say (--threshold), not to be inferred. */
 	return proa_keyset_set_holders(next, must, error) ? g_steal_pointer(&next) : NULL;
 }
 

@@ -329,17 +329,21 @@ gboolean proa_change_sign(ProaChange *change, const GPtrArray *signers, GError *
 	return TRUE;
 }
 
-gboolean proa_change_merge(ProaChange *change, JsonObject *envelope, gboolean *ret_taken, guint *ret_added)
+gboolean proa_change_merge(ProaChange *change, JsonObject *envelope, gboolean *ret_taken, guint *ret_added,
+	guint *ret_worthless, GError **error)
 {
 	*ret_taken = FALSE;
 	for (guint i = 0; i < change->drafts->len; i++) {
 		ProaDraft *draft = change->drafts->pdata[i];
 		if (!proa_envelope_same(draft->envelope, envelope))
 			continue;
-		*ret_added = proa_envelope_merge(draft->envelope, envelope);
+		g_autoptr(GPtrArray) roles = keys_for(change, draft->role, error);
+		if (!roles)
+			return FALSE;
+		*ret_added = proa_envelope_merge(draft->envelope, envelope, roles, ret_worthless);
 		*ret_taken = TRUE;
 	}
-	return *ret_taken;
+	return TRUE;
 }
 
 static void add_need(GPtrArray *needs, const ProaDraft *draft, const ProaSigned *file,

@@ -56,10 +56,11 @@ gboolean proa_change_sign(
 	ProaChange *change, const GPtrArray *signers, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * Takes the signatures of an envelope that went to another machine; *@ret_taken is FALSE if it is not around
- * a draft of this change.
+ * Takes the signatures that count of an envelope that went to another machine; *@ret_taken is FALSE if it is
+ * not around a draft of this change. *@ret_worthless: as of proa_envelope_merge().
  */
-gboolean proa_change_merge(ProaChange *change, JsonObject *envelope, gboolean *ret_taken, guint *ret_added);
+gboolean proa_change_merge(ProaChange *change, JsonObject *envelope, gboolean *ret_taken, guint *ret_added,
+	guint *ret_worthless, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Who must still sign: an array of ProaNeed that owns them, empty if all have. */
 GPtrArray *proa_change_needs(const ProaChange *change, GError **error) G_GNUC_WARN_UNUSED_RESULT;

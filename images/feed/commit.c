@@ -206,7 +206,8 @@ static GBytes *sign(Commit *commit, ProaRole role, JsonObject *content, GError *
 		return NULL;
 	guint have = proa_signed_count(file, keys);
 	if (have < keys->threshold) {
-		proa_fail(error, PROA_REASON_NOT_FOUND, "%u of the %u keys that must sign %s are at hand",
+		proa_fail(error, PROA_REASON_NOT_FOUND,
+			"%u of the %u keys that must sign %s are at hand (name the others with --keys or --key)",
 			have, keys->threshold, name);
 		return NULL;
 	}

@@ -52,21 +52,23 @@ static JsonArray *signatures_of(JsonObject *envelope)
 	return json_object_get_array_member(envelope, "signatures");
 }
 
-static gboolean has_signature(JsonObject *envelope, const char *keyid)
+/* The signature under an id, or NULL. */
+static JsonObject *find_signature(JsonObject *envelope, const char *keyid)
 {
 	JsonArray *list = signatures_of(envelope);
 
-	for (guint i = 0; i < json_array_get_length(list); i++)
-		if (g_strcmp0(proa_json_string_or(json_array_get_object_element(list, i), "keyid", NULL),
-			    keyid) == 0)
-			return TRUE;
-	return FALSE;
+	for (guint i = 0; i < json_array_get_length(list); i++) {
+		JsonObject *signature = json_array_get_object_element(list, i);
+		if (g_strcmp0(proa_json_string_or(signature, "keyid", NULL), keyid) == 0)
+			return signature;
+	}
+	return NULL;
 }
 
 static gboolean add_signature(JsonObject *envelope, const ProaSigner *signer, const char *keyid,
 	GBytes *canonical, guint *added, GError **error)
 {
-	if (has_signature(envelope, keyid))
+	if (find_signature(envelope, keyid))
 		return TRUE;
 	g_autofree char *hex = proa_signer_sign(signer, canonical, error);
 	if (!hex)
@@ -143,18 +145,28 @@ gboolean proa_envelope_sign_all(
 	return TRUE;
 }
 
-guint proa_envelope_merge(JsonObject *into, JsonObject *from)
+guint proa_envelope_merge(JsonObject *into, JsonObject *from, const GPtrArray *roles, guint *ret_worthless)
 {
-	JsonArray *list = signatures_of(from);
+	g_autoptr(GBytes) bytes = proa_envelope_bytes(from);
+	g_autoptr(ProaSigned) file = proa_signed_parse(bytes, PROA_ENVELOPE_MAX_SIZE, "the envelope", NULL);
+	g_autoptr(GHashTable) good = g_hash_table_new(g_str_hash, g_str_equal);
 	guint added = 0;
 
-	for (guint i = 0; i < json_array_get_length(list); i++) {
-		JsonObject *signature = json_array_get_object_element(list, i);
-		const char *keyid = proa_json_string_or(signature, "keyid", NULL);
-		if (!keyid || has_signature(into, keyid))
-			continue;
-		json_array_add_object_element(signatures_of(into), json_object_ref(signature));
-		added++;
+	for (guint i = 0; file && i < roles->len; i++) {
+		const ProaRoleKeys *role = roles->pdata[i];
+		for (guint j = 0; role && j < role->keys->len; j++) {
+			const ProaKey *key = role->keys->pdata[j];
+			const char *id = proa_key_id(key);
+			if (g_hash_table_contains(good, id) || !proa_signed_by(file, key))
+				continue;
+			g_hash_table_add(good, (gpointer)(guintptr)id);
+			if (find_signature(into, id))
+				continue;
+			json_array_add_object_element(
+				signatures_of(into), json_object_ref(find_signature(from, id)));
+			added++;
+		}
 	}
+	*ret_worthless = json_array_get_length(signatures_of(from)) - g_hash_table_size(good);
 	return added;
 }

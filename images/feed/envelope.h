@@ -35,5 +35,9 @@ gboolean proa_envelope_sign(JsonObject *envelope, const GPtrArray *signers, cons
 gboolean proa_envelope_sign_all(JsonObject *envelope, const GPtrArray *signers, guint *ret_added,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Takes over the signatures of @from that @into does not have, whatever they are worth; how many. */
-guint proa_envelope_merge(JsonObject *into, JsonObject *from);
+/*
+ * Takes over those signatures of @from, which is around the same content, that @into does not have and that
+ * are good ones of keys of @roles (ProaRoleKeys, or NULL); how many. One that is worth nothing would stand in
+ * the way of the true one under its id. *@ret_worthless: how many of @from's are no such ones.
+ */
+guint proa_envelope_merge(JsonObject *into, JsonObject *from, const GPtrArray *roles, guint *ret_worthless);

@@ -78,15 +78,13 @@ gboolean proa_keyset_parse_public(
 	if (size > PROA_KEYSET_MAX_PUBLIC)
 		return proa_fail(
 			error, PROA_REASON_TOO_LARGE, "%s is over %zu bytes", what, PROA_KEYSET_MAX_PUBLIC);
-	g_autoptr(JsonObject) file = proa_json_parse(text, size, what, PROA_REASON_BAD_METADATA, error);
-	JsonArray *keys = file ? proa_json_array(file, "keys", PROA_REASON_BAD_METADATA, error) : NULL;
+	g_autoptr(JsonObject) file = proa_json_parse(text, size, what, PROA_REASON_BAD_METADATA, NULL);
+	JsonArray *keys = file ? proa_json_array_or_null(file, "keys") : NULL;
 	guint count = keys ? json_array_get_length(keys) : 0;
 
-	if (!keys)
-		return FALSE;
-	if (strcmp(proa_json_string_or(file, "format", ""), PUBLIC_FORMAT) != 0 || count == 0)
-		return proa_fail(
-			error, PROA_REASON_BAD_METADATA, "%s holds no public keys of proa-feed", what);
+	if (count == 0 || strcmp(proa_json_string_or(file, "format", ""), PUBLIC_FORMAT) != 0)
+		return proa_fail(error, PROA_REASON_BAD_METADATA,
+			"%s holds no public keys (`proa-feed key` writes them, as FILE.pub)", what);
 	if (count > MAX_PUBLIC_KEYS)
 		return proa_fail(
 			error, PROA_REASON_BAD_METADATA, "%s holds more than %d keys", what, MAX_PUBLIC_KEYS);
@@ -123,7 +121,7 @@ gboolean proa_keyset_write_public(const ProaKeyset *keyset, const char *path, GE
 	return proa_file_replace(path, text, strlen(text), 0644, error);
 }
 
-gboolean proa_keyset_remove(ProaKeyset *keyset, const char *prefix, GError **error)
+static gboolean remove_one(ProaKeyset *keyset, const char *prefix, GError **error)
 {
 	guint found = 0, at = 0;
 
@@ -135,10 +133,26 @@ gboolean proa_keyset_remove(ProaKeyset *keyset, const char *prefix, GError **err
 	}
 	if (strlen(prefix) < MIN_ID_PREFIX || found != 1)
 		return proa_fail(error, PROA_REASON_NOT_FOUND,
-			"%u keys of the role have an id that begins with \"%s\" (give %d digits or more)",
+			"%u keys of the role have an id that begins with \"%s\" (`proa-feed list` tells the ids; give %d digits or more)",
 			found, prefix, MIN_ID_PREFIX);
 	g_ptr_array_remove_index(keyset->ids, at);
 	g_ptr_array_remove_index(keyset->objects, at);
+	return TRUE;
+}
+
+gboolean proa_keyset_remove(ProaKeyset *keyset, const char *which, GError **error)
+{
+	g_autoptr(ProaKeyset) file = proa_keyset_new();
+
+	if (strspn(which, "0123456789abcdef") == strlen(which) || !g_file_test(which, G_FILE_TEST_EXISTS))
+		return remove_one(keyset, which, error);
+	if (!proa_keyset_add_public(file, which, error))
+		return FALSE;
+	for (guint i = 0; i < file->ids->len; i++)
+		if (!remove_one(keyset, file->ids->pdata[i], error)) {
+			g_prefix_error(error, "%s: ", which);
+			return FALSE;
+		}
 	return TRUE;
 }
 
@@ -165,15 +179,20 @@ gboolean proa_keyset_set_holders(ProaKeyset *keyset, guint holders, GError **err
 	guint all = MAX(quantum, classical);
 
 	if (holders < 1 || holders > all)
-		return proa_fail(error, PROA_REASON_USAGE, "%u of %u holders cannot sign", holders, all);
+		return proa_fail(error, PROA_REASON_USAGE,
+			"%u of %u holders cannot sign: say how many must with --threshold", holders, all);
 	if (quantum == 0 || classical == 0) {
 		keyset->threshold = holders;
 		return TRUE;
 	}
-	if (2 * holders <= all || quantum != classical)
+	if (quantum != classical)
 		return proa_fail(error, PROA_REASON_USAGE,
-			"with hybrid keys each holder has one of each kind, and more than half of the holders must sign (%u of %u): otherwise keys of one kind would be enough",
-			holders, all);
+			"that leaves %u classical and %u ML-DSA keys: a hybrid holder has one of each and comes or goes with both (a file of public keys names both)",
+			classical, quantum);
+	if (2 * holders <= all)
+		return proa_fail(error, PROA_REASON_USAGE,
+			"of holders with hybrid keys more than half must sign, not %u of %u: otherwise keys of one kind would be enough (--threshold %u)",
+			holders, all, all / 2 + 1);
 	keyset->threshold = MAX(2 * holders, all + 1);
 	return TRUE;
 }

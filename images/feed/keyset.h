@@ -42,9 +42,11 @@ gboolean proa_keyset_parse_public(ProaKeyset *keyset, const char *text, gsize si
 gboolean proa_keyset_write_public(
 	const ProaKeyset *keyset, const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Removes the key whose id begins with @prefix (8 digits or more); NOT_FOUND if there is not exactly one
- * such. */
-gboolean proa_keyset_remove(ProaKeyset *keyset, const char *prefix, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/*
+ * Removes the key whose id begins with @which (8 digits or more), or, if that is no such id, those keys whose
+ * public halves the file @which holds. NOT_FOUND if there is not exactly one such, or not all of the file's.
+ */
+gboolean proa_keyset_remove(ProaKeyset *keyset, const char *which, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* How many people hold these keys: a hybrid holder has one of each kind. */
 guint proa_keyset_holders(const ProaKeyset *keyset);

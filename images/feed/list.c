@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/version.h"
+#include "images/feed/keyset.h"
 #include "images/feed/publish.h"
 #include "images/feed/release.h"
 
@@ -142,6 +143,44 @@ static JsonObject *describe_roles(const ProaFeed *feed)
 	return metadata;
 }
 
+/* Whose keys these are: what `revoke` and `rotate` want to know. */
+static void add_keys(JsonObject *keys, const char *role, ProaKeyset *keyset_taken)
+{
+	g_autoptr(ProaKeyset) keyset = keyset_taken;
+
+	if (!keyset)
+		return;
+	JsonObject *object = json_object_new();
+	JsonArray *list = json_array_new();
+	for (guint i = 0; i < keyset->ids->len; i++) {
+		JsonObject *key = json_object_new();
+		json_object_set_string_member(key, "keyid", keyset->ids->pdata[i]);
+		json_object_set_string_member(
+			key, "scheme", proa_json_string_or(keyset->objects->pdata[i], "scheme", "?"));
+		json_array_add_object_element(list, key);
+	}
+	json_object_set_int_member(object, "threshold", keyset->threshold);
+	json_object_set_array_member(object, "keys", list);
+	json_object_set_object_member(keys, role, object);
+}
+
+static JsonObject *describe_keys(const ProaFeed *feed)
+{
+	JsonObject *keys = json_object_new();
+	g_autoptr(GList) channels = g_list_sort(g_hash_table_get_keys(feed->channels), (GCompareFunc)strcmp);
+
+	for (ProaRole role = 0; role < _PROA_ROLE_MAX; role++) {
+		const char *name = proa_role_to_string(role);
+		add_keys(keys, name, proa_keyset_of_root(feed->root->file->content, name, NULL));
+	}
+	for (GList *name = channels; name; name = name->next)
+		add_keys(keys, name->data,
+			proa_keyset_of_targets(feed->targets->file->content, name->data, NULL));
+	add_keys(keys, PROA_BREAK_GLASS,
+		proa_keyset_of_targets(feed->targets->file->content, PROA_BREAK_GLASS, NULL));
+	return keys;
+}
+
 static JsonArray *describe_drafts(const ProaFeed *feed, GError **error)
 {
 	g_autoptr(GPtrArray) changes = proa_changes_load(feed, error);
@@ -175,6 +214,7 @@ JsonObject *proa_list_make(const ProaFeed *feed, GError **error)
 
 	json_object_set_string_member(list, "feed", feed->dir);
 	json_object_set_object_member(list, "metadata", describe_roles(feed));
+	json_object_set_object_member(list, "keys", describe_keys(feed));
 	for (guint i = 0; i < objects->len; i++)
 		json_array_add_object_element(releases, json_object_ref(g_ptr_array_index(objects, i)));
 	json_object_set_array_member(list, "releases", releases);
@@ -188,6 +228,25 @@ JsonObject *proa_list_make(const ProaFeed *feed, GError **error)
 static const char *text_of(JsonObject *object, const char *member)
 {
 	return proa_json_string_or(object, member, "-");
+}
+
+static void print_keys(JsonObject *keys)
+{
+	g_autoptr(GList) roles = json_object_get_members(keys);
+
+	printf("\n%-12s %-10s %s\n", "KEYS OF", "MUST SIGN", "ID AND SCHEME");
+	for (GList *role = roles; role; role = role->next) {
+		JsonObject *object = json_object_get_object_member(keys, role->data);
+		JsonArray *list = json_object_get_array_member(object, "keys");
+		guint count = json_array_get_length(list);
+		g_autofree char *must = g_strdup_printf(
+			"%" G_GINT64_FORMAT " of %u", proa_json_int_or(object, "threshold", 0), count);
+		for (guint i = 0; i < count; i++) {
+			JsonObject *key = json_array_get_object_element(list, i);
+			printf("%-12s %-10s %.16s %s\n", i ? "" : (char *)role->data, i ? "" : must,
+				text_of(key, "keyid"), text_of(key, "scheme"));
+		}
+	}
 }
 
 void proa_list_print(JsonObject *list)
@@ -210,6 +269,7 @@ void proa_list_print(JsonObject *list)
 			text_of(object, "role"), text_of(object, "change"),
 			proa_json_int_or(object, "signatures", 0), text_of(object, "file"));
 	}
+	print_keys(json_object_get_object_member(list, "keys"));
 	printf("\n%-10s %-16s %-9s %10s  %s\n", "CHANNEL", "VERSION", "STATE", "PAYLOAD", "ROOT HASH");
 	for (guint i = 0; i < json_array_get_length(releases); i++) {
 		JsonObject *object = json_array_get_object_element(releases, i);

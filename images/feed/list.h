@@ -6,10 +6,11 @@
 #include "images/feed/feed.h"
 
 /*
- * {"feed", "metadata": {role: {"version", "expires", "expired"}}, "releases": [{"channel", "version",
+ * {"feed", "metadata": {role: {"version", "expires", "expired"}}, "keys": {role: {"threshold", "keys":
+ * [{"keyid", "scheme"}]}}, "releases": [{"channel", "version",
  * "architecture", "root_hash", "tree", "payload_bytes", "published"}], "drafts": [{"change", "role", "file",
- * "signatures"}]}. Metadata holds the four roles and the channels. Releases by channel, then version,
- * oldest first. What a manifest tells is null if the manifest is gone.
+ * "signatures"}]}. Metadata holds the four roles and the channels, keys break-glass too. Releases by channel,
+ * then version, oldest first. What a manifest tells is null if the manifest is gone.
  */
 JsonObject *proa_list_make(const ProaFeed *feed, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

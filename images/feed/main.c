@@ -24,6 +24,7 @@ enum {
 	TAKES_TOKEN = 1 << 11,
 	TAKES_WALK = 1 << 12, /* --channel, --root */
 	TAKES_MIRROR = 1 << 13,
+	MAY_FEED = 1 << 14, /* --feed, which may be left out */
 };
 
 typedef struct {
@@ -112,7 +113,7 @@ static const Verb verbs[] = {
 		verb_key },
 	{ "rotate", "ROLE", "give a role other keys", 1, 1,
 		TAKES_FEED | TAKES_KEYS | TAKES_TIMES | TAKES_NEW | TAKES_ROLE, verb_rotate },
-	{ "revoke", "ROLE KEYID...", "take keys away from a role", 2, -1,
+	{ "revoke", "ROLE KEYID|FILE...", "take keys away from a role", 2, -1,
 		TAKES_FEED | TAKES_KEYS | TAKES_TIMES | TAKES_NEW | TAKES_ROLE, verb_revoke },
 	{ "renew", "", "sign a root with the same keys that lives longer", 0, 0,
 		TAKES_FEED | TAKES_KEYS | TAKES_TIMES, verb_renew },
@@ -125,7 +126,7 @@ static const Verb verbs[] = {
 	{ "mirror", "FROM", "copy a feed (a directory or URL) to --feed", 1, 1,
 		TAKES_FEED | TAKES_WALK | TAKES_MIRROR, verb_mirror },
 	{ "token", "VERSION", "make a break-glass token for a release below the floor", 1, 1,
-		NEEDS_KEYS | TAKES_OUT | TAKES_TOKEN, verb_token },
+		NEEDS_KEYS | TAKES_OUT | TAKES_TOKEN | MAY_FEED, verb_token },
 	{ "drop", "[CHANGE]", "give up what waits for signatures", 0, 1, TAKES_FEED, verb_drop },
 };
 
@@ -220,7 +221,7 @@ static void add_common(GOptionContext *context, const Verb *verb, Call *call)
 	};
 
 	g_option_context_add_main_entries(context, common, NULL);
-	if (verb->takes & TAKES_FEED)
+	if (verb->takes & (TAKES_FEED | MAY_FEED))
 		g_option_context_add_main_entries(context, feed, NULL);
 	if (verb->takes & TAKES_ADD)
 		g_option_context_add_main_entries(context, adding, NULL);
@@ -263,7 +264,8 @@ static void add_key_options(GOptionContext *context, const Verb *verb, Call *cal
 	};
 	const GOptionEntry role[] = {
 		{ "add", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &call->add, "A holder's public key", "FILE" },
-		{ "remove", 0, 0, G_OPTION_ARG_STRING_ARRAY, &call->remove, "A key to take away", "KEYID" },
+		{ "remove", 0, 0, G_OPTION_ARG_STRING_ARRAY, &call->remove,
+			"A key to take away, or the public keys of a file", "KEYID|FILE" },
 		{ "keep", 0, 0, G_OPTION_ARG_NONE, &call->keep, "Add to the keys that the role has", NULL },
 		{ "threshold", 0, 0, G_OPTION_ARG_INT, &call->threshold, "How many holders must sign", "N" },
 		NO_MORE,

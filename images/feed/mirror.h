@@ -19,10 +19,12 @@ typedef struct {
 } ProaMirrored;
 
 /*
- * Makes @dir a mirror of the walk's feed, or brings it up to date: content and trees first, then metadata
- * with a version in its name, then timestamp.json; each file verified before it gets its name. Only then is
- * anything removed. Every root from the first on stays. The walk must have no problems (METADATA_MISMATCH
- * otherwise). BAD_STATE if @dir is a feed that is published from, BUSY if another mirrors into it.
+ * Makes @dir a mirror of the walk's feed, or brings it up to date: content and trees first, each file
+ * verified before it gets its name, then all metadata at once (exchange.h). Only then is anything removed.
+ * Killed at any place, it leaves the old mirror or the new one, and the next run goes on. Every root from the
+ * first on stays. The walk must have no problems (METADATA_MISMATCH otherwise). BAD_STATE if @dir is a feed
+ * that is published from or a mirror of another feed, METADATA_ROLLBACK if it is newer, BUSY if another
+ * mirrors into it.
  */
 gboolean proa_mirror_run(ProaWalk *walk, const char *dir, const ProaMirrorOptions *options,
 	ProaMirrored *ret_mirrored, GError **error) G_GNUC_WARN_UNUSED_RESULT;

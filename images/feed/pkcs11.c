@@ -41,12 +41,15 @@ static char *without_pin(const char *uri)
 	return pin ? g_strdup_printf("%.*spin-value=...", (int)(pin - uri), uri) : g_strdup(uri);
 }
 
-/* Takes the private keys out of the store, one by one. */
-static gboolean take_keys(GPtrArray *signers, OSSL_STORE_CTX *store, const char *name, GError **error)
+/* Takes the private keys out of the store, one by one. *@ret_public: whether a public key was there. */
+static gboolean take_keys(
+	GPtrArray *signers, OSSL_STORE_CTX *store, const char *name, gboolean *ret_public, GError **error)
 {
 	while (!OSSL_STORE_eof(store)) {
 		g_autoptr(OSSL_STORE_INFO) info = OSSL_STORE_load(store);
-		if (!info || OSSL_STORE_INFO_get_type(info) != OSSL_STORE_INFO_PKEY)
+		int type = info ? OSSL_STORE_INFO_get_type(info) : 0;
+		*ret_public |= type == OSSL_STORE_INFO_PUBKEY;
+		if (type != OSSL_STORE_INFO_PKEY)
 			continue;
 		EVP_PKEY *key = OSSL_STORE_INFO_get1_PKEY(info);
 		if (key && !proa_signers_take(signers, key, name, error))
@@ -62,26 +65,30 @@ gboolean proa_pkcs11_add(GPtrArray *signers, const char *uri, GError **error)
 
 	if (!load_provider(error))
 		return FALSE;
+	gboolean public = FALSE;
 	g_autoptr(OSSL_STORE_CTX) store =
 		OSSL_STORE_open_ex(uri, NULL, "provider=pkcs11", UI_OpenSSL(), NULL, NULL, NULL, NULL);
-	if (store) {
-		/* A token may not know how to list by kind; what is no key is passed over then. */
-		(void)OSSL_STORE_expect(store, OSSL_STORE_INFO_PKEY);
-		if (!take_keys(signers, store, name, error))
-			return FALSE;
-	}
+	if (store && !take_keys(signers, store, name, &public, error))
+		return FALSE;
 	if (signers->len > before) {
 		ERR_clear_error();
 		return TRUE;
 	}
-	const char *why = ERR_reason_error_string(ERR_peek_last_error());
-	/* What the provider says then is "General Error". */
-	const char *hint =
-		g_getenv("PKCS11_PROVIDER_MODULE")
-			? ""
-			: " (PKCS11_PROVIDER_MODULE names the token's library; without it p11-kit chooses)";
-	proa_fail(error, PROA_REASON_NOT_FOUND, "%s names no private key%s%s%s", name, why ? ": " : "",
-		why ? why : "", hint);
+	/* A token says neither what is wrong with a PIN nor with a name: it shows what may be seen without.
+	 */
+	const char *module = g_getenv("PKCS11_PROVIDER_MODULE");
+	if (!store)
+		proa_fail(error, PROA_REASON_NOT_FOUND,
+			"%s: the token's library cannot be used: PKCS11_PROVIDER_MODULE is %s", name,
+			module ? module : "not set, and p11-kit chose none");
+	else if (public)
+		proa_fail(error, PROA_REASON_NOT_FOUND,
+			"%s: the public half is in the token, the private one cannot be seen: it has another label, or the PIN is missing or wrong (?pin-source=FILE at the end of the URI)",
+			name);
+	else
+		proa_fail(error, PROA_REASON_NOT_FOUND,
+			"%s names no private key: `pkcs11-tool --list-token-slots` and `--login --list-objects` show the labels of tokens and keys; or the PIN is missing or wrong (?pin-source=FILE)",
+			name);
 	ERR_clear_error();
 	return FALSE;
 }

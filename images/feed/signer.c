@@ -108,6 +108,7 @@ static JsonObject *public_object(EVP_PKEY *private, ProaSigner *signer)
 			!group_is(private, algorithms[i].group))
 			continue;
 		g_autofree char *text = public_text(private);
+		signer->scheme = g_strdup(algorithms[i].scheme);
 		if (!text)
 			return NULL;
 		JsonObject *object = json_object_new(), *value = json_object_new();
@@ -115,7 +116,6 @@ static JsonObject *public_object(EVP_PKEY *private, ProaSigner *signer)
 		json_object_set_string_member(object, "keytype", algorithms[i].keytype);
 		json_object_set_string_member(object, "scheme", algorithms[i].scheme);
 		json_object_set_object_member(object, "keyval", value);
-		signer->scheme = g_strdup(algorithms[i].scheme);
 		signer->digest = algorithms[i].digest;
 		return object;
 	}
@@ -158,10 +158,15 @@ gboolean proa_signers_take(GPtrArray *signers, EVP_PKEY *private_taken, const ch
 
 	signer->private = private_taken;
 	signer->public = public_object(private_taken, signer);
+	ERR_clear_error();
+	if (!signer->public && signer->scheme)
+		return proa_fail(error, PROA_REASON_BAD_STATE,
+			"%s: the private key's public half cannot be had; in a token it must be there with the same CKA_ID as the private one",
+			where);
 	if (!signer->public)
 		return proa_fail(error, PROA_REASON_BAD_STATE,
-			"%s: a key of a kind that cannot be used, or without its public half: %s", where,
-			openssl_reason());
+			"%s: keys of the kind %s cannot be used (`proa-feed key --help` lists those that can)",
+			where, EVP_PKEY_get0_type_name(private_taken));
 	signer->keyid = proa_signer_keyid_of(signer->public, error);
 	signer->key = signer->keyid ? proa_key_new(signer->keyid, signer->public, error) : NULL;
 	if (!signer->key)

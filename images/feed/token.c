@@ -20,6 +20,22 @@ JsonObject *proa_token_make(const ProaTokenWish *wish, GError **error)
 		proa_fail(error, PROA_REASON_USAGE, "the reason is not UTF-8 text");
 		return NULL;
 	}
+	if (wish->node && !proa_hex_valid(wish->node, 2 * ID_SIZE)) {
+		proa_fail(error, PROA_REASON_USAGE,
+			"--node %s: a machine id has 32 hexadecimal digits (/etc/machine-id of the node)",
+			wish->node);
+		return NULL;
+	}
+	if (!wish->node == !wish->pool) {
+		proa_fail(error, PROA_REASON_USAGE,
+			"a token is for one node or for one pool: --node ID or --pool NAME");
+		return NULL;
+	}
+	if (!wish->reason || !*wish->reason) {
+		proa_fail(error, PROA_REASON_USAGE,
+			"--reason TEXT is missing: every use of a token is logged with it");
+		return NULL;
+	}
 	if (RAND_bytes(raw, sizeof raw) != 1) {
 		proa_fail(error, PROA_REASON_INTERNAL, "no random numbers");
 		return NULL;
@@ -36,7 +52,7 @@ JsonObject *proa_token_make(const ProaTokenWish *wish, GError **error)
 		json_object_set_string_member(content, "node", wish->node);
 	if (wish->pool)
 		json_object_set_string_member(content, "pool", wish->pool);
-	json_object_set_string_member(content, "reason", wish->reason ? wish->reason : "");
+	json_object_set_string_member(content, "reason", wish->reason);
 
 	g_autoptr(JsonObject) envelope = proa_envelope_new(content);
 	g_autoptr(GBytes) bytes = proa_envelope_bytes(envelope);

@@ -12,7 +12,7 @@ typedef struct {
 } ProaTokenWish;
 
 /*
- * An envelope without signatures (envelope.h) around a token with an id of its own. BAD_TOKEN if a node would
- * take it for malformed.
+ * An envelope without signatures (envelope.h) around a token with an id of its own. USAGE if nobody, two or
+ * somebody who can't be is named, or no reason; BAD_TOKEN if a node would take it for malformed.
  */
 JsonObject *proa_token_make(const ProaTokenWish *wish, GError **error) G_GNUC_WARN_UNUSED_RESULT;

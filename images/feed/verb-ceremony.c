@@ -2,10 +2,12 @@
 /* The verbs of key ceremonies: key, rotate, revoke, renew, channel, sign, merge, drop. */
 #include "images/feed/ceremony.h"
 #include "images/feed/envelope.h"
+#include "images/feed/keyset.h"
 #include "images/feed/token.h"
 #include "images/feed/verbs.h"
 
 #include "base/file.h"
+#include "updater/trust/token.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -67,10 +69,16 @@ ProaExit verb_tell_draft(const Call *call, const ProaChange *change, GError **er
 	if (!needs)
 		return PROA_EXIT_FAILED;
 	g_autoptr(JsonObject) result = result_of(call, change, "draft", needs);
+	const char *so_far = change->feed->root ? "the feed is as it was" : "there is no feed yet";
 	json_object_set_array_member(result, "drafts", paths_to_json(change));
-	verb_say(call, result,
-		"%s waits for signatures; %s. `proa-feed sign FILE` by each holder, then `proa-feed merge`.",
-		change->name, change->feed->root ? "the feed is as it was" : "there is no feed yet");
+	if (needs->len == 0)
+		verb_say(call, result,
+			"%s has all signatures; %s. `proa-feed merge --keys DIR` with the keys of snapshot and timestamp publishes it.",
+			change->name, so_far);
+	else
+		verb_say(call, result,
+			"%s waits for signatures; %s. `proa-feed sign FILE` by each holder, then `proa-feed merge`.",
+			change->name, so_far);
 	if (!call->json)
 		print_needs(change, needs);
 	return PROA_EXIT_OK;
@@ -98,8 +106,7 @@ ProaExit verb_finish(
 	if (!proa_change_save(change, error))
 		return PROA_EXIT_FAILED;
 	if (inner)
-		fprintf(stderr, "proa-feed: %s; `proa-feed merge` with those keys brings it out\n",
-			inner->message);
+		fprintf(stderr, "proa-feed: %s\n", inner->message);
 	return verb_tell_draft(call, change, error);
 }
 
@@ -118,11 +125,15 @@ ProaExit verb_key(Call *call, GError **error)
 		!proa_keyset_add_signers(keyset, signers, error) ||
 		!proa_keyset_write_public(keyset, public, error))
 		return PROA_EXIT_FAILED;
-	for (guint i = 0; i < keyset->ids->len; i++)
+	g_autoptr(GString) named = g_string_new(NULL);
+	for (guint i = 0; i < keyset->ids->len; i++) {
 		json_array_add_string_element(ids, keyset->ids->pdata[i]);
+		g_string_append_printf(named, "%s%.16s %s", i ? ", " : "", (char *)keyset->ids->pdata[i],
+			proa_json_string_or(keyset->objects->pdata[i], "scheme", "?"));
+	}
 	json_object_set_string_member(result, "public", public);
-	verb_say(call, result, "%s%s%s holds the public half; give it to whoever keeps the feed.",
-		made ? path : "", made ? " is the private key; " : "", public);
+	verb_say(call, result, "%s%s%s holds the public half (%s); give it to whoever keeps the feed.",
+		made ? path : "", made ? " is the private key; " : "", public, named->str);
 	return PROA_EXIT_OK;
 }
 
@@ -186,27 +197,76 @@ ProaExit verb_renew(Call *call, GError **error)
 	return run_ceremony(call, &rotation, renew, error);
 }
 
+static void print_role(const char *what, const char *name, JsonObject *role)
+{
+	JsonArray *ids = role ? proa_json_array_or_null(role, "keyids") : NULL;
+	g_autofree char *printable = proa_printable(name);
+
+	fprintf(stderr, "  %s%s: %" G_GINT64_FORMAT " of", what, printable,
+		role ? proa_json_int_or(role, "threshold", 0) : 0);
+	for (guint i = 0; ids && i < json_array_get_length(ids); i++) {
+		JsonNode *node = json_array_get_element(ids, i);
+		const char *id = JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
+		g_autofree char *key = proa_printable(id ? id : "?");
+		fprintf(stderr, " %.16s", key);
+	}
+	fputc('\n', stderr);
+}
+
+/* "  NAME: VALUE", or NAME alone; what a stranger wrote must not hide what is signed. */
+static void print_line(const char *name, const char *value)
+{
+	g_autofree char *left = proa_printable(name), *right = proa_printable(value ? value : "");
+
+	fprintf(stderr, "  %s%s%s\n", left, value ? ": " : "", right);
+}
+
+/* Whom targets let speak for channels, and sign tokens. */
+static void print_delegations(JsonObject *content)
+{
+	JsonObject *delegations = proa_json_object_or_null(content, "delegations");
+	JsonArray *roles = delegations ? proa_json_array_or_null(delegations, "roles") : NULL;
+	JsonObject *ours = proa_json_object_or_null(content, "proa");
+
+	for (guint i = 0; roles && i < json_array_get_length(roles); i++) {
+		JsonNode *node = json_array_get_element(roles, i);
+		JsonObject *role = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+		print_role("channel ", role ? proa_json_string_or(role, "name", "?") : "?", role);
+	}
+	if (ours && json_object_has_member(ours, PROA_BREAK_GLASS))
+		print_role("", PROA_BREAK_GLASS, proa_json_object_or_null(ours, PROA_BREAK_GLASS));
+}
+
+/* What a token lets in, and where. */
+static void print_token(JsonObject *content)
+{
+	static const char *const members[] = { "channel", "release", "node", "pool", "reason" };
+
+	for (guint i = 0; i < G_N_ELEMENTS(members); i++)
+		if (json_object_has_member(content, members[i]))
+			print_line(members[i], proa_json_string_or(content, members[i], "?"));
+}
+
 /* What a holder is about to sign, so that nobody signs blindly. */
 static void print_content(JsonObject *content)
 {
-	fprintf(stderr, "proa-feed: signing %s version %" G_GINT64_FORMAT ", which expires %s\n",
-		proa_json_string_or(content, "_type", "?"), proa_json_int_or(content, "version", 0),
-		proa_json_string_or(content, "expires", "?"));
+	const char *type = proa_json_string_or(content, "_type", "?");
+	g_autofree char *what = proa_printable(type),
+			*expires = proa_printable(proa_json_string_or(content, "expires", "?"));
+
+	fprintf(stderr, "proa-feed: signing %s version %" G_GINT64_FORMAT ", which expires %s\n", what,
+		proa_json_int_or(content, "version", 0), expires);
+	if (strcmp(type, PROA_TOKEN_TYPE) == 0)
+		print_token(content);
 	JsonObject *roles = proa_json_object_or_null(content, "roles");
 	g_autoptr(GList) names = roles ? json_object_get_members(roles) : NULL;
-	for (GList *name = names; name; name = name->next) {
-		JsonObject *role = proa_json_object_or_null(roles, name->data);
-		JsonArray *ids = role ? proa_json_array_or_null(role, "keyids") : NULL;
-		fprintf(stderr, "  %s: %" G_GINT64_FORMAT " of", (char *)name->data,
-			role ? proa_json_int_or(role, "threshold", 0) : 0);
-		for (guint i = 0; ids && i < json_array_get_length(ids); i++)
-			fprintf(stderr, " %.16s", json_array_get_string_element(ids, i));
-		fputc('\n', stderr);
-	}
+	for (GList *name = names; name; name = name->next)
+		print_role("", name->data, proa_json_object_or_null(roles, name->data));
+	print_delegations(content);
 	JsonObject *targets = proa_json_object_or_null(content, "targets");
 	g_autoptr(GList) paths = targets ? json_object_get_members(targets) : NULL;
 	for (GList *path = paths; path; path = path->next)
-		fprintf(stderr, "  %s\n", (char *)path->data);
+		print_line(path->data, NULL);
 }
 
 ProaExit verb_sign(Call *call, GError **error)
@@ -236,6 +296,37 @@ ProaExit verb_sign(Call *call, GError **error)
 	return PROA_EXIT_OK;
 }
 
+/* With --feed: whether a node of that feed would take the token, as far as it is signed. */
+static gboolean check_token(
+	const Call *call, const ProaTokenWish *wish, JsonObject *envelope, guint *ret_missing, GError **error)
+{
+	g_autoptr(ProaFeed) feed = call->feed ? proa_feed_open(call->feed, FALSE, error) : NULL;
+	g_autoptr(GBytes) bytes = proa_envelope_bytes(envelope);
+
+	if (!call->feed)
+		return TRUE;
+	if (!feed)
+		return FALSE;
+	g_autoptr(ProaSigned) file = proa_signed_parse(bytes, PROA_TOKEN_MAX_SIZE, "the token", error);
+	if (!file)
+		return FALSE;
+	if (!feed->targets->token_keys)
+		return proa_fail(error, PROA_REASON_BAD_TOKEN,
+			"%s names nobody who may sign tokens: `proa-feed rotate break-glass`", call->feed);
+	guint have = proa_signed_count(file, feed->targets->token_keys);
+	if (have == 0)
+		return proa_fail(error, PROA_REASON_BAD_TOKEN,
+			"none of these keys is one of break-glass in %s (`proa-feed list` tells them)",
+			call->feed);
+	g_autofree char *path = g_strdup_printf("%s/%s/manifest.json", wish->channel, wish->release);
+	const ProaTargets *channel = g_hash_table_lookup(feed->channels, wish->channel);
+	if (!g_hash_table_contains((channel ? channel : feed->targets)->targets, path))
+		return proa_fail(error, PROA_REASON_NO_SUCH_RELEASE, "%s has no release %s in channel %s",
+			call->feed, wish->release, wish->channel);
+	*ret_missing = feed->targets->token_keys->threshold - have;
+	return TRUE;
+}
+
 ProaExit verb_token(Call *call, GError **error)
 {
 	const ProaTokenWish wish = { .release = call->argv[1],
@@ -248,9 +339,10 @@ ProaExit verb_token(Call *call, GError **error)
 	g_autoptr(GPtrArray) signers = envelope ? verb_signers(call, error) : NULL;
 	g_autoptr(JsonObject) result = verb_result(call);
 	const char *to = call->out ? call->out : "token.json";
-	guint added = 0;
+	guint added = 0, missing = 0;
 
-	if (!signers || !proa_envelope_sign_all(envelope, signers, &added, error))
+	if (!signers || !proa_envelope_sign_all(envelope, signers, &added, error) ||
+		!check_token(call, &wish, envelope, &missing, error))
 		return PROA_EXIT_FAILED;
 	g_autoptr(GBytes) bytes = proa_envelope_bytes(envelope);
 	if (!proa_file_replace(to, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), 0644, error))
@@ -264,6 +356,10 @@ ProaExit verb_token(Call *call, GError **error)
 		"%s: a token until %s, %u signature%s. On the node: proa update --to %s --token FILE", to,
 		json_object_get_string_member(content, "expires"), added, added == 1 ? "" : "s",
 		wish.release);
+	if (missing > 0)
+		fprintf(stderr,
+			"proa-feed: %u more of the keys of break-glass must sign it: `proa-feed sign %s`\n",
+			missing, to);
 	return PROA_EXIT_OK;
 }
 
@@ -272,16 +368,20 @@ static gboolean merge_file(const GPtrArray *changes, const char *path, GError **
 {
 	g_autoptr(JsonObject) envelope = proa_envelope_read(path, error);
 	gboolean taken = FALSE;
-	guint added = 0;
+	guint added = 0, worthless = 0;
 
 	if (!envelope)
 		return FALSE;
 	for (guint i = 0; !taken && i < changes->len; i++)
-		(void)proa_change_merge(changes->pdata[i], envelope, &taken, &added);
+		if (!proa_change_merge(changes->pdata[i], envelope, &taken, &added, &worthless, error))
+			return FALSE;
 	if (!taken)
 		return proa_fail(error, PROA_REASON_METADATA_MISMATCH,
 			"%s is around no draft that waits in this feed: it may be of an earlier one", path);
-	fprintf(stderr, "proa-feed: %s: %u new signature%s\n", path, added, added == 1 ? "" : "s");
+	fprintf(stderr, "proa-feed: %s: %u new signature%s", path, added, added == 1 ? "" : "s");
+	if (worthless > 0)
+		fprintf(stderr, ", %u passed over (broken, or of keys that have no say here)", worthless);
+	fputc('\n', stderr);
 	return TRUE;
 }
 

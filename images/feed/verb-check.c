@@ -75,8 +75,8 @@ ProaExit verb_mirror(Call *call, GError **error)
 	json_object_set_int_member(result, "freed", mirrored.freed);
 	g_autofree char *removed = g_strdup_printf(
 		"; %u files removed (%.1f MB)", mirrored.removed, (double)mirrored.freed / 1e6);
-	verb_say(call, result, "%s mirrors %s: %u files, %u of them new (%.1f MB), %u trees%s.", call->feed,
+	verb_say(call, result, "%s mirrors %s: %u files, %u of them new (%.1f MB), %u tree%s%s.", call->feed,
 		call->argv[1], mirrored.files, mirrored.fetched, (double)mirrored.bytes / 1e6, mirrored.trees,
-		call->prune ? removed : "");
+		mirrored.trees == 1 ? "" : "s", call->prune ? removed : "");
 	return PROA_EXIT_OK;
 }

@@ -57,9 +57,9 @@ void proa_walk_add_problem(ProaWalk *walk, const char *path, const GError *error
 {
 	ProaWalkProblem *problem = g_new0(ProaWalkProblem, 1);
 
-	problem->path = g_strdup(path);
+	problem->path = proa_printable(path);
 	problem->reason = proa_reason_of(error);
-	problem->message = g_strdup(error->message);
+	problem->message = proa_printable(error->message);
 	g_ptr_array_add(walk->problems, problem);
 }
 
@@ -166,19 +166,35 @@ static gboolean take_target(ProaWalk *walk, const ProaTrustTarget *target, GErro
 	       take_tree(walk, target->path, manifest, error);
 }
 
+/* Whether a channel without a release is one at all: its role was needed for the listing then. */
+static gboolean check_channel(ProaWalk *walk, const char *channel, GError **error)
+{
+	g_autoptr(GPtrArray) roles = proa_trust_roles(walk->trust);
+
+	for (guint i = 0; i < roles->len; i++)
+		if (strcmp(((ProaTrustRole *)roles->pdata[i])->name, channel) == 0)
+			return TRUE;
+	return proa_fail(error, PROA_REASON_NOT_FOUND, "%s has no channel %s",
+		proa_source_place(walk->source), channel);
+}
+
 static gboolean read_manifests(ProaWalk *walk, const char *channel, GError **error)
 {
 	g_autofree char *prefix = channel ? g_strconcat(channel, "/", NULL) : g_strdup("");
 	g_autoptr(GPtrArray) targets = proa_trust_list_targets(walk->trust, prefix, error);
 
-	for (guint i = 0; targets && i < targets->len; i++) {
+	if (!targets && !channel && error && g_error_matches(*error, PROA_ERROR, PROA_REASON_NOT_FOUND))
+		g_prefix_error(error, "a mirror of one channel must be named with --channel: ");
+	if (!targets || (channel && targets->len == 0 && !check_channel(walk, channel, error)))
+		return FALSE;
+	for (guint i = 0; i < targets->len; i++) {
 		const ProaTrustTarget *target = targets->pdata[i];
 		g_autoptr(GError) inner = NULL;
 		if (!take_target(walk, target, &inner))
 			proa_walk_add_problem(walk, target->path, inner);
 		proa_walk_progress("reading manifests", i, targets->len);
 	}
-	return targets != NULL;
+	return TRUE;
 }
 
 /* The feed's own first root, in the store. */
@@ -187,6 +203,9 @@ static char *first_root(ProaWalk *walk, GError **error)
 	g_autoptr(GBytes) bytes = proa_source_read(walk->metadata, "1.root.json", PROA_ROOT_MAX_SIZE, error);
 	g_autofree char *path = g_build_filename(walk->store, "first-root.json.in", NULL);
 
+	if (!bytes)
+		g_prefix_error(
+			error, "%s is no feed, or has no metadata yet: ", proa_source_place(walk->source));
 	if (!bytes ||
 		!proa_file_replace(path, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), 0644, error))
 		return NULL;

@@ -45,7 +45,7 @@ typedef struct {
  * Refreshes from @place (a directory or URL), beginning with the root in @root (NULL: the feed's own first
  * one, which then proves only that the feed agrees with itself), and reads the manifests of @channel (NULL:
  * of all). @store is an empty directory of the caller's. An error as of proa_trust_refresh() if the metadata
- * does not hold; what is wrong with a manifest is a problem.
+ * does not hold, NOT_FOUND if there is no such channel; what is wrong with a manifest is a problem.
  */
 ProaWalk *proa_walk_new(const char *place, const char *root, const char *channel, const char *store,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;

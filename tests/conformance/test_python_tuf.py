@@ -187,8 +187,9 @@ class Ceremonies(OurFeed):
         self.assertIn("published", self.feed("renew", "--keys", self.keys, "--key", away / "alice.pem", "--key", away / "bob.pem"))
         self.assertEqual(self.follow(), 3)
         keyid = json.loads((self.served / "metadata/3.root.json").read_bytes())["signed"]["roles"]["root"]["keyids"][0]
-        self.assertIn("published", self.feed("revoke", "root", keyid, "--keys", self.keys, "--key", away / "alice.pem", "--key",
-                                             away / "bob.pem"))
+        both = ["--keys", self.keys, "--key", away / "alice.pem", "--key", away / "bob.pem"]
+        self.assertIn("--threshold", self.feed("revoke", "root", keyid, *both, status=2))  # that one will do must be said
+        self.assertIn("published", self.feed("revoke", "root", away / "alice.pem.pub", "--threshold", "1", *both))
         self.assertEqual(self.follow(), 4)
         self.assertIn("not-found", self.feed("revoke", "root", keyid, "--keys", self.keys, status=1))
 

@@ -7,6 +7,7 @@ Our client runs as a program of its own, and what it asks for is compared to the
 """
 
 import datetime
+import hashlib
 import json
 import os
 import pathlib
@@ -18,13 +19,30 @@ import unittest
 import urllib.parse
 
 from common import CLIENT, Liar, send
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.formats import encode_canonical
+from securesystemslib.signer import CryptoSigner, Signature, SSlibKey
 from tuf.api.metadata import DelegatedRole, Delegations, Metadata, MetaFile, Root, Snapshot, SuccinctRoles, TargetFile
 from tuf.api.metadata import Targets, Timestamp
 
 TODAY = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 MONTH = TODAY + datetime.timedelta(days=30)
 KEYS = [CryptoSigner.generate_ed25519() for _ in range(6)] + [CryptoSigner.generate_ecdsa(), CryptoSigner.generate_rsa()]
+
+
+class MlDsa:
+    """A signer as TAP 21 says, made of hashlib and the openssl program: nothing of ours, and not yet in Debian's python3-tuf."""
+
+    def __init__(self, folder, size, version=1):
+        self.folder, self.private = folder, folder / f"ml-dsa-{size}.pem"
+        subprocess.run(["openssl", "genpkey", "-algorithm", f"ML-DSA-{size}", "-out", self.private], check=True, capture_output=True)
+        public = subprocess.run(["openssl", "pkey", "-in", self.private, "-pubout"], check=True, capture_output=True, text=True).stdout
+        self.public_key = SSlibKey(f"id of {size}", "ml-dsa", f"ml-dsa-{size}/{version}", {"public": public})
+
+    def sign(self, payload):
+        message, signature = self.folder / "message", self.folder / "signature"
+        message.write_bytes(b"tuf\x01" + hashlib.sha512(payload).digest())
+        subprocess.run(["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", self.private, "-in", message, "-out", signature], check=True)
+        return Signature(self.public_key.keyid, signature.read_bytes().hex())
 
 
 def day(number):
@@ -241,6 +259,29 @@ class Signatures(Rules):
                     self.assertEqual(self.refresh(), 0 if enough else 1, self.message)
                     self.assertEqual(role in self.versions(), enough)
 
+    def test_ml_dsa(self):
+        """A hybrid role, whose ML-DSA signature somebody else made; another version of the scheme is unknown."""
+        for size, version, bare, good in ((44, 1, False, True), (65, 1, False, True), (87, 1, False, True), (65, 2, False, False),
+                                          (65, 1, True, False)):
+            with self.subTest(size=size, version=version, bare=bare):
+                self.tearDown()
+                self.setUp()
+                signer = MlDsa(self.work, size, version)
+                self.repository.give("snapshot", [2], threshold=2)
+                self.repository.root.add_key(signer.public_key, "snapshot")
+                self.repository.signers["snapshot"].append(signer)
+                self.repository.next_root()
+                self.repository.next()
+                if bare:  # of the message itself, as ML-DSA would sign it without TAP 21
+                    name = self.repository.name("snapshot")
+                    envelope = json.loads(self.repository.files[name])
+                    (self.work / "message").write_bytes(encode_canonical(envelope["signed"]).encode())
+                    subprocess.run(["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", signer.private, "-in", self.work / "message",
+                                    "-out", self.work / "signature"], check=True)
+                    envelope["signatures"][1]["sig"] = (self.work / "signature").read_bytes().hex()
+                    self.repository.files[name] = json.dumps(envelope).encode()
+                self.accepted() if good else self.refused("bad-signature")
+
     def test_root_is_signed_by_both(self):
         """Keys, threshold and signing keys of root 1 and root 2."""
         for (keys, threshold), (new, new_threshold), signing, good in (
@@ -299,7 +340,117 @@ class Signatures(Rules):
         self.assertEqual(self.versions(), {"root": 1})
 
 
+    def test_a_bad_root_on_the_way_ends_the_way(self):
+        """A good one after it is not reached, and what came before is kept."""
+        self.repository.next_root()
+        self.repository.signers["root"] = [KEYS[5]]
+        self.repository.next_root()
+        self.repository.signers["root"] = [KEYS[0]]
+        self.repository.next_root()
+        self.refused("bad-signature")
+        self.assertEqual(self.repository.asked(), ["2.root", "3.root"])
+        self.assertEqual(self.versions(), {"root": 2})
+
+    def test_keys_go_by_the_name_that_root_gives_them(self):
+        """An id need not be the digest of its key; two roles may share a key."""
+        root = self.repository.root
+        key = KEYS[6].public_key
+        root.keys["any name"] = type(key)("any name", key.keytype, key.scheme, key.keyval)
+        for role in ("timestamp", "snapshot"):
+            root.roles[role].keyids = ["any name"]
+            self.repository.signers[role] = [CryptoSigner(KEYS[6]._private_key, root.keys["any name"])]
+        self.repository.next_root()
+        self.repository.publish("targets")
+        self.accepted()
+
+
+class Content(Rules):
+    """What is well signed and yet no metadata, or none of ours, at every level."""
+
+    def alter(self, role, change):
+        """The role's file, changed by `change` and signed anew, though python3-tuf would not have made it."""
+        name = f"metadata/{self.repository.root.version}.root.json" if role == "root" else self.repository.name(role)
+        content = json.loads(self.repository.files[name])["signed"]
+        change(content)
+        data = encode_canonical(content).encode()
+        signatures = [signer.sign(data).to_dict() for signer in self.repository.signers[role]]
+        self.repository.files[name] = json.dumps({"signatures": signatures, "signed": content}).encode()
+
+    def cases(self, role, reason, *changes):
+        for member, value in changes:
+            with self.subTest(role, member=member, value=value):
+                self.tearDown()
+                self.setUp()
+
+                def change(content):
+                    *way, last = member.split("/")
+                    for step in way:
+                        content = content[step]
+                    content[last] = value
+                if role == "root":
+                    self.repository.next_root()
+                self.alter(role, change)
+                self.refused(reason) if reason else self.accepted()
+
+    def test_head(self):
+        for role in ("timestamp", "snapshot", "targets"):
+            self.cases(role, "bad-metadata", ("_type", "root"), ("_type", None), ("spec_version", "2.0.0"), ("spec_version", "1"),
+                       ("spec_version", 1), ("version", 0), ("version", -1), ("version", "1"), ("version", True), ("version", 2 ** 63),
+                       ("version", 2 ** 64 + 1), ("expires", "2999-01-01"), ("expires", "2999-01-01T00:00:00.5Z"),
+                       ("expires", "2999-01-01T00:00:00+00:00"), ("expires", 99999999999))
+            self.cases(role, None, ("spec_version", "1.9"), ("spec_version", "1.0.99"), ("expires", "9999-12-31T23:59:59Z"),
+                       ("x", {"y": [None, False, 10 ** 40, "\n\u20ac"]}))
+
+    def test_root(self):
+        self.cases("root", "bad-metadata", ("_type", "targets"), ("spec_version", "2.0.0"), ("keys", []), ("keys", {"k": 1}),
+                   ("roles", {}), ("roles/snapshot", None), ("roles/snapshot/threshold", 0), ("roles/snapshot/threshold", -1),
+                   ("roles/targets/threshold", 2 ** 40), ("roles/targets/keyids", {}), ("roles/targets/keyids", [1]),
+                   ("consistent_snapshot", "true"), ("consistent_snapshot", 1))
+        self.cases("root", "bad-signature", ("roles/root/threshold", 2), ("roles/root/keyids", []), ("roles/root/keyids", ["none"]))
+
+    def test_parents(self):
+        for role, name in (("timestamp", "snapshot.json"), ("snapshot", "targets.json")):
+            self.cases(role, "bad-metadata", ("meta", []), ("meta", {}), (f"meta/{name}", 1), (f"meta/{name}/version", 0),
+                       (f"meta/{name}/version", 2 ** 70), (f"meta/{name}/length", -1), (f"meta/{name}/length", "9"),
+                       (f"meta/{name}/hashes", None), (f"meta/{name}/hashes", {}), (f"meta/{name}/hashes", {"sha256": "00"}), (f"meta/{name}/hashes", {"sha256": 1}))
+            self.cases(role, "too-large", (f"meta/{name}/length", 9))
+            self.cases(role, "metadata-mismatch", (f"meta/{name}/length", 2 ** 40), (f"meta/{name}/hashes", {"sha256": "00" * 32}),
+                       (f"meta/{name}/hashes", {"unknown": "00"}))
+            self.cases(role, None, (f"meta/{name}/x", [1]))
+
+    def test_targets(self):
+        good = {"length": 1, "hashes": {"sha256": "00" * 32}}
+        self.cases("targets", "bad-metadata", ("targets", []), ("targets", {"a": 1}), ("targets", {"a": {**good, "length": -1}}),
+                   ("targets", {"a": {**good, "hashes": {}}}), ("targets", {"a": {**good, "hashes": ["sha256"]}}), ("delegations", []))
+        self.cases("targets", None, ("targets", {"a": {**good, "custom": [1], "x": 2}}), ("targets", {"../../a": good, "/": good, "": good}))
+
+    def test_delegations(self):
+        def delegations(**members):
+            role = {"name": "a", "keyids": [], "threshold": 1, "paths": ["*"], "terminating": False, **members}
+            return "delegations", {"keys": {}, "roles": [{key: value for key, value in role.items() if value is not ...}]}
+
+        self.cases("targets", "bad-metadata", delegations(name=""), delegations(name="root"), delegations(name=1), delegations(threshold=0),
+                   delegations(threshold=-1), delegations(keyids=["a", "a"]), delegations(terminating="no"), delegations(terminating=1),
+                   delegations(paths=...), delegations(path_hash_prefixes=["0"]), delegations(paths=[1]), delegations(name="x" * 300),
+                   ("delegations", {"keys": {}}), ("delegations", {"keys": {}, "roles": {}}), ("delegations", {"roles": []}),
+                   ("delegations", {"keys": {}, "roles": [delegations()[1]["roles"][0]] * 2}))
+        self.cases("targets", None, delegations(keyids=["unknown"]), delegations(terminating=...), delegations(paths=[]),
+                   delegations(threshold=99), delegations(x={"y": 1}))
+
+
 class Rollback(Rules):
+    def test_the_same_root_again(self):
+        """Only N+1 will do under the name of N+1."""
+        self.repository.files["metadata/2.root.json"] = self.repository.files["metadata/1.root.json"]
+        self.refused("metadata-rollback")
+        self.assertEqual(self.versions(), {"root": 1})
+        del self.repository.files["metadata/2.root.json"]
+        self.repository.root.version = 3
+        self.repository.publish_root()
+        self.repository.files["metadata/2.root.json"] = self.repository.files["metadata/3.root.json"]
+        self.refused("bad-metadata")
+        self.assertEqual(self.versions(), {"root": 1})
+
     def test_version_in_the_name_is_the_version_inside(self):
         for role in ("snapshot", "targets"):
             self.repository.roles[role].version = 2
@@ -339,6 +490,16 @@ class Rollback(Rules):
         del self.repository.roles["snapshot"].meta["other.json"]
         self.repository.next()
         self.refused("metadata-rollback")
+
+    def test_older_delegated_role(self):
+        """Whether or not the client ever asked for the role: the snapshot is what remembers."""
+        self.repository.delegate("targets", "other", ["other/*"]).version = 5
+        self.repository.next("targets", "other")
+        self.accepted()
+        self.repository.roles["snapshot"].meta["other.json"] = MetaFile(4)
+        self.repository.next()
+        self.refused("metadata-rollback")
+        self.assertEqual(self.versions()["snapshot"], 2)
 
     def test_new_keys_recover_from_fast_forward(self):
         for role, rotated in (("timestamp", ["timestamp"]), ("snapshot", ["snapshot", "timestamp"]), ("targets", ["snapshot"])):
@@ -402,6 +563,17 @@ class Expiry(Rules):
         self.expire("timestamp", day(20))
         self.refused("metadata-rollback", at=day(10))
 
+    def test_an_expired_snapshot_still_forbids_older_targets(self):
+        self.repository.roles["targets"].version = 5
+        self.repository.publish("targets")
+        self.expire("snapshot", day(7))
+        self.accepted()
+        self.repository.roles["targets"].version = 4
+        self.repository.publish("targets")
+        self.expire("snapshot", day(20))
+        self.refused("metadata-rollback", at=day(10))
+        self.assertEqual(self.versions()["targets"], 5)
+
     def test_delegated(self):
         delegated = self.repository.delegate("targets", "other", ["other/*"])
         delegated.expires = day(7)
@@ -459,6 +631,69 @@ class Delegated(Rules):
         self.assertEqual(self.download("left/file", "right/file"), 1)
         self.assertIn("(bad-signature)", self.message)
         self.assertEqual(self.contents(), [b"left"])
+        shutil.rmtree(self.got)
+        self.assertEqual(self.client("--target-name", "left/file", "right/file", "--target-dir", self.got, "--target-base-url",
+                                     f"{self.repository.server.url}/targets/", "download"), 1)
+        self.assertEqual(self.contents(), [b"left"])
+
+    def test_threshold_of_a_delegated_role(self):
+        """Keys that the role has, threshold, keys that sign."""
+        for keys, threshold, signing, enough in (([4, 5, 6], 2, [6, 4], True), ([4, 5, 6], 2, [5], False),
+                                                 ([4, 5], 1, [3, 0, 6], False), ([4], 2, [4], False)):
+            with self.subTest(keys=keys, threshold=threshold, signing=signing):
+                self.tearDown()
+                self.setUp()
+                self.repository.delegate("targets", "other", ["*"], key=keys[0])
+                for key in keys[1:]:
+                    self.repository.roles["targets"].add_key(KEYS[key].public_key, "other")
+                self.repository.roles["targets"].delegations.roles["other"].threshold = threshold
+                self.repository.signers["other"] = [KEYS[key] for key in signing]
+                self.repository.add("other", "file")
+                self.repository.next("targets", "other")
+                self.assertEqual(self.download("file"), 0 if enough else 1, self.message)
+                self.assertEqual("other" in self.versions(), enough)
+
+    def test_new_keys_of_a_delegated_role(self):
+        """What the old key signed is worth nothing from then on, though it lies in the store."""
+        self.repository.delegate("targets", "other", ["*"], key=4)
+        self.repository.add("other", "file")
+        self.repository.next("targets", "other")
+        self.assertEqual(self.download("file"), 0, self.message)
+        targets = self.repository.roles["targets"]
+        targets.revoke_key(KEYS[4].public_key.keyid, "other")
+        targets.add_key(KEYS[5].public_key, "other")
+        self.repository.next("targets")
+        self.assertEqual(self.download("file"), 1)
+        self.assertIn("(bad-signature)", self.message)
+        self.repository.signers["other"] = [KEYS[5]]
+        self.repository.next("other")
+        self.assertEqual(self.download("file"), 0, self.message)
+
+    def test_a_delegation_taken_back(self):
+        self.repository.delegate("targets", "other", ["*"])
+        self.repository.add("other", "file")
+        self.repository.next("targets", "other")
+        self.assertEqual(self.download("file"), 0, self.message)
+        del self.repository.roles["targets"].delegations.roles["other"]
+        self.repository.next("targets")
+        self.repository.asked()
+        self.assertEqual(self.download("file"), 1)
+        self.assertIn("(not-found)", self.message)
+        self.assertEqual(self.repository.asked(), ["2.root", "timestamp", "3.snapshot", "3.targets"])
+
+    def test_path_hash_prefixes(self):
+        """All roles in the chain must be trusted with the path."""
+        for prefixes, found in ((["", "f"], True), ([hashlib.sha256(b"file").hexdigest()[:3]], True), (["zz"], False), ([], False)):
+            with self.subTest(prefixes=prefixes):
+                self.tearDown()
+                self.setUp()
+                self.repository.delegate("targets", "bins", ["*"])
+                self.repository.delegate("bins", "bin", ["*"])
+                role = self.repository.roles["bins"].delegations.roles["bin"]
+                role.paths, role.path_hash_prefixes = None, prefixes
+                self.repository.add("bin", "file")
+                self.repository.next("targets", "bins", "bin")
+                self.assertEqual(self.download("file"), 0 if found else 1, self.message)
 
     def test_a_role_that_the_snapshot_does_not_list_is_not_asked_for(self):
         self.repository.delegate("targets", "other", ["*"])
@@ -509,6 +744,21 @@ class Files(Rules):
         self.repository.roles["targets"].targets["sha256"].hashes = {"unknown": "00"}
         self.repository.next("targets")
         self.assertEqual(self.download("sha256"), 1)
+        self.assertIn("(metadata-mismatch)", self.message)
+        self.repository.add("targets", "other", b"other")
+        self.repository.next("targets")
+        self.assertEqual(self.download("other"), 0, "one file that cannot be checked does not take the others with it")
+
+    def test_nothing_in_it(self):
+        """A target of no bytes is a target."""
+        self.repository.add("targets", "empty", b"")
+        self.repository.next("targets")
+        self.assertEqual(self.download("empty"), 0, self.message)
+        self.assertEqual(self.contents(), [b""])
+        self.repository.files[next(name for name in self.repository.files if name.endswith(".empty"))] = b"x"
+        shutil.rmtree(self.got)
+        self.assertEqual(self.download("empty"), 1)
+        self.assertEqual(self.contents(), [])
 
     def test_what_is_there_is_not_fetched_again(self):
         self.repository.add("targets", "file")

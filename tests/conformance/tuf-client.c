@@ -8,6 +8,9 @@
  *   tuf-client --metadata-url U --metadata-dir D --target-name T ... --target-dir X
  *              --target-base-url B download
  *
+ * Several targets are looked up by one client: "--target-name A --target-name B" and "--target-name A B" are
+ * the same.
+ *
  * Exit status 0 on success and 1 on any failure; the reason code is on standard error.
  */
 #include "base/file.h"
@@ -103,6 +106,19 @@ static gboolean run_download(Options *options, GError **error)
 	return TRUE;
 }
 
+/* What stands between the options and the verb "download" are further targets. */
+static void take_names(Options *options, int count, char **names)
+{
+	g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+
+	for (char **name = options->target_names; *name; name++)
+		g_strv_builder_add(builder, *name);
+	for (int i = 0; i < count; i++)
+		g_strv_builder_add(builder, names[i]);
+	g_strfreev(options->target_names);
+	options->target_names = g_strv_builder_end(builder);
+}
+
 static gboolean run(int argc, char **argv, GError **error)
 {
 	g_auto(Options) options = { 0 };
@@ -132,8 +148,10 @@ static gboolean run(int argc, char **argv, GError **error)
 		return trust != NULL;
 	}
 	if (options.metadata_dir && options.metadata_url && options.target_names && options.target_dir &&
-		options.target_base_url && argc == 2 && strcmp(verb, "download") == 0)
+		options.target_base_url && argc >= 2 && strcmp(argv[argc - 1], "download") == 0) {
+		take_names(&options, argc - 2, argv + 1);
 		return run_download(&options, error);
+	}
 	return proa_fail(error, PROA_REASON_USAGE, "see --help");
 }
 

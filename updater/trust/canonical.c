@@ -9,6 +9,7 @@ typedef struct {
 	const char *at;
 	const char *end;
 	guint depth;
+	guint values;
 	const char *wanted; /* top-level member whose canonical form is kept; NULL: none */
 	GString *kept;
 	GError **error;
@@ -289,6 +290,8 @@ static gboolean read_value(Reader *reader, JsonNode **ret_node, GString *canonic
 	skip_space(reader);
 	if (reader->at >= reader->end)
 		return refuse(reader, "the text ends early");
+	if (++reader->values > PROA_CANONICAL_MAX_VALUES)
+		return refuse(reader, "too many values");
 	switch (*reader->at) {
 	case '{':
 	case '[':

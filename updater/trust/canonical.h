@@ -8,7 +8,8 @@
  * name it quietly takes the last, and it wraps integers that do not fit.
  *
  * Refused: duplicate members, fractions and exponents (canonical JSON has integers only), NUL in strings,
- * lone surrogates, invalid UTF-8, nesting over PROA_CANONICAL_MAX_DEPTH, anything after the value. An integer
+ * lone surrogates, invalid UTF-8, nesting over PROA_CANONICAL_MAX_DEPTH, more than PROA_CANONICAL_MAX_VALUES
+ * values, anything after the value. An integer
  * outside of 64 bits keeps its digits in the canonical form, and is no integer to whoever reads the value.
  */
 #pragma once
@@ -16,6 +17,8 @@
 #include "base/json.h"
 
 #define PROA_CANONICAL_MAX_DEPTH PROA_JSON_MAX_DEPTH
+/* Values in a document; what a byte or two of text takes in memory is bounded by it, to some 80 MB. */
+#define PROA_CANONICAL_MAX_VALUES 250000
 
 /*
  * Reads @size bytes whose value is an object. @what names the document in errors, which are BAD_METADATA.

@@ -134,9 +134,10 @@ static Role *parse_role(JsonObject *object, GHashTable *keys, GError **error)
 	}
 	role->name = g_strdup(name);
 	role->keys = proa_role_keys_new(object, keys, error);
-	if (!role->keys)
+	/* One that is mistyped must not pass for one that lets others speak. */
+	if (!role->keys || !proa_json_bool(object, "terminating", FALSE, &role->terminating,
+				   PROA_REASON_BAD_METADATA, error))
 		return NULL;
-	role->terminating = proa_json_bool_or(object, "terminating", FALSE);
 	gboolean by_path = json_object_has_member(object, "paths");
 	if (by_path == json_object_has_member(object, "path_hash_prefixes")) {
 		proa_fail(error, PROA_REASON_BAD_METADATA,

@@ -103,6 +103,12 @@ static EVP_PKEY *load_hex(const char *text)
 	return EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, raw, sizeof raw);
 }
 
+/* OpenSSL would ask the terminal for the passphrase of a PEM block that says it is encrypted. */
+static int no_passphrase(char *buffer, int size, int writing, void *data)
+{
+	return 0;
+}
+
 static EVP_PKEY *load_pem(const char *text)
 {
 	gsize length = strlen(text);
@@ -110,7 +116,7 @@ static EVP_PKEY *load_pem(const char *text)
 	if (length > PROA_KEY_MAX_PEM)
 		return NULL;
 	g_autoptr(BIO) bio = BIO_new_mem_buf(text, (int)length);
-	return bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
+	return bio ? PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL) : NULL;
 }
 
 /* Whether the key is what its scheme says, and of a strength that we accept. */

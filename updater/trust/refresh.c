@@ -176,12 +176,8 @@ static gboolean update_root_once(ProaTrust *trust, gboolean *ret_last, GError **
 	if (!root || !check_root_signed(trust->root, root, path, error))
 		return FALSE;
 
-	/* 5.3.5. Only N+1 will do: an equal one is no news, and a gap would skip what a root between had
-	 * revoked. */
-	if (root->head.version == trust->root->head.version) {
-		*ret_last = TRUE;
-		return TRUE;
-	}
+	/* 5.3.5. Only N+1 will do: the trusted one again under another name is a replay, and a gap would
+	 * skip what a root between had revoked. */
 	if (root->head.version != next)
 		return proa_fail(error,
 			root->head.version < next ? PROA_REASON_METADATA_ROLLBACK : PROA_REASON_BAD_METADATA,

@@ -106,8 +106,10 @@ static gboolean parse_hashes(JsonObject *object, ProaFileInfo *info, GError **er
 	if (!hashes || !parse_digest(hashes, "sha256", PROA_SHA256_HEX_LENGTH, &info->sha256, error) ||
 		!parse_digest(hashes, "sha512", SHA512_HEX_LENGTH, &info->sha512, error))
 		return FALSE;
-	if (!info->sha256 && !info->sha512)
-		return proa_fail(error, PROA_REASON_BAD_METADATA, "no sha256 or sha512 digest");
+	if (json_object_get_size(hashes) == 0)
+		return proa_fail(error, PROA_REASON_BAD_METADATA, "\"hashes\" holds no digest");
+	/* One file described by a digest of the future must not take all the others with it. */
+	info->unknown = !info->sha256 && !info->sha512;
 	return TRUE;
 }
 
@@ -155,10 +157,20 @@ static gboolean digest_matches(GChecksumType type, const char *digest, GBytes *b
 	return strcmp(is, digest) == 0;
 }
 
+gboolean proa_file_info_usable(const ProaFileInfo *info, const char *what, GError **error)
+{
+	return !info->unknown ||
+	       proa_fail(error, PROA_REASON_METADATA_MISMATCH,
+		       "%s is signed for by digests of a kind that is not known here (known are sha256 and sha512)",
+		       what);
+}
+
 gboolean proa_file_info_check(const ProaFileInfo *info, GBytes *bytes, const char *what, GError **error)
 {
 	gsize size = g_bytes_get_size(bytes);
 
+	if (!proa_file_info_usable(info, what, error))
+		return FALSE;
 	if (info->length >= 0 && (guint64)info->length != size)
 		return proa_fail(error, PROA_REASON_METADATA_MISMATCH,
 			"%s is %" G_GSIZE_FORMAT " bytes long, signed for are %" G_GINT64_FORMAT, what, size,

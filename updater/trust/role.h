@@ -33,21 +33,29 @@ char *proa_role_time_format(gint64 seconds);
 
 /* What a signed parent says of a file; digests are lower-case hexadecimal. */
 typedef struct {
-	gint64 version; /* 0 for target files, which have none */
-	gint64 length;  /* bytes; -1: not told */
-	char *sha256;   /* NULL: not told */
-	char *sha512;   /* NULL: not told */
+	gint64 version;   /* 0 for target files, which have none */
+	gint64 length;    /* bytes; -1: not told */
+	char *sha256;     /* NULL: not told */
+	char *sha512;     /* NULL: not told */
+	gboolean unknown; /* digests are told, but none of a kind that we know: no file can be checked */
 } ProaFileInfo;
 
-/* Reads an element of METAFILES. BAD_METADATA for no version, or digests of which we know none. */
+/* Reads an element of METAFILES. BAD_METADATA for no version, or no digest where there is a list of them. */
 ProaFileInfo *proa_file_info_parse_meta(JsonObject *object, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Reads an element of TARGETS: length and at least one digest that we know. */
+/* Reads an element of TARGETS: length and at least one digest. */
 ProaFileInfo *proa_file_info_parse_target(JsonObject *object, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void proa_file_info_free(ProaFileInfo *info);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaFileInfo, proa_file_info_free)
 
-/* Whether @bytes have the length and every digest that @info tells; METADATA_MISMATCH if not. */
+/* Whether a file can be checked against @info at all; METADATA_MISMATCH if not. @what names the file. */
+gboolean proa_file_info_usable(
+	const ProaFileInfo *info, const char *what, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * Whether @bytes have the length and every digest that @info tells, as far as we know its kind;
+ * METADATA_MISMATCH if not, and if we know none.
+ */
 gboolean proa_file_info_check(
 	const ProaFileInfo *info, GBytes *bytes, const char *what, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -28,19 +28,6 @@ static gboolean parse_roles(ProaRoot *root, JsonObject *content, GError **error)
 	return TRUE;
 }
 
-static gboolean parse_consistent(ProaRoot *root, JsonObject *content, GError **error)
-{
-	JsonNode *node = json_object_get_member(content, "consistent_snapshot");
-
-	if (!node || JSON_NODE_HOLDS_NULL(node))
-		return TRUE; /* left out: FALSE */
-	if (!JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_BOOLEAN)
-		return proa_fail(error, PROA_REASON_BAD_METADATA,
-			"member \"consistent_snapshot\" is not true or false");
-	root->consistent_snapshot = json_node_get_boolean(node);
-	return TRUE;
-}
-
 ProaRoot *proa_root_parse(GBytes *bytes, const char *what, GError **error)
 {
 	g_autoptr(ProaRoot) root = g_new0(ProaRoot, 1);
@@ -50,7 +37,9 @@ ProaRoot *proa_root_parse(GBytes *bytes, const char *what, GError **error)
 		return NULL;
 	JsonObject *content = root->file->content;
 	if (!proa_role_head_parse(content, "root", &root->head, error) ||
-		!parse_roles(root, content, error) || !parse_consistent(root, content, error)) {
+		!parse_roles(root, content, error) ||
+		!proa_json_bool(content, "consistent_snapshot", FALSE, &root->consistent_snapshot,
+			PROA_REASON_BAD_METADATA, error)) {
 		g_prefix_error(error, "%s: ", what);
 		return NULL;
 	}

@@ -170,7 +170,7 @@ void proa_signed_free(ProaSigned *file)
 	g_free(file);
 }
 
-static gboolean signed_by(const ProaSigned *file, const ProaKey *key)
+gboolean proa_signed_by(const ProaSigned *file, const ProaKey *key)
 {
 	for (guint i = 0; i < file->signatures->len; i++) {
 		const Signature *signature = g_ptr_array_index(file->signatures, i);
@@ -188,7 +188,7 @@ guint proa_signed_count(const ProaSigned *file, const ProaRoleKeys *role)
 	for (guint i = 0; i < role->keys->len && g_hash_table_size(good) < role->threshold; i++) {
 		const ProaKey *key = g_ptr_array_index(role->keys, i);
 		const char *identity = proa_key_identity(key);
-		if (identity && !g_hash_table_contains(good, identity) && signed_by(file, key))
+		if (identity && !g_hash_table_contains(good, identity) && proa_signed_by(file, key))
 			g_hash_table_add(good, (gpointer)(guintptr)identity);
 	}
 	return g_hash_table_size(good);

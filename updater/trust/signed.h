@@ -48,6 +48,9 @@ ProaSigned *proa_signed_parse(
 void proa_signed_free(ProaSigned *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaSigned, proa_signed_free)
 
+/* Whether @file holds a good signature of @key under the id that the key is listed under. */
+gboolean proa_signed_by(const ProaSigned *file, const ProaKey *key);
+
 /* How many distinct keys of @role signed @file; more than the threshold are not counted. */
 guint proa_signed_count(const ProaSigned *file, const ProaRoleKeys *role);
 

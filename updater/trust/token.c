@@ -141,8 +141,10 @@ ProaToken *proa_token_check(ProaTrust *trust, GBytes *bytes, const ProaTokenUse 
 	g_autoptr(ProaSigned) file = NULL;
 	g_autoptr(ProaToken) token = parse(bytes, &file, error);
 
-	if (!token || !check_signed(trust, file, error) || !check_use(token, use, error))
+	if (!token || !check_signed(trust, file, error) || !check_use(token, use, error)) {
+		(void)proa_error_make_printable(error);
 		return NULL;
+	}
 	if (token->expires <= trust->now) {
 		g_autofree char *expired = proa_role_time_format(token->expires);
 		proa_fail(error, PROA_REASON_BAD_TOKEN, "the token expired at %s", expired);

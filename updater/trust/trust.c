@@ -49,8 +49,10 @@ ProaTrust *proa_trust_open(
 	trust->targets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	trust->retired = g_ptr_array_new_with_free_func(targets_release);
 	trust->store = proa_store_open(store_dir, error);
-	if (!trust->store || !proa_refresh_load_root(trust, shipped_root_path, error))
+	if (!trust->store || !proa_refresh_load_root(trust, shipped_root_path, error)) {
+		(void)proa_error_make_printable(error);
 		return NULL;
+	}
 	return g_steal_pointer(&trust);
 }
 
@@ -72,7 +74,7 @@ gboolean proa_trust_refresh(ProaTrust *trust, ProaTrustFetch fetch, gpointer dat
 {
 	trust->fetch = fetch;
 	trust->fetch_data = data;
-	return proa_refresh_run(trust, error);
+	return proa_refresh_run(trust, error) || proa_error_make_printable(error);
 }
 
 gboolean proa_trust_poll(
@@ -80,7 +82,7 @@ gboolean proa_trust_poll(
 {
 	trust->fetch = fetch;
 	trust->fetch_data = data;
-	return proa_refresh_poll(trust, ret_news, error);
+	return proa_refresh_poll(trust, ret_news, error) || proa_error_make_printable(error);
 }
 
 void proa_trust_accept_stale(ProaTrust *trust, gint64 until)
@@ -131,18 +133,23 @@ static ProaTargets *next_role(
 	return NULL;
 }
 
-const ProaTrustTarget *proa_trust_find_target(ProaTrust *trust, const char *path, GError **error)
+static ProaFileInfo info_of(const ProaTrustTarget *target)
+{
+	return (ProaFileInfo){ .length = target->length,
+		.sha256 = target->sha256,
+		.sha512 = target->sha512,
+		.unknown = !target->sha256 && !target->sha512 };
+}
+
+/* TUF 5.6.7. */
+static const ProaTrustTarget *search(ProaTrust *trust, const char *path, GError **error)
 {
 	g_autoptr(GPtrArray) stack = g_ptr_array_new_with_free_func(visit_free);
 	g_autoptr(GHashTable) visited = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	g_autoptr(GError) inner = NULL;
 	ProaTargets *role;
 
-	if (!trust->fresh) {
-		proa_fail(error, PROA_REASON_INTERNAL, "the feed's metadata was not refreshed");
-		return NULL;
-	}
-	/* TUF 5.6.7: pre-order, depth first. */
+	/* Pre-order, depth first. */
 	g_ptr_array_add(stack, visit_new("targets", trust->root->roles[PROA_ROLE_TARGETS]));
 	while ((role = next_role(trust, stack, visited, MAX_VISITED_BY_SEARCH, &inner))) {
 		ProaTrustTarget *target = g_hash_table_lookup(role->targets, path);
@@ -159,6 +166,21 @@ const ProaTrustTarget *proa_trust_find_target(ProaTrust *trust, const char *path
 		g_propagate_prefixed_error(error, g_steal_pointer(&inner), "looking for %s: ", path);
 	else
 		proa_fail(error, PROA_REASON_NOT_FOUND, "the feed vouches for no file %s", path);
+	return NULL;
+}
+
+const ProaTrustTarget *proa_trust_find_target(ProaTrust *trust, const char *path, GError **error)
+{
+	if (!trust->fresh) {
+		proa_fail(error, PROA_REASON_INTERNAL, "the feed's metadata was not refreshed");
+		return NULL;
+	}
+	const ProaTrustTarget *target = search(trust, path, error);
+	ProaFileInfo info = target ? info_of(target) : (ProaFileInfo){ 0 };
+	/* Of no use, it is the answer all the same: nobody after it may speak for the path. */
+	if (target && proa_file_info_usable(&info, path, error))
+		return target;
+	(void)proa_error_make_printable(error);
 	return NULL;
 }
 
@@ -203,18 +225,21 @@ GPtrArray *proa_trust_list_targets(ProaTrust *trust, const char *prefix, GError 
 		return NULL;
 	}
 	g_autoptr(GPtrArray) paths = collect_paths(trust, prefix, error);
-	if (!paths)
+	if (!paths) {
+		(void)proa_error_make_printable(error);
 		return NULL;
+	}
 	/* Who may speak for a path, and who speaks first, is for the search to say. */
 	g_autoptr(GPtrArray) targets = g_ptr_array_new();
 	for (guint i = 0; i < paths->len; i++) {
 		g_autoptr(GError) inner = NULL;
-		const ProaTrustTarget *target =
-			proa_trust_find_target(trust, g_ptr_array_index(paths, i), &inner);
+		const ProaTrustTarget *target = search(trust, g_ptr_array_index(paths, i), &inner);
 		if (target) {
-			g_ptr_array_add(targets, (gpointer)(guintptr)target);
+			if (!info_of(target).unknown)
+				g_ptr_array_add(targets, (gpointer)(guintptr)target);
 		} else if (!g_error_matches(inner, PROA_ERROR, PROA_REASON_NOT_FOUND)) {
 			g_propagate_error(error, g_steal_pointer(&inner));
+			(void)proa_error_make_printable(error);
 			return NULL;
 		}
 	}
@@ -273,7 +298,7 @@ char *proa_trust_target_url_path(const ProaTrustTarget *target)
 
 gboolean proa_trust_check_target(const ProaTrustTarget *target, GBytes *content, GError **error)
 {
-	ProaFileInfo info = { .length = target->length, .sha256 = target->sha256, .sha512 = target->sha512 };
+	ProaFileInfo info = info_of(target);
 
 	return proa_file_info_check(&info, content, target->path, error);
 }

@@ -5,7 +5,7 @@
  *
  * The order of calls is open, refresh, then list or find, then check what was downloaded. The bytes come from
  * a function that the caller gives: nothing in this folder talks to the network. docs/trust.md describes the
- * rules and the store.
+ * rules and the store. Messages of errors are printable (proa_printable()), whatever a feed says.
  */
 #pragma once
 
@@ -90,17 +90,19 @@ void proa_trust_accept_stale(ProaTrust *trust, gint64 until);
 gboolean proa_trust_was_stale(const ProaTrust *trust);
 
 /*
- * All targets whose path begins with @prefix ("stable/"; "" for all), sorted by path. To be called after a
- * successful refresh. Returns an array of const ProaTrustTarget *; release it with g_ptr_array_unref(). The
- * targets themselves belong to @trust and live until the next refresh. NULL with an error as of
- * proa_trust_refresh() if a delegated role cannot be had.
+ * All targets whose path begins with @prefix ("stable/"; "" for all), sorted by path, but for those that
+ * nobody here could check (proa_trust_find_target()). To be called after a successful refresh. Returns an
+ * array of const ProaTrustTarget *; release it with g_ptr_array_unref(). The targets themselves belong to
+ * @trust and live until the next refresh. NULL with an error as of proa_trust_refresh() if a delegated role
+ * cannot be had.
  */
 GPtrArray *proa_trust_list_targets(
 	ProaTrust *trust, const char *prefix, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * The target of exactly that path, searched as TUF 5.6.7 says; NULL with NOT_FOUND if no role vouches for it,
- * else errors as above. Owned by @trust, until the next refresh.
+ * METADATA_MISMATCH if the one that does names no digest of a kind that we know, else errors as above. Owned
+ * by @trust, until the next refresh.
  */
 const ProaTrustTarget *proa_trust_find_target(
 	ProaTrust *trust, const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;

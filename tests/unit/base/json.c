@@ -27,11 +27,16 @@ static void readers_take_what_is_of_their_type(void)
 		parse("{\"s\":\"text\",\"i\":-5,\"b\":true,\"o\":{\"x\":1},\"a\":[1,2],\"n\":null}");
 	g_autoptr(GError) error = NULL;
 	gint64 number = 0;
+	gboolean flag = FALSE;
 
 	g_assert_cmpstr(proa_json_string(object, "s", PROA_REASON_BAD_STATE, &error), ==, "text");
 	g_assert_true(proa_json_int(object, "i", -5, -5, &number, PROA_REASON_BAD_STATE, &error));
 	g_assert_cmpint(number, ==, -5);
 	g_assert_true(proa_json_bool_or(object, "b", FALSE));
+	g_assert_true(proa_json_bool(object, "b", FALSE, &flag, PROA_REASON_BAD_STATE, &error));
+	g_assert_true(flag);
+	g_assert_true(proa_json_bool(object, "n", FALSE, &flag, PROA_REASON_BAD_STATE, &error));
+	g_assert_false(flag);
 	g_assert_nonnull(proa_json_object(object, "o", PROA_REASON_BAD_STATE, &error));
 	g_assert_cmpuint(
 		json_array_get_length(proa_json_array(object, "a", PROA_REASON_BAD_STATE, &error)), ==, 2);

@@ -81,6 +81,36 @@ static void failing_says_what_and_why(void)
 	g_assert_false(proa_fail_errno(NULL, PROA_REASON_IO, EIO, "nobody listens"));
 }
 
+/* What a server says must not move an operator's cursor, forge a line of a log, or fill it. */
+static void what_is_printed_is_one_plain_line(void)
+{
+	static const struct {
+		const char *text, *printable;
+	} cases[] = { { "plain, \u00e4 \u20ac \U0001F600", "plain, \u00e4 \u20ac \U0001F600" },
+		{ "\x1b[2Jgone\a", "?[2Jgone?" }, { "one\ntwo\r\tthree", "one?two??three" },
+		{ "\u202eright to left\u2028", "?right to left?" },
+		{ "\xc2\x9b"
+		  "31m",
+			"?31m" },
+		{ "\xff\xfe", "\uFFFD\uFFFD" }, { "", "" } };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *printable = proa_printable(cases[i].text);
+		g_assert_cmpstr(printable, ==, cases[i].printable);
+	}
+	g_autofree char *endless = g_strnfill(100000, 'x');
+	g_autofree char *cut = proa_printable(endless);
+	g_assert_cmpuint(strlen(cut), ==, PROA_PRINTABLE_MAX + 3);
+
+	g_autoptr(GError) error = NULL;
+	g_assert_false(proa_error_make_printable(&error));
+	g_assert_no_error(error);
+	g_assert_false(proa_error_make_printable(NULL));
+	(void)proa_fail(&error, PROA_REASON_IO, "a\nb");
+	g_assert_false(proa_error_make_printable(&error));
+	g_assert_cmpstr(error->message, ==, "a?b");
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -89,6 +119,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/base/reason/unknown-values-are-internal", unknown_values_are_internal);
 	g_test_add_func(
 		"/base/reason/exit-statuses-are-the-documented-ones", exit_statuses_are_the_documented_ones);
+	g_test_add_func("/base/reason/what-is-printed-is-one-plain-line", what_is_printed_is_one_plain_line);
 	g_test_add_func(
 		"/base/reason/foreign-errors-get-the-nearest-reason", foreign_errors_get_the_nearest_reason);
 	g_test_add_func("/base/reason/failing-says-what-and-why", failing_says_what_and_why);

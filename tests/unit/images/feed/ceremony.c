@@ -208,6 +208,12 @@ static void test_holders_elsewhere(void)
 	const char *remove[] = { key_id(feed->root->roles[PROA_ROLE_ROOT], 0), NULL };
 	ProaCeremonyRotation revocation = rotation_of(&fixture, "root");
 	revocation.remove = remove;
+	/* Both had to sign: that one will do is for somebody to say. */
+	g_autoptr(GError) error = NULL;
+	g_assert_null(proa_ceremony_rotate(feed, &revocation, signers, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_USAGE);
+	g_assert_nonnull(strstr(error->message, "--threshold"));
+	revocation.holders = 1;
 	g_autoptr(ProaChange) revoke = proa_ceremony_rotate(feed, &revocation, signers, NULL);
 	commits(&fixture, revoke, signers);
 	g_clear_pointer(&feed, proa_feed_free);

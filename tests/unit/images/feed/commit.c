@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "images/feed/commit.h"
 
-#include "tests/unit/images/feed/fixture.h"
-
-#include <sys/wait.h>
-#include <unistd.h>
+#include "tests/unit/images/feed/killed.h"
 
 static gboolean fetch_file(
 	const char *path, gsize max_size, char **etag, GBytes **ret_bytes, gpointer data, GError **error)
@@ -34,76 +31,6 @@ static gint64 client_accepts(const Fixture *fixture)
 	return json_object_get_int_member(json_object_get_object_member(object, "signed"), "version");
 }
 
-/* Ends the process at the rename or rmdir after so many, if PROA_TEST_RENAMES says how many. */
-static void count_down(void)
-{
-	const char *limit = g_getenv("PROA_TEST_RENAMES");
-	static guint64 done;
-
-	if (limit && done++ == g_ascii_strtoull(limit, NULL, 10))
-		_exit(77);
-}
-
-/* The program's own calls come through here (the linker's --wrap). */
-int __real_rename(const char *from, const char *to);
-int __wrap_rename(const char *from, const char *to);
-int __wrap_rename(const char *from, const char *to)
-{
-	count_down();
-	return __real_rename(from, to);
-}
-
-int __real_rmdir(const char *path);
-int __wrap_rmdir(const char *path);
-int __wrap_rmdir(const char *path)
-{
-	count_down();
-	return __real_rmdir(path);
-}
-
-int __real_unlink(const char *path);
-int __wrap_unlink(const char *path);
-int __wrap_unlink(const char *path)
-{
-	count_down();
-	return __real_unlink(path);
-}
-
-/* A new key for the timestamp, so that the old one would not do under the new root. */
-static void rotate(const Fixture *fixture)
-{
-	g_autoptr(ProaFeed) feed = fixture_open(fixture);
-	g_autoptr(GPtrArray) signers = fixture_signers(fixture);
-	const ProaCeremonyRotation rotation = { .role = "timestamp",
-		.keys_dir = fixture->keys,
-		.algorithm = "ed25519",
-		.lifetimes = &fixture->lifetimes };
-	g_autoptr(ProaChange) change = proa_ceremony_rotate(feed, &rotation, signers, NULL);
-	g_autoptr(GError) error = NULL;
-
-	g_assert_nonnull(change);
-	gboolean ok = proa_commit(change, signers, &fixture->lifetimes, &error);
-	g_assert_no_error(error);
-	g_assert_true(ok);
-}
-
-/* Whether a process that does this, killed at the rename or unlink after so many, came to its end. */
-static gboolean survives(void (*act)(const Fixture *fixture), const Fixture *fixture, guint limit)
-{
-	pid_t child = fork();
-	int status = 0;
-
-	g_assert_cmpint(child, >=, 0);
-	if (child == 0) {
-		g_autofree char *text = g_strdup_printf("%u", limit);
-		g_setenv("PROA_TEST_RENAMES", text, TRUE);
-		act(fixture);
-		_exit(0);
-	}
-	g_assert_cmpint(waitpid(child, &status, 0), ==, child);
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
 /*
  * A publisher that is killed at any of its renames and unlinks leaves a feed that a client takes, old or new;
  * and the next who opens the feed finishes or forgets it. The kill is a limit on how many such calls the
@@ -117,7 +44,7 @@ static void test_killed_anywhere(void)
 	for (guint limit = 0; !finished && limit < 100; limit++, steps++) {
 		g_auto(Fixture) fixture = fixture_new();
 		g_assert_cmpint(client_accepts(&fixture), ==, 1);
-		finished = survives(rotate, &fixture, limit);
+		finished = survives(rotate_timestamp, &fixture, limit);
 		gint64 version = client_accepts(&fixture);
 		g_assert_true(version == 1 || version == 2);
 		g_autoptr(ProaFeed) feed = fixture_open(&fixture);

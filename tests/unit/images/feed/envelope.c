@@ -25,6 +25,51 @@ static guint count(JsonObject *envelope)
 	return json_array_get_length(json_object_get_array_member(envelope, "signatures"));
 }
 
+static void role_release(gpointer data)
+{
+	proa_role_keys_free(data);
+}
+
+/* A role of these two. */
+static GPtrArray *roles_of(const GPtrArray *one, const GPtrArray *other)
+{
+	GPtrArray *roles = g_ptr_array_new_with_free_func(role_release);
+	ProaRoleKeys *role = g_new0(ProaRoleKeys, 1);
+	const ProaSigner *signers[] = { one->pdata[0], other->pdata[0] };
+
+	role->keys = g_ptr_array_new_with_free_func((GDestroyNotify)proa_key_unref);
+	role->threshold = 2;
+	for (guint i = 0; i < G_N_ELEMENTS(signers); i++)
+		g_ptr_array_add(role->keys,
+			proa_key_new(proa_signer_keyid(signers[i]), proa_signer_public(signers[i]), NULL));
+	g_ptr_array_add(roles, role);
+	g_ptr_array_add(roles, NULL);
+	return roles;
+}
+
+/* A holder who puts rubbish under another's id, or signs for himself alone, takes nobody's place. */
+static void test_worthless(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autoptr(GPtrArray) alice = new_signers(&scratch, "a.pem"), bob = new_signers(&scratch, "b.pem"),
+			     mallory = new_signers(&scratch, "m.pem");
+	g_autoptr(GPtrArray) roles = roles_of(alice, bob);
+	g_autoptr(JsonObject) draft = new_envelope("y"), bad = new_envelope("y"), good = new_envelope("y");
+	JsonObject *rubbish = json_object_new();
+	guint added = 0, worthless = 0;
+
+	g_assert_true(proa_envelope_sign_all(bad, mallory, &added, NULL));
+	json_object_set_string_member(rubbish, "keyid", proa_signer_keyid(alice->pdata[0]));
+	json_object_set_string_member(rubbish, "sig", "00ff");
+	json_array_add_object_element(json_object_get_array_member(bad, "signatures"), rubbish);
+	g_assert_cmpuint(proa_envelope_merge(draft, bad, roles, &worthless), ==, 0);
+	g_assert_cmpuint(worthless, ==, 2);
+	g_assert_cmpuint(count(draft), ==, 0);
+	g_assert_true(proa_envelope_sign_all(good, alice, &added, NULL));
+	g_assert_cmpuint(proa_envelope_merge(draft, good, roles, &worthless), ==, 1);
+	g_assert_cmpuint(worthless, ==, 0);
+}
+
 /* Two holders sign copies on their own machines, and both signatures come together. */
 static void test_merge(void)
 {
@@ -32,7 +77,8 @@ static void test_merge(void)
 	g_autoptr(GPtrArray) alice = new_signers(&scratch, "a.pem"), bob = new_signers(&scratch, "b.pem");
 	g_autoptr(JsonObject) one = new_envelope("\n\"y\""), two = new_envelope("\n\"y\""),
 			      other = new_envelope("z");
-	guint added = 0;
+	g_autoptr(GPtrArray) roles = roles_of(alice, bob);
+	guint added = 0, worthless = 0;
 
 	g_assert_true(proa_envelope_sign_all(one, alice, &added, NULL));
 	g_assert_cmpuint(added, ==, 1);
@@ -41,8 +87,9 @@ static void test_merge(void)
 	g_assert_true(proa_envelope_sign_all(two, bob, &added, NULL));
 	g_assert_true(proa_envelope_same(one, two));
 	g_assert_false(proa_envelope_same(one, other));
-	g_assert_cmpuint(proa_envelope_merge(one, two), ==, 1);
-	g_assert_cmpuint(proa_envelope_merge(one, two), ==, 0);
+	g_assert_cmpuint(proa_envelope_merge(one, two, roles, &worthless), ==, 1);
+	g_assert_cmpuint(proa_envelope_merge(one, two, roles, &worthless), ==, 0);
+	g_assert_cmpuint(worthless, ==, 0);
 	g_assert_cmpuint(count(one), ==, 2);
 	g_autoptr(GBytes) bytes = proa_envelope_bytes(one);
 	g_free(scratch_write(
@@ -95,6 +142,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/feed/envelope/signatures-come-together", test_merge);
+	g_test_add_func("/feed/envelope/worthless-signatures-take-nobodys-place", test_worthless);
 	g_test_add_func("/feed/envelope/signs-for-its-roles-alone", test_roles);
 	g_test_add_func("/feed/envelope/refuses-what-is-none", test_refused);
 	return g_test_run();

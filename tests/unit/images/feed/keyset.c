@@ -83,6 +83,31 @@ static void test_remove(void)
 	g_assert_cmpuint(copy->ids->len, ==, 2);
 }
 
+/* A holder of two keys goes with both: named by the file that holds their public halves. */
+static void test_remove_file(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autoptr(ProaKeyset) keyset = keys_of(&scratch, 2, "hybrid"), other = proa_keyset_new();
+	g_autofree char *path = scratch_file(&scratch, "bob.pub"), *first = g_strdup(keyset->ids->pdata[0]);
+	g_autoptr(GError) error = NULL;
+
+	for (guint i = 2; i < 4; i++)
+		g_assert_true(proa_keyset_add(other, keyset->objects->pdata[i], NULL));
+	g_assert_true(proa_keyset_write_public(other, path, NULL));
+	g_autoptr(ProaKeyset) half = proa_keyset_copy(keyset);
+	g_assert_true(proa_keyset_remove(half, first, NULL));
+	g_assert_false(proa_keyset_set_holders(half, 2, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_USAGE);
+	g_assert_nonnull(strstr(error->message, "1 classical and 2 ML-DSA"));
+	g_clear_error(&error);
+	g_assert_true(proa_keyset_remove(keyset, path, NULL));
+	g_assert_cmpuint(keyset->ids->len, ==, 2);
+	g_assert_cmpstr(keyset->ids->pdata[0], ==, first);
+	g_assert_false(proa_keyset_remove(keyset, path, &error)); /* he is no longer there */
+	g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
+	g_assert_nonnull(strstr(error->message, path));
+}
+
 /* A key that no role lists any more is gone from the metadata, one that another lists is not. */
 static void test_in_content(void)
 {
@@ -121,6 +146,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/feed/keyset/thresholds-need-both-kinds", test_thresholds);
 	g_test_add_func("/feed/keyset/public-files", test_public_file);
 	g_test_add_func("/feed/keyset/removes-by-the-beginning-of-an-id", test_remove);
+	g_test_add_func("/feed/keyset/removes-the-keys-of-a-file", test_remove_file);
 	g_test_add_func("/feed/keyset/stands-in-root-and-targets", test_in_content);
 	return g_test_run();
 }

@@ -28,6 +28,18 @@ static void test_list(void)
 		g_assert_true(g_str_has_prefix(json_object_get_string_member(release, "root_hash"), "ab00"));
 		g_assert_cmpint(json_object_get_int_member(release, "payload_bytes"), >, 0);
 	}
+	static const char *const roles[] = { "root", "timestamp", "snapshot", "targets", "beta", "stable",
+		"break-glass" };
+	JsonObject *keys = json_object_get_object_member(list, "keys");
+	for (guint i = 0; i < G_N_ELEMENTS(roles); i++) {
+		JsonObject *role = json_object_get_object_member(keys, roles[i]);
+		JsonArray *ids = json_object_get_array_member(role, "keys");
+		g_assert_cmpint(json_object_get_int_member(role, "threshold"), ==, 1);
+		g_assert_cmpuint(json_array_get_length(ids), ==, 1);
+		JsonObject *key = json_array_get_object_element(ids, 0);
+		g_assert_cmpuint(strlen(json_object_get_string_member(key, "keyid")), ==, 64);
+		g_assert_cmpstr(json_object_get_string_member(key, "scheme"), ==, "ed25519");
+	}
 	JsonObject *metadata = json_object_get_object_member(list, "metadata");
 	g_assert_cmpint(
 		json_object_get_int_member(json_object_get_object_member(metadata, "targets"), "version"), ==,

@@ -2,7 +2,7 @@
 #include "images/feed/mirror.h"
 
 #include "images/feed/audit.h"
-#include "tests/unit/images/feed/fixture.h"
+#include "tests/unit/images/feed/killed.h"
 
 static void add(const Fixture *fixture, const char *channel, const char *version)
 {
@@ -112,11 +112,160 @@ static void test_altered(void)
 	g_assert_cmpint(json_array_get_length(json_object_get_array_member(audit, "roles")), >=, 5);
 }
 
+/* The feed as it was read before the mirror is made: that the reading writes nothing there is no question. */
+static ProaWalk *walked;
+
+static void walk_feed(const Fixture *fixture)
+{
+	static guint walks;
+	g_autofree char *store = g_strdup_printf("walk-%u", walks++);
+
+	g_clear_pointer(&walked, proa_walk_free);
+	walked = walk_of(fixture, fixture->feed, NULL, store);
+}
+
+/* What `proa-feed mirror --prune` does then. */
+static void write_mirror(const Fixture *fixture)
+{
+	const ProaMirrorOptions options = { .trees = TRUE, .prune = TRUE };
+	g_autofree char *to = scratch_file(&fixture->scratch, "mirror");
+	g_autoptr(GError) error = NULL;
+	ProaMirrored mirrored;
+	gboolean ok = proa_mirror_run(walked, to, &options, &mirrored, &error);
+
+	g_assert_no_error(error);
+	g_assert_true(ok);
+}
+
+static void mirror_once(const Fixture *fixture)
+{
+	walk_feed(fixture);
+	write_mirror(fixture);
+}
+
+/*
+ * What a reader finds in the mirror: its metadata and every file that it names must hold. Returns the version
+ * of the timestamp. A reader with a @store has seen earlier states of it.
+ */
+static gint64 read_mirror(const Fixture *fixture, const char *store)
+{
+	g_autofree char *mirror = scratch_file(&fixture->scratch, "mirror");
+	g_autoptr(ProaWalk) walk = walk_of(fixture, mirror, NULL, store);
+	g_autoptr(JsonObject) audit = proa_audit_run(walk);
+	g_autoptr(GPtrArray) roles = proa_trust_roles(walk->trust);
+
+	g_assert_cmpuint(problems(audit), ==, 0);
+	return ((ProaTrustRole *)roles->pdata[1])->version;
+}
+
+/*
+ * Killed at any of its renames and unlinks, an update of a mirror leaves the old one or the new one, for
+ * readers who have seen the old and for new ones; and the next run brings it to its end. The feed's new root
+ * has other keys for the timestamp, and the old state is pruned.
+ */
+static void test_killed_anywhere(void)
+{
+	gboolean finished = FALSE;
+	guint steps = 0, old = 0;
+
+	for (guint limit = 0; !finished && limit < 100; limit++, steps++) {
+		g_auto(Fixture) fixture = fixture_new();
+		add(&fixture, "stable", "1.0.0");
+		mirror_once(&fixture);
+		gint64 before = read_mirror(&fixture, "reader");
+		rotate_timestamp(&fixture);
+		add(&fixture, "stable", "1.0.1");
+		walk_feed(&fixture);
+		finished = survives(write_mirror, &fixture, limit);
+		gint64 version = read_mirror(&fixture, "reader");
+		g_assert_cmpint(read_mirror(&fixture, "new-reader"), ==, version);
+		g_assert_true(version == before || version == before + 2);
+		old += version == before;
+		mirror_once(&fixture);
+		g_assert_cmpint(read_mirror(&fixture, "reader"), ==, before + 2);
+	}
+	g_test_message("%u places to be killed at, the old mirror after %u of them", steps, old);
+	g_assert_cmpuint(old, >, 3);
+	g_assert_cmpuint(steps - old, >, 3);
+}
+
+/* The first run: there is no mirror yet, or a whole one. */
+static void test_killed_at_birth(void)
+{
+	guint steps = 0;
+
+	for (gboolean finished = FALSE; !finished && steps < 100; steps++) {
+		g_auto(Fixture) fixture = fixture_new();
+		g_autofree char *timestamp = scratch_file(&fixture.scratch, "mirror/metadata/timestamp.json");
+		add(&fixture, "stable", "1.0.0");
+		walk_feed(&fixture);
+		finished = survives(write_mirror, &fixture, steps);
+		if (g_file_test(timestamp, G_FILE_TEST_EXISTS))
+			g_assert_cmpint(read_mirror(&fixture, "reader"), ==, 2);
+		mirror_once(&fixture);
+		g_assert_cmpint(read_mirror(&fixture, "reader"), ==, 2);
+	}
+	g_assert_cmpuint(steps, >, 6);
+}
+
+/* Where a folder can't be exchanged, its files come one by one. */
+static void test_without_exchange(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *left = scratch_file(&fixture.scratch, "mirror/metadata.new");
+
+	add(&fixture, "stable", "1.0.0");
+	mirror_once(&fixture);
+	rotate_timestamp(&fixture);
+	g_setenv("PROA_TEST_NO_EXCHANGE", "1", TRUE);
+	mirror_once(&fixture);
+	g_unsetenv("PROA_TEST_NO_EXCHANGE");
+	g_assert_cmpint(read_mirror(&fixture, "reader"), ==, 3);
+	g_assert_false(g_file_test(left, G_FILE_TEST_EXISTS));
+}
+
+static void refuses(const Fixture *fixture, const char *from, ProaReason reason)
+{
+	const ProaMirrorOptions options = { .prune = TRUE };
+	g_autofree char *to = scratch_file(&fixture->scratch, "mirror");
+	g_autoptr(ProaWalk) walk = walk_of(fixture, from, NULL, "refused");
+	g_autoptr(GError) error = NULL;
+	ProaMirrored mirrored;
+
+	g_assert_false(proa_mirror_run(walk, to, &options, &mirrored, &error));
+	g_assert_error(error, PROA_ERROR, (int)reason);
+}
+
+/* A copy that was left behind does not turn a mirror back, and another feed does not take its place. */
+static void test_only_forward(void)
+{
+	g_auto(Fixture) fixture = fixture_new(), other = fixture_new();
+	g_autofree char *stale = scratch_file(&fixture.scratch, "stale");
+	const ProaMirrorOptions options = { 0 };
+	ProaMirrored mirrored;
+
+	add(&fixture, "stable", "1.0.0");
+	g_autoptr(ProaWalk) walk = walk_of(&fixture, fixture.feed, NULL, "store");
+	g_assert_true(proa_mirror_run(walk, stale, &options, &mirrored, NULL));
+	add(&fixture, "stable", "1.0.1");
+	mirror_once(&fixture);
+	refuses(&fixture, stale, PROA_REASON_METADATA_ROLLBACK);
+	refuses(&fixture, other.feed, PROA_REASON_BAD_STATE);
+	g_assert_cmpint(read_mirror(&fixture, "reader"), ==, 3);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/feed/mirror/one-channel-is-a-feed", test_mirror);
 	g_test_add_func("/feed/mirror/prunes-what-nothing-names", test_prune);
 	g_test_add_func("/feed/mirror/audit-finds-what-a-mirror-refuses", test_altered);
-	return g_test_run();
+	g_test_add_func("/feed/mirror/killed-anywhere-leaves-a-whole-mirror", test_killed_anywhere);
+	g_test_add_func(
+		"/feed/mirror/killed-at-its-birth-a-mirror-is-whole-or-not-there", test_killed_at_birth);
+	g_test_add_func("/feed/mirror/works-where-folders-cannot-be-exchanged", test_without_exchange);
+	g_test_add_func("/feed/mirror/never-goes-back-nor-to-another-feed", test_only_forward);
+	int status = g_test_run();
+	g_clear_pointer(&walked, proa_walk_free);
+	return status;
 }

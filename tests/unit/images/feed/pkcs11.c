@@ -45,6 +45,11 @@ static void run(const char *const *argv)
 /* A token of SoftHSM with an Ed25519 and an ECDSA key that never leave it. */
 static void make_token(const Scratch *scratch)
 {
+	static const struct {
+		const char *type, *label, *id;
+	} objects[] = { { "privkey", "alone", "11" }, { "privkey", "apart", "12" },
+		{ "pubkey", "apart", "13" }, { "privkey", "paired", "14" },
+		{ "pubkey", "differently-named", "14" } };
 	g_autofree char *tokens = scratch_file(scratch, "tokens");
 	g_autofree char *text =
 		g_strdup_printf("directories.tokendir = %s\nobjectstore.backend = file\n", tokens);
@@ -61,6 +66,19 @@ static void make_token(const Scratch *scratch)
 	run((const char *const[]){ "pkcs11-tool", "--module", MODULE, "--token-label", "proa", "--login",
 		"--pin", PIN, "--keypairgen", "--key-type", "EC:prime256v1", "--label", "targets", "--id",
 		"02", NULL });
+
+	/* Keys that were brought in, in several states of order. */
+	g_autofree char *private = scratch_file(scratch, "private.der"),
+			*public = scratch_file(scratch, "public.der");
+	run((const char *const[]){ "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt",
+		"ec_paramgen_curve:P-256", "-outform", "DER", "-out", private, NULL });
+	run((const char *const[]){ "openssl", "pkey", "-inform", "DER", "-in", private, "-pubout", "-outform",
+		"DER", "-out", public, NULL });
+	for (guint i = 0; i < G_N_ELEMENTS(objects); i++)
+		run((const char *const[]){ "pkcs11-tool", "--module", MODULE, "--token-label", "proa",
+			"--login", "--pin", PIN, "--write-object",
+			strcmp(objects[i].type, "pubkey") == 0 ? public : private, "--type", objects[i].type,
+			"--label", objects[i].label, "--id", objects[i].id, NULL });
 }
 
 static void test_signs(gconstpointer label)
@@ -119,14 +137,37 @@ static void test_root_in_a_token(void)
 		proa_signer_identity(token->pdata[0]));
 }
 
-static void test_missing(void)
+/* The message names the thing and the way out, and never the PIN. */
+static void check_refused(const char *uri, ProaReason reason, const char *way_out)
 {
 	g_autoptr(GPtrArray) signers = proa_signers_new();
 	g_autoptr(GError) error = NULL;
 
-	g_assert_false(proa_signers_add(signers, "pkcs11:token=proa;object=nobody?pin-value=" PIN, &error));
-	g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
+	g_assert_false(proa_signers_add(signers, uri, &error));
+	g_assert_error(error, PROA_ERROR, (int)reason);
 	g_assert_null(strstr(error->message, PIN));
+	g_assert_nonnull(strstr(error->message, way_out));
+	g_assert_true(g_str_has_prefix(error->message, "pkcs11:"));
+}
+
+static void test_missing(void)
+{
+	check_refused("pkcs11:token=proa;object=nobody?pin-value=" PIN, PROA_REASON_NOT_FOUND, "pkcs11-tool");
+	check_refused("pkcs11:token=nobody;object=root?pin-value=" PIN, PROA_REASON_NOT_FOUND, "pkcs11-tool");
+}
+
+/* In a token the two halves of a key belong together by their CKA_ID; their labels may differ. */
+static void test_halves(void)
+{
+	g_autoptr(GPtrArray) signers = proa_signers_new();
+
+	check_refused("pkcs11:token=proa;object=alone?pin-value=" PIN, PROA_REASON_BAD_STATE, "CKA_ID");
+	check_refused("pkcs11:token=proa;object=apart?pin-value=" PIN, PROA_REASON_BAD_STATE, "CKA_ID");
+	check_refused("pkcs11:token=proa;object=differently-named?pin-value=" PIN, PROA_REASON_NOT_FOUND,
+		"the public half is in the token");
+	g_assert_true(proa_signers_add(signers, "pkcs11:token=proa;object=paired?pin-value=" PIN, NULL));
+	g_assert_true(proa_signers_add(signers, "pkcs11:token=proa;id=%14?pin-value=" PIN, NULL));
+	g_assert_cmpuint(signers->len, ==, 2);
 }
 
 int main(int argc, char **argv)
@@ -138,5 +179,6 @@ int main(int argc, char **argv)
 	g_test_add_data_func("/feed/pkcs11/signs/ecdsa", "targets", test_signs);
 	g_test_add_func("/feed/pkcs11/root-in-a-token", test_root_in_a_token);
 	g_test_add_func("/feed/pkcs11/says-what-is-missing-and-no-pin", test_missing);
+	g_test_add_func("/feed/pkcs11/halves-belong-together-by-their-id", test_halves);
 	return g_test_run();
 }

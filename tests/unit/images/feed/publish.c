@@ -152,7 +152,7 @@ static void test_draft(void)
 	g_autoptr(GPtrArray) online = proa_signers_new(), holder = fixture_signer(&fixture, "stable.pem");
 	g_autoptr(ProaChange) waiting = NULL;
 	gboolean taken = FALSE;
-	guint added = 0;
+	guint added = 0, worthless = 0;
 
 	for (guint i = 0; i < 2; i++) {
 		g_autofree char *path =
@@ -171,7 +171,9 @@ static void test_draft(void)
 	ProaChange *change = changes->pdata[0];
 	g_autoptr(GPtrArray) before = proa_change_needs(change, NULL);
 	g_assert_cmpuint(before->len, ==, 1);
-	g_assert_true(proa_change_merge(change, envelope, &taken, &added));
+	g_assert_true(proa_change_merge(change, envelope, &taken, &added, &worthless, NULL));
+	g_assert_true(taken);
+	g_assert_cmpuint(worthless, ==, 0);
 	g_autoptr(GPtrArray) after = proa_change_needs(change, NULL);
 	g_assert_cmpuint(after->len, ==, 0);
 	g_assert_true(proa_commit(change, online, &fixture.lifetimes, NULL));

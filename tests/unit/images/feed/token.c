@@ -23,18 +23,28 @@ static void test_make(void)
 
 static void test_refused(void)
 {
-	static const ProaTokenWish wishes[] = {
-		{ "1.0.0", "stable", NULL, NULL, "why", 1 },
-		{ "1.0.0", "stable", "0123456789abcdef0123456789abcdef", "both", "why", 1 },
-		{ "1.0.0", "stable", "a-host-name", NULL, "why", 1 },
-		{ "1.0.0", "stable", NULL, "canary", NULL, 1 },
-		{ "../..", "stable", NULL, "canary", "why", 1 },
+	static const struct {
+		ProaTokenWish wish;
+		int reason;
+		const char *names;
+	} cases[] = {
+		{ { "1.0.0", "stable", NULL, NULL, "why", 1 }, PROA_REASON_USAGE,
+			"--node ID or --pool NAME" },
+		{ { "1.0.0", "stable", "0123456789abcdef0123456789abcdef", "both", "why", 1 },
+			PROA_REASON_USAGE, "--node ID or --pool NAME" },
+		{ { "1.0.0", "stable", "a-host-name", NULL, "why", 1 }, PROA_REASON_USAGE,
+			"/etc/machine-id" },
+		{ { "1.0.0", "stable", NULL, "canary", NULL, 1 }, PROA_REASON_USAGE, "--reason" },
+		{ { "1.0.0", "stable", NULL, "canary", "\xff", 1 }, PROA_REASON_USAGE, "UTF-8" },
+		{ { "../..", "stable", NULL, "canary", "why", 1 }, PROA_REASON_BAD_TOKEN, "release" },
+		{ { "1.0.0", "stable", NULL, "a pool", "why", 1 }, PROA_REASON_BAD_TOKEN, "pool" },
 	};
 
-	for (guint i = 0; i < G_N_ELEMENTS(wishes); i++) {
+	for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
 		g_autoptr(GError) error = NULL;
-		g_assert_null(proa_token_make(&wishes[i], &error));
-		g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_TOKEN);
+		g_assert_null(proa_token_make(&cases[i].wish, &error));
+		g_assert_error(error, PROA_ERROR, cases[i].reason);
+		g_assert_nonnull(strstr(error->message, cases[i].names));
 	}
 }
 

@@ -60,6 +60,25 @@ static void test_hostile_manifest(void)
 	}
 }
 
+/* A channel without a release is one; a name that is none is told. */
+static void test_channels(void)
+{
+	static const struct {
+		const char *channel;
+		gboolean ok;
+	} cases[] = { { "stable", TRUE }, { "beta", TRUE }, { "gamma", FALSE } };
+
+	for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_auto(Fixture) fixture = fixture_new();
+		g_autofree char *store = scratch_file(&fixture.scratch, "store");
+		g_autoptr(GError) error = NULL;
+		g_autoptr(ProaWalk) walk = proa_walk_new(fixture.feed, NULL, cases[i].channel, store, &error);
+		g_assert_cmpint(walk != NULL, ==, cases[i].ok);
+		if (!cases[i].ok)
+			g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
+	}
+}
+
 /* With another publisher's root, a feed is nothing. */
 static void test_foreign_root(void)
 {
@@ -77,6 +96,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/feed/walk/finds-every-file-once", test_finds_files);
 	g_test_add_func("/feed/walk/a-manifest-leads-nowhere-else", test_hostile_manifest);
+	g_test_add_func("/feed/walk/a-channel-without-releases-is-one", test_channels);
 	g_test_add_func("/feed/walk/begins-with-the-root-given", test_foreign_root);
 	return g_test_run();
 }

@@ -102,6 +102,20 @@ static void test_depth(void)
 	check_refused(abyss, strlen(abyss));
 }
 
+/* An element is two bytes of text and fifty of memory: their number is bounded, not only their text. */
+static void test_values(void)
+{
+	g_autoptr(GString) text = g_string_new("{\"a\":[0");
+
+	for (guint i = 3; i < PROA_CANONICAL_MAX_VALUES; i++)
+		g_string_append(text, ",0");
+	g_autofree char *most = g_strconcat(text->str, "]}", NULL),
+			*more = g_strconcat(text->str, ",0]}", NULL);
+	g_autofree char *canonical = canonical_of(most);
+	g_assert_cmpstr(canonical, ==, most);
+	check_refused(more, strlen(more));
+}
+
 static void test_big_integers(void)
 {
 	const char *text =
@@ -151,6 +165,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/trust/canonical/refuses-what-is-not-strict-json", test_refused);
 	g_test_add_func("/trust/canonical/refuses-duplicate-members", test_duplicates);
 	g_test_add_func("/trust/canonical/bounds-nesting", test_depth);
+	g_test_add_func("/trust/canonical/bounds-the-number-of-values", test_values);
 	g_test_add_func("/trust/canonical/big-integers-never-wrap", test_big_integers);
 	g_test_add_func("/trust/canonical/gives-the-bytes-of-one-member", test_member);
 	g_test_add_func("/trust/canonical/encodes-what-is-in-memory", test_encode);

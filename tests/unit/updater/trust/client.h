@@ -6,6 +6,13 @@
 #include "tests/unit/scratch.h"
 #include "tests/unit/updater/trust/repository.h"
 
+#define DAY ((gint64)24 * 60 * 60)
+
+static inline gint64 now(void)
+{
+	return g_get_real_time() / G_USEC_PER_SEC;
+}
+
 typedef struct {
 	Scratch scratch;
 	Repository *repository;

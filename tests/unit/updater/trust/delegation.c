@@ -84,6 +84,11 @@ static void test_refused(void)
 		"{\"keys\":{},\"roles\":[{}]}",
 		"{\"keys\":{},\"roles\":[" ROLE("a", "\"terminating\":true") "]}",
 		"{\"keys\":{},\"roles\":[" ROLE("a", "\"paths\":[],\"path_hash_prefixes\":[]") "]}",
+		"{\"keys\":{},\"roles\":[" ROLE("a", "\"paths\":[],\"terminating\":\"true\"") "]}",
+		"{\"keys\":{},\"roles\":[" ROLE("a", "\"paths\":[],\"terminating\":1") "]}",
+		"{\"keys\":{},\"roles\":[{\"name\":\"a\",\"keyids\":[],\"threshold\":0,\"paths\":[]}]}",
+		"{\"keys\":{},\"roles\":[{\"name\":\"a\",\"keyids\":[],\"threshold\":-1,\"paths\":[]}]}",
+		"{\"keys\":{},\"roles\":[{\"name\":\"a\",\"keyids\":[\"k\",\"k\"],\"threshold\":1,\"paths\":[]}]}",
 		"{\"keys\":{},\"roles\":[" ROLE("a", "\"paths\":[1]") "]}",
 		"{\"keys\":{},\"roles\":[" ROLE("a", "\"paths\":\"*\"") "]}",
 		"{\"keys\":{},\"roles\":[" ROLE("", "\"paths\":[]") "]}",
@@ -166,6 +171,23 @@ static void test_digests(void)
 	g_assert_cmpstr(all, ==, "bin-0! bin-1! bin-2! bin-3!");
 }
 
+static void test_bounded(void)
+{
+	for (guint over = 0; over < 2; over++) {
+		g_autoptr(GString) text = g_string_new("{\"keys\":{},\"roles\":[");
+		g_autoptr(GError) error = NULL;
+		for (guint i = 0; i < PROA_DELEGATION_MAX_ROLES + over; i++)
+			g_string_append_printf(text,
+				"%s{\"name\":\"r%u\",\"keyids\":[],\"threshold\":1,\"paths\":[]}",
+				i ? "," : "", i);
+		g_string_append(text, "]}");
+		g_autoptr(ProaDelegations) delegations = parse(text->str, &error);
+		g_assert_cmpint(delegations != NULL, ==, !over);
+		if (over)
+			g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_METADATA);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -175,5 +197,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/trust/delegation/refuses-broken-delegations", test_refused);
 	g_test_add_func("/trust/delegation/keeps-the-order-of-the-metadata", test_order);
 	g_test_add_func("/trust/delegation/digest-prefixes-and-bins", test_digests);
+	g_test_add_func("/trust/delegation/roles-are-bounded", test_bounded);
 	return g_test_run();
 }

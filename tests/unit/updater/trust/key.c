@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <openssl/ui.h>
 #include <string.h>
 
 #define MESSAGE "the message"
@@ -112,6 +113,9 @@ static void test_mldsa_prehash(void)
 	g_assert_false(proa_key_verify(key, message, signature));
 	g_assert_cmpuint(g_bytes_get_size(payload), ==, 68);
 	g_assert_cmpmem(g_bytes_get_data(payload, NULL), 4, "tuf\x01", 4);
+	g_autofree char *digest = g_compute_checksum_for_bytes(G_CHECKSUM_SHA512, message);
+	g_autofree char *rest = proa_hex_encode((const guint8 *)g_bytes_get_data(payload, NULL) + 4, 64);
+	g_assert_cmpstr(rest, ==, digest);
 	EVP_PKEY_free(pkey);
 }
 
@@ -143,6 +147,39 @@ static void test_unusable(void)
 		g_assert_false(proa_key_verify(key, message, message));
 		EVP_PKEY_free(pkey);
 	}
+}
+
+static gboolean asked;
+
+static int note_asked(UI *ui, UI_STRING *string)
+{
+	asked = TRUE;
+	return 0;
+}
+
+/* A PEM block that says it is encrypted is no key, and nobody at the terminal is asked for its passphrase. */
+static void test_encrypted(void)
+{
+	const Case p256 = { "ecdsa", "ecdsa-sha2-nistp256", "EC", "P-256", "SHA256" };
+	EVP_PKEY *pkey = generate(&p256);
+	g_autoptr(JsonObject) object = object_of(pkey, p256.keytype, p256.scheme);
+	JsonObject *value = json_object_get_object_member(object, "keyval");
+	g_auto(GStrv) parts = g_strsplit(json_object_get_string_member(value, "public"), "-----\n", 2);
+	g_autofree char *encrypted = g_strconcat(parts[0],
+		"-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\n",
+		parts[1], NULL);
+	UI_METHOD *method = UI_create_method("a terminal that is watched");
+
+	UI_method_set_reader(method, note_asked);
+	UI_set_default_method(method);
+	json_object_set_string_member(value, "public", encrypted);
+	g_autoptr(ProaKey) key = proa_key_new("id", object, NULL);
+	g_assert_nonnull(key);
+	g_assert_null(proa_key_identity(key));
+	g_assert_false(asked);
+	UI_set_default_method(UI_OpenSSL());
+	UI_destroy_method(method);
+	EVP_PKEY_free(pkey);
 }
 
 static void test_no_key(void)
@@ -230,6 +267,7 @@ int main(int argc, char **argv)
 	}
 	g_test_add_func("/trust/key/ml-dsa-signs-the-prehash-only", test_mldsa_prehash);
 	g_test_add_func("/trust/key/unfit-keys-verify-nothing", test_unusable);
+	g_test_add_func("/trust/key/encrypted-is-no-key-and-asks-nobody", test_encrypted);
 	g_test_add_func("/trust/key/refuses-what-is-no-key", test_no_key);
 	g_test_add_func("/trust/key/identity-is-the-key-itself", test_identity);
 	g_test_add_func("/trust/key/one-point-has-one-identity", test_identity_of_points);

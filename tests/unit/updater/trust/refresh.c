@@ -6,13 +6,6 @@
 
 #include <string.h>
 
-#define DAY ((gint64)24 * 60 * 60)
-
-static gint64 now(void)
-{
-	return g_get_real_time() / G_USEC_PER_SEC;
-}
-
 static void test_first(void)
 {
 	g_auto(Client) client = client_new();
@@ -115,7 +108,7 @@ static void test_root_version_inside(void)
 
 	g_hash_table_insert(
 		files, g_strdup("2.root.json"), g_bytes_ref(g_hash_table_lookup(files, "1.root.json")));
-	client_refreshes(&client); /* equal: discarded, and on with the trusted one (5.3.5) */
+	client_refuses(&client, PROA_REASON_METADATA_ROLLBACK);
 	g_assert_cmpint(client_version(&client, "root"), ==, 1);
 
 	client.repository->version[PROA_ROLE_ROOT] = 2;
@@ -507,6 +500,30 @@ static void test_endless_data(void)
 	client_refuses(&client, PROA_REASON_TOO_LARGE);
 }
 
+/* Where nobody tells a length, the caps of the parsers hold. */
+static void test_caps(void)
+{
+	static const struct {
+		const char *path;
+		gsize cap;
+	} cases[] = { { "2.root.json", PROA_ROOT_MAX_SIZE }, { "timestamp.json", PROA_TIMESTAMP_MAX_SIZE },
+		{ "1.snapshot.json", PROA_SNAPSHOT_MAX_SIZE }, { "1.targets.json", PROA_TARGETS_MAX_SIZE } };
+
+	for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_auto(Client) client = client_new();
+		g_autofree char *spaces = g_strnfill(cases[i].cap + 1, ' ');
+		client.repository->no_hashes = TRUE;
+		repository_bump(client.repository, PROA_ROLE_ROOT);
+		repository_publish(client.repository);
+		g_hash_table_insert(client.repository->files, g_strdup(cases[i].path),
+			g_bytes_new(spaces, cases[i].cap + 1));
+		client_refuses(&client, PROA_REASON_TOO_LARGE);
+		g_hash_table_insert(
+			client.repository->files, g_strdup(cases[i].path), g_bytes_new(spaces, cases[i].cap));
+		client_refuses(&client, PROA_REASON_BAD_METADATA);
+	}
+}
+
 static void test_half_a_feed(void)
 {
 	g_auto(Client) client = client_new();
@@ -517,7 +534,54 @@ static void test_half_a_feed(void)
 	client_refuses(&client, PROA_REASON_NOT_FOUND);
 }
 
+/* What a stranger sends is no metadata, and no message to the operator's terminal either. */
+static void test_printable(void)
+{
+	static const char hostile[] =
+		"{\"signed\":{\"_type\":\"\\u001b[2J\\nproa: all is well\"},\"signatures\":[]}";
+	static const char *const paths[] = { "2.root.json", "timestamp.json" };
+
+	for (guint i = 0; i < G_N_ELEMENTS(paths); i++) {
+		g_auto(Client) client = client_new();
+		g_autoptr(ProaTrust) trust = client_open(&client);
+		g_autoptr(GError) error = NULL;
+		g_hash_table_insert(client.repository->files, g_strdup(paths[i]),
+			g_bytes_new_static(hostile, strlen(hostile)));
+		g_assert_false(proa_trust_refresh(trust, repository_fetch, client.repository, &error));
+		g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_METADATA);
+		g_assert_null(strpbrk(error->message, "\x1b\n"));
+		g_assert_nonnull(strstr(error->message, "?[2J?proa: all is well"));
+	}
+}
+
 /* --- the clock --- */
+
+/* 5.1: an update is judged by the time at which it began, however long it takes. */
+static void test_start_time_is_fixed(void)
+{
+	g_auto(Client) client = client_new();
+	Repository *repository = client.repository;
+	JsonObject *beta = repository_delegate(repository, "targets", "beta", "beta/*", FALSE, TRUE, 5);
+	JsonObject *content = g_hash_table_lookup(repository->others, "beta");
+	g_autofree char *expires = proa_role_time_format(now() - DAY / 2);
+	g_autoptr(GError) error = NULL;
+
+	repository_add_target(beta, "beta/file", "x");
+	json_object_set_string_member(content, "expires", expires);
+	repository_bump(repository, PROA_ROLE_TARGETS);
+	g_autoptr(ProaTrust) trust = client_open(&client);
+	g_assert_true(proa_trust_refresh(trust, repository_fetch, repository, NULL));
+	g_assert_null(proa_trust_find_target(trust, "beta/file", &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_STALE_FEED);
+	/* Had it begun a day ago, this would be the time by which the role is judged that is fetched only
+	 * now.
+	 */
+	trust->now -= DAY;
+	g_assert_nonnull(proa_trust_find_target(trust, "beta/file", NULL));
+	/* The next begins anew. */
+	g_assert_true(proa_trust_refresh(trust, repository_fetch, repository, NULL));
+	g_assert_null(proa_trust_find_target(trust, "beta/file", NULL));
+}
 
 static void test_clock_behind_build(void)
 {
@@ -560,133 +624,6 @@ static void test_time_is_remembered(void)
 	client_refuses(&client, PROA_REASON_STALE_FEED);
 }
 
-/* --- polls, and the operator's word --- */
-
-static gboolean poll_has_news(Client *client, ProaTrust *trust)
-{
-	g_autoptr(GError) error = NULL;
-	gboolean news = FALSE,
-		 ok = proa_trust_poll(trust, repository_fetch, client->repository, &news, &error);
-
-	g_assert_no_error(error);
-	g_assert_true(ok);
-	g_autofree char *requests = repository_take_requests(client->repository);
-	g_assert_cmpstr(requests, ==, "timestamp.json");
-	return news;
-}
-
-static void test_poll(void)
-{
-	g_auto(Client) client = client_new();
-	g_autoptr(ProaTrust) trust = client_open(&client);
-
-	gboolean news = FALSE;
-	/* With nothing to compare with, it asks nothing. */
-	g_assert_true(proa_trust_poll(trust, repository_fetch, client.repository, &news, NULL));
-	g_assert_true(news);
-	g_assert_cmpuint(client.repository->requests->len, ==, 0);
-	g_assert_null(proa_trust_find_target(trust, "stable/1.0.0/manifest.json", NULL));
-	client_refreshes(&client);
-	g_free(repository_take_requests(client.repository));
-	g_assert_false(poll_has_news(&client, trust));
-	g_assert_nonnull(proa_trust_find_target(trust, "stable/1.0.0/manifest.json", NULL));
-	repository_bump(client.repository, PROA_ROLE_TIMESTAMP);
-	g_assert_true(poll_has_news(&client, trust));
-	g_assert_cmpint(client_version(&client, "timestamp"), ==, 1);
-}
-
-/* 304: the body is not sent again, and no older body passes for it. */
-static void test_poll_etag(void)
-{
-	g_auto(Client) client = client_new();
-	Repository *repository = client.repository;
-
-	repository->etags = TRUE;
-	client_refreshes(&client);
-	g_free(repository_take_requests(repository));
-	for (guint i = 1; i < 3; i++) {
-		g_autoptr(ProaTrust) trust = client_open(&client);
-		g_assert_false(poll_has_news(&client, trust));
-		g_assert_cmpuint(repository->unchanged, ==, i);
-		g_assert_nonnull(proa_trust_find_target(trust, "stable/1.0.0/manifest.json", NULL));
-	}
-	repository_bump(repository, PROA_ROLE_TIMESTAMP);
-	g_autoptr(ProaTrust) trust = client_open(&client);
-	g_assert_true(poll_has_news(&client, trust));
-	g_assert_cmpuint(repository->unchanged, ==, 2);
-	client_refreshes(&client);
-	/* A refresh asks conditionally too, and a changed file on disk is not what the tag was of. */
-	client_refreshes(&client);
-	g_assert_cmpuint(repository->unchanged, ==, 3);
-	g_autofree char *path = g_build_filename(client.store, "timestamp.json", NULL);
-	g_assert_true(g_file_set_contents(path, "{}", -1, NULL));
-	client_refreshes(&client);
-	g_assert_cmpuint(repository->unchanged, ==, 3);
-	g_assert_cmpint(client_version(&client, "timestamp"), ==, 2);
-}
-
-static gboolean always_unchanged(
-	const char *path, gsize max_size, char **etag, GBytes **ret_bytes, gpointer data, GError **error)
-{
-	return etag ? TRUE : repository_fetch(path, max_size, etag, ret_bytes, data, error);
-}
-
-static void test_unasked_304(void)
-{
-	g_auto(Client) client = client_new();
-	g_autoptr(ProaTrust) trust = client_open(&client);
-	g_autoptr(GError) error = NULL;
-
-	g_assert_false(proa_trust_refresh(trust, always_unchanged, client.repository, &error));
-	g_assert_error(error, PROA_ERROR, PROA_REASON_FEED_ERROR);
-}
-
-/* A poll is content with nothing that a refresh would refuse. */
-static void test_poll_expired(void)
-{
-	g_auto(Client) client = client_new();
-
-	client.repository->expires[PROA_ROLE_SNAPSHOT] = now() + 1;
-	repository_publish(client.repository);
-	client_refreshes(&client);
-	g_free(repository_take_requests(client.repository));
-	g_usleep(2100000);
-	g_autoptr(ProaTrust) trust = client_open(&client);
-	g_assert_true(poll_has_news(&client, trust));
-	client_refuses(&client, PROA_REASON_STALE_FEED);
-}
-
-static void test_accept_stale(void)
-{
-	g_auto(Client) client = client_new();
-	Repository *repository = client.repository;
-	g_autoptr(ProaTrust) trust = client_open(&client);
-	g_autoptr(GError) error = NULL;
-
-	for (ProaRole role = PROA_ROLE_TIMESTAMP; role < _PROA_ROLE_MAX; role++)
-		repository->expires[role] = now() - DAY;
-	repository_publish(repository);
-	proa_trust_accept_stale(trust, now() - 1);
-	g_assert_false(proa_trust_refresh(trust, repository_fetch, repository, NULL));
-	g_assert_false(proa_trust_was_stale(trust));
-	proa_trust_accept_stale(trust, now() + DAY);
-	g_assert_true(proa_trust_refresh(trust, repository_fetch, repository, NULL));
-	g_assert_true(proa_trust_was_stale(trust));
-	/* It opens no other door. */
-	repository->signing[PROA_ROLE_TIMESTAMP][0] = 9;
-	repository_bump(repository, PROA_ROLE_TIMESTAMP);
-	g_assert_false(proa_trust_refresh(trust, repository_fetch, repository, &error));
-	g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_SIGNATURE);
-	/* And it ends. */
-	repository->signing[PROA_ROLE_TIMESTAMP][0] = PROA_ROLE_TIMESTAMP;
-	repository_bump(repository, PROA_ROLE_TIMESTAMP);
-	g_assert_true(proa_trust_refresh(trust, repository_fetch, repository, NULL));
-	proa_trust_accept_stale(trust, 0);
-	g_clear_error(&error);
-	g_assert_false(proa_trust_refresh(trust, repository_fetch, repository, &error));
-	g_assert_error(error, PROA_ERROR, PROA_REASON_STALE_FEED);
-}
-
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -724,14 +661,12 @@ int main(int argc, char **argv)
 	g_test_add_func("/trust/refresh/refuses-a-vanished-role", test_role_vanishes);
 	g_test_add_func("/trust/refresh/refuses-expired-snapshot-and-targets", test_expired);
 	g_test_add_func("/trust/refresh/bounds-what-it-reads", test_endless_data);
+	g_test_add_func("/trust/refresh/caps-hold-where-no-length-is-told", test_caps);
 	g_test_add_func("/trust/refresh/refuses-half-a-feed", test_half_a_feed);
+	g_test_add_func("/trust/refresh/errors-are-one-plain-line", test_printable);
+	g_test_add_func("/trust/refresh/clock/start-time-is-fixed", test_start_time_is_fixed);
 	g_test_add_func("/trust/refresh/clock/behind-the-build", test_clock_behind_build);
 	g_test_add_func("/trust/refresh/clock/behind-the-feed", test_clock_behind_feed);
 	g_test_add_func("/trust/refresh/clock/time-is-remembered", test_time_is_remembered);
-	g_test_add_func("/trust/refresh/poll/asks-for-the-timestamp-alone", test_poll);
-	g_test_add_func("/trust/refresh/poll/costs-no-body-when-nothing-changed", test_poll_etag);
-	g_test_add_func("/trust/refresh/poll/refuses-an-unasked-304", test_unasked_304);
-	g_test_add_func("/trust/refresh/poll/is-not-content-with-the-expired", test_poll_expired);
-	g_test_add_func("/trust/refresh/accept-stale-is-for-expiry-alone", test_accept_stale);
 	return g_test_run();
 }

@@ -46,6 +46,18 @@ static void test_head(void)
 			FALSE },
 		{ "{\"_type\":\"x\",\"spec_version\":\"1.x\",\"version\":3,\"expires\":\"2030-01-01T00:00:00Z\"}",
 			FALSE },
+		{ "{\"_type\":\"x\",\"spec_version\":\"1.0.0\",\"version\":-1,\"expires\":\"2030-01-01T00:00:00Z\"}",
+			FALSE },
+		/* One more would not be a number any more. */
+		{ "{\"_type\":\"x\",\"spec_version\":\"1.0.0\",\"version\":9223372036854775807,"
+		  "\"expires\":\"2030-01-01T00:00:00Z\"}",
+			FALSE },
+		{ "{\"_type\":\"x\",\"spec_version\":\"1.0.0\",\"version\":true,\"expires\":\"2030-01-01T00:00:00Z\"}",
+			FALSE },
+		{ "{\"_type\":[\"x\"],\"spec_version\":\"1.0.0\",\"version\":3,\"expires\":\"2030-01-01T00:00:00Z\"}",
+			FALSE },
+		{ "{\"_type\":\"x\",\"spec_version\":1.0,\"version\":3,\"expires\":\"2030-01-01T00:00:00Z\"}",
+			FALSE },
 		{ "{\"_type\":\"x\",\"spec_version\":\"1.0.0\",\"version\":0,\"expires\":\"2030-01-01T00:00:00Z\"}",
 			FALSE },
 		{ "{\"_type\":\"x\",\"spec_version\":\"1.0.0\",\"version\":\"3\",\"expires\":\"2030-01-01T00:00:00Z\"}",
@@ -96,6 +108,8 @@ static void test_file_info(void)
 	g_assert_true(abc_matches(
 		"{\"version\":1,\"hashes\":{\"sha256\":\"" ABC_SHA256 "\",\"sha512\":\"" ABC_SHA512 "\"}}"));
 	g_assert_false(abc_matches("{\"version\":1,\"length\":4}"));
+	/* Of digests that nobody here knows none matches. */
+	g_assert_false(abc_matches("{\"version\":1,\"length\":3,\"hashes\":{\"md5\":\"00\"}}"));
 	/* Every digest must match, not any. */
 	g_assert_false(abc_matches("{\"version\":1,\"hashes\":{\"sha256\":\"" ABC_SHA256
 				   "\",\"sha512\":\"" ABC_SHA256 ABC_SHA256 "\"}}"));
@@ -105,9 +119,8 @@ static void test_file_info_refused(void)
 {
 	static const char *const cases[] = { "{}", "{\"version\":0}", "{\"version\":1,\"length\":0}",
 		"{\"version\":1,\"length\":-3}", "{\"version\":1,\"length\":\"3\"}",
-		"{\"version\":1,\"hashes\":{}}", "{\"version\":1,\"hashes\":{\"md5\":\"00\"}}",
-		"{\"version\":1,\"hashes\":{\"sha256\":\"00\"}}", "{\"version\":1,\"hashes\":{\"sha256\":5}}",
-		"{\"version\":1,\"hashes\":[]}" };
+		"{\"version\":1,\"hashes\":{}}", "{\"version\":1,\"hashes\":{\"sha256\":\"00\"}}",
+		"{\"version\":1,\"hashes\":{\"sha256\":5}}", "{\"version\":1,\"hashes\":[]}" };
 
 	for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
 		g_autoptr(GError) error = NULL;

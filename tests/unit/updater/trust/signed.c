@@ -209,6 +209,40 @@ static void test_envelope_refused(void)
 	check_envelope("{\"signed\":{},\"signatures\":[]}", 10, PROA_REASON_TOO_LARGE);
 }
 
+/* "@each" @count times with its number, between @head and @tail, separated by commas. */
+static char *many(guint count, const char *head, const char *each, const char *tail)
+{
+	GString *text = g_string_new(head);
+
+	for (guint i = 0; i < count; i++) {
+		g_autofree char *number = g_strdup_printf("%u", i);
+		g_auto(GStrv) parts = g_strsplit(each, "#", -1);
+		g_autofree char *one = g_strjoinv(number, parts);
+		g_string_append_printf(text, "%s%s", i ? "," : "", one);
+	}
+	g_string_append(text, tail);
+	return g_string_free(text, FALSE);
+}
+
+static void test_caps(void)
+{
+	static const char key[] = "\"#\":{\"keytype\":\"x\",\"scheme\":\"x\",\"keyval\":{}}";
+	static const char signature[] = "{\"keyid\":\"#\",\"sig\":\"00\"}";
+
+	for (guint over = 0; over < 2; over++) {
+		g_autofree char *keys = many(PROA_SIGNED_MAX_KEYS + over, "{", key, "}"),
+				*file = many(PROA_SIGNED_MAX_SIGNATURES + over,
+					"{\"signed\":{},\"signatures\":[", signature, "]}");
+		g_autoptr(JsonObject) object =
+			proa_json_parse(keys, strlen(keys), "keys", PROA_REASON_BAD_METADATA, NULL);
+		g_autoptr(GHashTable) table = proa_keys_parse(object, NULL);
+		g_autoptr(GBytes) bytes = g_bytes_new(file, strlen(file));
+		g_autoptr(ProaSigned) parsed = proa_signed_parse(bytes, strlen(file), "file", NULL);
+		g_assert_cmpint(table != NULL, ==, !over);
+		g_assert_cmpint(parsed != NULL, ==, !over);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -221,5 +255,6 @@ int main(int argc, char **argv)
 		"/trust/signed/threshold-above-number-of-keys-never-passes", test_threshold_above_keys);
 	g_test_add_func("/trust/signed/refuses-broken-roles", test_role_refused);
 	g_test_add_func("/trust/signed/refuses-broken-envelopes", test_envelope_refused);
+	g_test_add_func("/trust/signed/keys-and-signatures-are-bounded", test_caps);
 	return g_test_run();
 }
