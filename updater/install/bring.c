@@ -2,6 +2,7 @@
 #include "updater/install/bring.h"
 
 #include "base/file.h"
+#include "base/pages.h"
 #include "updater/install/checkpoint.h"
 #include "updater/install/memory.h"
 #include "updater/install/report.h"
@@ -20,6 +21,8 @@
 #define DURABLE_INTERVAL (4u * 1024 * 1024)
 /* Bytes of the slots that may lie in the page cache. */
 #define CACHED_MOST (8u * 1024 * 1024)
+/* Meanwhile what a killed process would make again: bytes of the image. */
+#define QUICK_INTERVAL (4u * 1024 * 1024)
 /* A payload whose cost is known only from its head is asked if the head is this much smaller than what is
  * known. */
 #define HEAD_WORTH 4
@@ -33,6 +36,7 @@ typedef struct {
 	ProaBlocksPlan *plan;
 	guint64 taken;   /* bytes of the image given to the writer, and those that were there */
 	guint64 saved;   /* bytes of the image under a durable checkpoint */
+	guint64 quick;   /* the same under any; the writer's thread's while it works */
 	guint64 cached;  /* bytes read of the slots since the page cache was rid of them */
 	guint64 fetched; /* bytes, all payloads together */
 	gboolean delta;  /* one was taken, or begun */
@@ -60,8 +64,9 @@ static void save(Bring *bring, gboolean durable)
 
 	if (!proa_checkpoint_save(bring->checkpoint, durable, &error))
 		proa_report_warning("writing a checkpoint: %s", error->message);
+	bring->quick = proa_checkpoint_done(bring->checkpoint);
 	if (durable)
-		bring->saved = proa_checkpoint_done(bring->checkpoint);
+		bring->saved = bring->quick;
 }
 
 /* In the writer's thread: what the device took. */
@@ -70,7 +75,10 @@ static void wrote(const guint8 *data, gsize size, gpointer user_data)
 	Bring *bring = user_data;
 
 	proa_checkpoint_took(bring->checkpoint, data, size);
-	save(bring, FALSE);
+	if (proa_checkpoint_done(bring->checkpoint) - bring->quick >= QUICK_INTERVAL)
+		save(bring, FALSE);
+	if (bring->ask->tree)
+		proa_verity_build_written(bring->ask->tree, proa_checkpoint_done(bring->checkpoint));
 }
 
 /*
@@ -81,6 +89,8 @@ static gboolean settle(Bring *bring, GError **error)
 {
 	if (!proa_writer_drain(bring->writer, error))
 		return FALSE;
+	if (proa_checkpoint_done(bring->checkpoint) > bring->quick)
+		save(bring, FALSE);
 	if (bring->taken - bring->saved < DURABLE_INTERVAL)
 		return TRUE;
 	if (!proa_writer_flush(bring->writer, error))
@@ -184,6 +194,11 @@ static gboolean take(const guint8 *data, gsize size, gpointer user_data, GError 
 	return TRUE;
 }
 
+static guint8 *room(gsize *ret_size, gpointer user_data, GError **error)
+{
+	return proa_writer_room(((Bring *)user_data)->writer, PROA_DELTA_OUT_SIZE, ret_size, error);
+}
+
 /* --- the types of payload ---------------------------------------------------------------------------------
  */
 
@@ -209,6 +224,7 @@ static void job_of(Bring *bring, Job *job)
 		.read_new = read_new,
 		.from = bring->taken,
 		.sink = take,
+		.room = room,
 		.user_data = bring };
 }
 
@@ -453,8 +469,10 @@ static gboolean open_slots(Bring *bring, GError **error)
 			slots->other.name, bring->saved, ask->release->root_size, ask->release->version);
 	else if (!proa_checkpoint_forget(ask->state_dir, ask->site->run_dir, &inner))
 		proa_report_warning("forgetting an old checkpoint: %s", inner->message);
-	bring->taken = bring->saved;
+	bring->taken = bring->quick = bring->saved;
 	proa_writer_skip(bring->writer, bring->saved);
+	if (ask->tree)
+		proa_verity_build_written(ask->tree, bring->saved);
 	proa_writer_watch(bring->writer, wrote, bring);
 	return TRUE;
 }
@@ -463,6 +481,8 @@ gboolean proa_bring(const ProaBringAsk *ask, gboolean *ret_delta, GError **error
 {
 	g_auto(Bring) bring = { .ask = ask, .old_fd = -1, .new_fd = -1 };
 
+	/* What is to come takes the most memory, and little of the code that led here. */
+	proa_pages_drop_code();
 	if (!open_slots(&bring, error) || !apply_best(&bring, error))
 		return FALSE;
 	*ret_delta = bring.delta;
