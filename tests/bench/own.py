@@ -96,7 +96,7 @@ def _manifest(release, files):
     return papers
 
 
-def apply_delta(programs, delta, old, new, papers, out, times=5):
+def apply_delta(programs, delta, old, new, papers, out, times=9):
     """
     What it costs to apply the delta; the seconds to apply it and verify what was written, as a transaction does it; and the
     seconds that dd needs to write the whole image and to read it back. All write over a file whose blocks are allocated, as a
