@@ -133,6 +133,12 @@ static gboolean hash_piece(
 	return write_hashes(build, out, size, build->offset[0] + group * BLOCK, error);
 }
 
+/* With the lock. */
+static gboolean worth_flushing(const ProaVerityBuild *build)
+{
+	return build->written - build->flushed >= SPAN || build->written == build->blocks;
+}
+
 /* Flushes what was written, so that it is the device's answer that is read. Called and left with the lock. */
 static void flush(ProaVerityBuild *build)
 {
@@ -168,8 +174,7 @@ static gboolean take_piece(ProaVerityBuild *build, guint64 *ret_first, guint *re
 			g_mutex_unlock(&build->lock);
 			return more;
 		}
-		gboolean worth = build->written - build->flushed >= SPAN || build->written == build->blocks;
-		if (worth && !build->flushing)
+		if (worth_flushing(build) && !build->flushing)
 			flush(build);
 		else
 			g_cond_wait(&build->changed, &build->lock);
@@ -313,7 +318,8 @@ void proa_verity_build_written(ProaVerityBuild *build, guint64 end)
 	g_assert(end % BLOCK == 0 && end / BLOCK >= build->written && end / BLOCK <= build->blocks);
 	build->written = end / BLOCK;
 	start_threads(build);
-	g_cond_broadcast(&build->changed);
+	if (worth_flushing(build))
+		g_cond_broadcast(&build->changed);
 	g_mutex_unlock(&build->lock);
 }
 

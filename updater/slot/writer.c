@@ -18,7 +18,7 @@
  * Bytes.
  */
 #define RING_SIZE ((gsize)1024 * 1024)
-#define GIVE_SIZE ((gsize)256 * 1024)
+#define GIVE_SIZE ((gsize)512 * 1024)
 
 struct ProaWriter {
 	char *path;
