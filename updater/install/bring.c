@@ -21,8 +21,6 @@
 #define DURABLE_INTERVAL (4u * 1024 * 1024)
 /* Bytes of the slots that may lie in the page cache. */
 #define CACHED_MOST (8u * 1024 * 1024)
-/* Meanwhile what a killed process would make again: bytes of the image. */
-#define QUICK_INTERVAL (4u * 1024 * 1024)
 /* A payload whose cost is known only from its head is asked if the head is this much smaller than what is
  * known. */
 #define HEAD_WORTH 4
@@ -36,7 +34,6 @@ typedef struct {
 	ProaBlocksPlan *plan;
 	guint64 taken;   /* bytes of the image given to the writer, and those that were there */
 	guint64 saved;   /* bytes of the image under a durable checkpoint */
-	guint64 quick;   /* the same under any; the writer's thread's while it works */
 	guint64 cached;  /* bytes read of the slots since the page cache was rid of them */
 	guint64 fetched; /* bytes, all payloads together */
 	gboolean delta;  /* one was taken, or begun */
@@ -64,19 +61,20 @@ static void save(Bring *bring, gboolean durable)
 
 	if (!proa_checkpoint_save(bring->checkpoint, durable, &error))
 		proa_report_warning("writing a checkpoint: %s", error->message);
-	bring->quick = proa_checkpoint_done(bring->checkpoint);
 	if (durable)
-		bring->saved = bring->quick;
+		bring->saved = proa_checkpoint_done(bring->checkpoint);
 }
 
-/* In the writer's thread: what the device took. */
+/*
+ * In the writer's thread: what the device took. It is written down before it counts as done: what was told as
+ * progress outlives this process.
+ */
 static void wrote(const guint8 *data, gsize size, gpointer user_data)
 {
 	Bring *bring = user_data;
 
 	proa_checkpoint_took(bring->checkpoint, data, size);
-	if (proa_checkpoint_done(bring->checkpoint) - bring->quick >= QUICK_INTERVAL)
-		save(bring, FALSE);
+	save(bring, FALSE);
 	if (bring->ask->tree)
 		proa_verity_build_written(bring->ask->tree, proa_checkpoint_done(bring->checkpoint));
 }
@@ -89,8 +87,6 @@ static gboolean settle(Bring *bring, GError **error)
 {
 	if (!proa_writer_drain(bring->writer, error))
 		return FALSE;
-	if (proa_checkpoint_done(bring->checkpoint) > bring->quick)
-		save(bring, FALSE);
 	if (bring->taken - bring->saved < DURABLE_INTERVAL)
 		return TRUE;
 	if (!proa_writer_flush(bring->writer, error))
@@ -469,7 +465,7 @@ static gboolean open_slots(Bring *bring, GError **error)
 			slots->other.name, bring->saved, ask->release->root_size, ask->release->version);
 	else if (!proa_checkpoint_forget(ask->state_dir, ask->site->run_dir, &inner))
 		proa_report_warning("forgetting an old checkpoint: %s", inner->message);
-	bring->taken = bring->quick = bring->saved;
+	bring->taken = bring->saved;
 	proa_writer_skip(bring->writer, bring->saved);
 	if (ask->tree)
 		proa_verity_build_written(ask->tree, bring->saved);
