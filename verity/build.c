@@ -16,37 +16,62 @@
 /* Groups that a thread reads in one go: 512 KiB. */
 #define PIECE_GROUPS 1u
 #define PIECE (PIECE_GROUPS * GROUP)
+#define THREADS 2u
 /* Levels of a tree over 2^64 bytes are fewer. */
 #define MAX_LEVELS 8u
 
-typedef struct {
-	const char *data_path, *hash_path;
+/* So much lies on the device before it is flushed and read back while more is written. Blocks; 16 MiB. */
+#define SPAN (32u * PROA_VERITY_FANOUT)
+
+struct ProaVerityBuild {
+	char *data_path, *hash_path;
 	int data, hash;
 	gboolean direct; /* @data is read past the page cache */
+	ProaVerityParams params;
 	guint64 blocks;
-	const guint8 *salt;
 	guint levels;               /* of hash blocks; 0 if there is one block of data */
 	guint64 hashes[MAX_LEVELS]; /* hash blocks of each level, the lowest first */
 	guint64 offset[MAX_LEVELS]; /* where they begin, bytes */
 	guint8 *digests;            /* of the lowest level's hash blocks */
 	guint8 root[PROA_SHA256_SIZE];
-	GMutex lock;
-	guint64 next;  /* the first block that no thread has taken yet; under @lock, as is: */
+	GThread *threads[THREADS]; /* begin with the first bytes written */
+	GMutex lock;               /* of what follows */
+	GCond changed;
+	guint64 written, flushed; /* blocks that the device has, and those of them that may be read back */
+	guint64 next;             /* the first block that no thread has taken yet */
+	gboolean flushing, stop;
 	GError *error; /* the first one */
-} Build;
+};
 
-static void build_clear(Build *build)
+static void join_threads(ProaVerityBuild *build)
 {
+	for (guint i = 0; i < THREADS; i++)
+		if (build->threads[i])
+			g_thread_join(g_steal_pointer(&build->threads[i]));
+}
+
+void proa_verity_build_free(ProaVerityBuild *build)
+{
+	if (!build)
+		return;
+	g_mutex_lock(&build->lock);
+	build->stop = TRUE;
+	g_cond_broadcast(&build->changed);
+	g_mutex_unlock(&build->lock);
+	join_threads(build);
 	proa_close_fd(&build->data);
 	proa_close_fd(&build->hash);
+	g_free(build->data_path);
+	g_free(build->hash_path);
 	g_free(build->digests);
 	g_clear_error(&build->error);
 	g_mutex_clear(&build->lock);
+	g_cond_clear(&build->changed);
+	g_free(build);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Build, build_clear)
 
 /* The levels follow the superblock, the highest first. */
-static void place_levels(Build *build)
+static void place_levels(ProaVerityBuild *build)
 {
 	guint64 at = PROA_VERITY_BLOCK_SIZE;
 
@@ -66,7 +91,7 @@ static int open_path(const char *path, int flags, GError **error)
 	return fd;
 }
 
-static gboolean open_both(Build *build, GError **error)
+static gboolean open_both(ProaVerityBuild *build, GError **error)
 {
 	build->data = open(build->data_path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	build->direct = build->data >= 0;
@@ -79,7 +104,7 @@ static gboolean open_both(Build *build, GError **error)
 }
 
 static gboolean write_hashes(
-	const Build *build, const guint8 *data, gsize size, guint64 offset, GError **error)
+	const ProaVerityBuild *build, const guint8 *data, gsize size, guint64 offset, GError **error)
 {
 	if (proa_pwrite_all(build->hash, data, size, (goffset)offset, error))
 		return TRUE;
@@ -89,7 +114,7 @@ static gboolean write_hashes(
 
 /* Reads @n blocks from block @first on, hashes them and writes the hash blocks over them. */
 static gboolean hash_piece(
-	Build *build, ProaVerityHash *hash, guint8 *data, guint64 first, guint n, GError **error)
+	ProaVerityBuild *build, ProaVerityHash *hash, guint8 *data, guint64 first, guint n, GError **error)
 {
 	guint8 out[PIECE_GROUPS * PROA_VERITY_BLOCK_SIZE] = { 0 };
 	guint64 group = first / PROA_VERITY_FANOUT;
@@ -108,22 +133,58 @@ static gboolean hash_piece(
 	return write_hashes(build, out, size, build->offset[0] + group * BLOCK, error);
 }
 
-/* The next blocks that nobody has taken; FALSE if there are none, or another thread has failed. */
-static gboolean take_piece(Build *build, guint64 *ret_first, guint *ret_n)
+/* With the lock. */
+static gboolean worth_flushing(const ProaVerityBuild *build)
+{
+	return build->written - build->flushed >= SPAN || build->written == build->blocks;
+}
+
+/* Flushes what was written, so that it is the device's answer that is read. Called and left with the lock. */
+static void flush(ProaVerityBuild *build)
+{
+	guint64 written = build->written;
+	g_autoptr(GError) error = NULL;
+
+	build->flushing = TRUE;
+	g_mutex_unlock(&build->lock);
+	if (fdatasync(build->data) < 0)
+		proa_fail_errno(&error, PROA_REASON_IO, errno, "flushing %s", build->data_path);
+	g_mutex_lock(&build->lock);
+	build->flushing = FALSE;
+	build->flushed = written;
+	if (error && !build->error)
+		build->error = g_steal_pointer(&error);
+	g_cond_broadcast(&build->changed);
+}
+
+/*
+ * The next blocks that nobody has taken, a whole piece but at the end; waits until they may be read. FALSE if
+ * there are no more, or another thread has failed.
+ */
+static gboolean take_piece(ProaVerityBuild *build, guint64 *ret_first, guint *ret_n)
 {
 	g_mutex_lock(&build->lock);
-	gboolean more = !build->error && build->next < build->blocks;
-	*ret_first = build->next;
-	*ret_n = (guint)MIN((guint64)(PIECE / BLOCK), build->blocks - build->next);
-	build->next += *ret_n;
-	g_mutex_unlock(&build->lock);
-	return more;
+	for (;;) {
+		guint64 n = MIN((guint64)(PIECE / BLOCK), build->blocks - build->next);
+		gboolean more = !build->error && !build->stop && n > 0;
+		if (!more || build->next + n <= build->flushed) {
+			*ret_first = build->next;
+			*ret_n = (guint)n;
+			build->next += more ? n : 0;
+			g_mutex_unlock(&build->lock);
+			return more;
+		}
+		if (worth_flushing(build) && !build->flushing)
+			flush(build);
+		else
+			g_cond_wait(&build->changed, &build->lock);
+	}
 }
 
 static gpointer hash_pieces(gpointer user_data)
 {
-	Build *build = user_data;
-	g_autoptr(ProaVerityHash) hash = proa_verity_hash_new(build->salt);
+	ProaVerityBuild *build = user_data;
+	g_autoptr(ProaVerityHash) hash = proa_verity_hash_new(build->params.salt);
 	g_autoptr(GError) error = NULL;
 	void *data = NULL;
 	guint64 first;
@@ -138,19 +199,25 @@ static gpointer hash_pieces(gpointer user_data)
 	g_mutex_lock(&build->lock);
 	if (error && !build->error)
 		build->error = g_steal_pointer(&error);
+	g_cond_broadcast(&build->changed);
 	g_mutex_unlock(&build->lock);
 	return NULL;
 }
 
-/* The lowest level, by this thread and, if it can be had, another one. */
-static gboolean hash_data(Build *build, GError **error)
+static void start_threads(ProaVerityBuild *build)
 {
-	build->digests = g_malloc(build->hashes[0] * PROA_VERITY_DIGEST_SIZE);
-	GThread *other = g_thread_try_new("hash-tree", hash_pieces, build, NULL);
+	for (guint i = 0; i < THREADS; i++)
+		if (!build->threads[i] && build->levels > 0)
+			build->threads[i] = g_thread_try_new("hash-tree", hash_pieces, build, NULL);
+}
 
-	hash_pieces(build);
-	if (other)
-		g_thread_join(other);
+/* The lowest level; by this thread only if no other can be had. */
+static gboolean hash_data(ProaVerityBuild *build, GError **error)
+{
+	start_threads(build);
+	if (!build->threads[0])
+		hash_pieces(build);
+	join_threads(build);
 	if (!build->error)
 		return TRUE;
 	g_propagate_error(error, g_steal_pointer(&build->error));
@@ -158,9 +225,9 @@ static gboolean hash_data(Build *build, GError **error)
 }
 
 /* The levels over the lowest: each is the digests of the one below. */
-static gboolean hash_levels(Build *build, GError **error)
+static gboolean hash_levels(ProaVerityBuild *build, GError **error)
 {
-	g_autoptr(ProaVerityHash) hash = proa_verity_hash_new(build->salt);
+	g_autoptr(ProaVerityHash) hash = proa_verity_hash_new(build->params.salt);
 	guint8 *digests = build->digests;
 
 	for (guint level = 1; level < build->levels; level++) {
@@ -180,9 +247,9 @@ static gboolean hash_levels(Build *build, GError **error)
 }
 
 /* One block of data has no tree: its digest is the root hash. */
-static gboolean hash_one_block(Build *build, GError **error)
+static gboolean hash_one_block(ProaVerityBuild *build, GError **error)
 {
-	g_autoptr(ProaVerityHash) hash = proa_verity_hash_new(build->salt);
+	g_autoptr(ProaVerityHash) hash = proa_verity_hash_new(build->params.salt);
 	void *data = NULL;
 
 	if (posix_memalign(&data, BLOCK, BLOCK) != 0)
@@ -201,7 +268,7 @@ static void put_little(guint8 *p, guint64 value, guint bytes)
 }
 
 /* What proa_verity_superblock_parse() reads; the rest of its block is zero. */
-static gboolean write_superblock(Build *build, const char *uuid, GError **error)
+static gboolean write_superblock(ProaVerityBuild *build, const char *uuid, GError **error)
 {
 	guint8 block[PROA_VERITY_BLOCK_SIZE] = "verity";
 	g_auto(GStrv) parts = g_strsplit(uuid, "-", -1);
@@ -216,33 +283,66 @@ static gboolean write_superblock(Build *build, const char *uuid, GError **error)
 	put_little(block + 68, PROA_VERITY_BLOCK_SIZE, 4);
 	put_little(block + 72, build->blocks, 8);
 	put_little(block + 80, PROA_VERITY_SALT_SIZE, 2);
-	memcpy(block + 88, build->salt, PROA_VERITY_SALT_SIZE);
+	memcpy(block + 88, build->params.salt, PROA_VERITY_SALT_SIZE);
 	return write_hashes(build, block, sizeof block, 0, error);
+}
+
+ProaVerityBuild *proa_verity_build_new(
+	const char *data_path, const char *hash_path, const ProaVerityParams *params, GError **error)
+{
+	g_autoptr(ProaVerityBuild) build = g_new0(ProaVerityBuild, 1);
+
+	build->data_path = g_strdup(data_path);
+	build->hash_path = g_strdup(hash_path);
+	build->params = *params;
+	build->data = build->hash = -1;
+	build->blocks = params->data_size / BLOCK;
+	g_mutex_init(&build->lock);
+	g_cond_init(&build->changed);
+	if (params->data_size == 0 || params->data_size % BLOCK != 0) {
+		proa_fail(error, PROA_REASON_IO, "%s: %" G_GUINT64_FORMAT " bytes are not whole blocks of %d",
+			data_path, params->data_size, PROA_VERITY_BLOCK_SIZE);
+		return NULL;
+	}
+	place_levels(build);
+	build->digests = g_malloc((gsize)build->hashes[0] * PROA_VERITY_DIGEST_SIZE);
+	return open_both(build, error) ? g_steal_pointer(&build) : NULL;
+}
+
+void proa_verity_build_written(ProaVerityBuild *build, guint64 end)
+{
+	/* Through the page cache it would be read from there. */
+	if (!build->direct)
+		return;
+	g_mutex_lock(&build->lock);
+	g_assert(end % BLOCK == 0 && end / BLOCK >= build->written && end / BLOCK <= build->blocks);
+	build->written = end / BLOCK;
+	start_threads(build);
+	if (worth_flushing(build))
+		g_cond_broadcast(&build->changed);
+	g_mutex_unlock(&build->lock);
+}
+
+gboolean proa_verity_build_finish(ProaVerityBuild *build, char **ret_root_hash, GError **error)
+{
+	g_mutex_lock(&build->lock);
+	build->written = build->blocks;
+	g_cond_broadcast(&build->changed);
+	g_mutex_unlock(&build->lock);
+	if (!(build->levels > 0 ? hash_data(build, error) && hash_levels(build, error)
+				: hash_one_block(build, error)) ||
+		!write_superblock(build, build->params.uuid, error))
+		return FALSE;
+	if (fsync(build->hash) < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "flushing %s", build->hash_path);
+	*ret_root_hash = proa_hex_encode(build->root, sizeof build->root);
+	return TRUE;
 }
 
 gboolean proa_verity_build(const char *data_path, const char *hash_path, const ProaVerityParams *params,
 	char **ret_root_hash, GError **error)
 {
-	g_auto(Build) build = { .data_path = data_path,
-		.hash_path = hash_path,
-		.data = -1,
-		.hash = -1,
-		.blocks = params->data_size / BLOCK,
-		.salt = params->salt };
+	g_autoptr(ProaVerityBuild) build = proa_verity_build_new(data_path, hash_path, params, error);
 
-	g_mutex_init(&build.lock);
-	if (params->data_size == 0 || params->data_size % BLOCK != 0)
-		return proa_fail(error, PROA_REASON_IO,
-			"%s: %" G_GUINT64_FORMAT " bytes are not whole blocks of %d", data_path,
-			params->data_size, PROA_VERITY_BLOCK_SIZE);
-	place_levels(&build);
-	if (!open_both(&build, error) ||
-		!(build.levels > 0 ? hash_data(&build, error) && hash_levels(&build, error)
-				   : hash_one_block(&build, error)) ||
-		!write_superblock(&build, params->uuid, error))
-		return FALSE;
-	if (fsync(build.hash) < 0)
-		return proa_fail_errno(error, PROA_REASON_IO, errno, "flushing %s", hash_path);
-	*ret_root_hash = proa_hex_encode(build.root, sizeof build.root);
-	return TRUE;
+	return build && proa_verity_build_finish(build, ret_root_hash, error);
 }

@@ -73,6 +73,16 @@ guint64 proa_verity_groups(guint64 blocks)
 	return blocks / PROA_VERITY_FANOUT + (blocks % PROA_VERITY_FANOUT != 0);
 }
 
+guint64 proa_verity_tree_size(guint64 data_size)
+{
+	guint64 blocks = data_size / PROA_VERITY_BLOCK_SIZE + (data_size % PROA_VERITY_BLOCK_SIZE != 0);
+	guint64 total = 1;
+
+	for (; blocks > 1; total += blocks)
+		blocks = proa_verity_groups(blocks);
+	return total * PROA_VERITY_BLOCK_SIZE;
+}
+
 void proa_verity_root_of_groups(
 	ProaVerityHash *hash, const guint8 *digests, guint64 n, guint8 ret_root[PROA_VERITY_DIGEST_SIZE])
 {

@@ -35,6 +35,9 @@ void proa_verity_hash_group(ProaVerityHash *hash, const guint8 *data, guint n, g
 /* How many hash blocks the lowest level of a tree over @blocks blocks of data has. */
 guint64 proa_verity_groups(guint64 blocks);
 
+/* Bytes that the superblock and the tree over @data_size bytes take on the hash device. */
+guint64 proa_verity_tree_size(guint64 data_size);
+
 /* The root hash of a tree whose lowest level's hash blocks have these digests, @n of them, at least 1. */
 void proa_verity_root_of_groups(
 	ProaVerityHash *hash, const guint8 *digests, guint64 n, guint8 ret_root[PROA_VERITY_DIGEST_SIZE]);

@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HASHES_PER_BLOCK (PROA_VERITY_BLOCK_SIZE / PROA_SHA256_SIZE)
-
 typedef struct crypt_device CryptDevice;
 
 /* libcryptsetup and its messages: the last error said is kept for ours. */
@@ -58,18 +56,6 @@ static gboolean crypt_open(Crypt *crypt, const char *hash_path, GError **error)
 		return crypt_failed(crypt, r, "opening", hash_path, error);
 	crypt_set_log_callback(crypt->device, keep_message, crypt);
 	return TRUE;
-}
-
-guint64 proa_verity_tree_size(guint64 data_size)
-{
-	guint64 blocks = data_size / PROA_VERITY_BLOCK_SIZE + (data_size % PROA_VERITY_BLOCK_SIZE != 0);
-	guint64 total = 1;
-
-	while (blocks > 1) {
-		blocks = (blocks + HASHES_PER_BLOCK - 1) / HASHES_PER_BLOCK;
-		total += blocks;
-	}
-	return total * PROA_VERITY_BLOCK_SIZE;
 }
 
 gboolean proa_verity_check(

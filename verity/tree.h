@@ -21,9 +21,6 @@ typedef struct {
 	char uuid[PROA_VERITY_UUID_SIZE]; /* UUID of the superblock */
 } ProaVerityParams;
 
-/* Bytes that the superblock and the tree over @data_size bytes take on the hash device. */
-guint64 proa_verity_tree_size(guint64 data_size);
-
 /*
  * Reads the whole of the data and its tree and checks both against @root_hash (64 hexadecimal digits). The
  * parameters are those of the superblock. ROOT_HASH_MISMATCH if they differ, a block cannot be read, or there

@@ -31,6 +31,7 @@ class Trees:
         for folder, release in ((self.base, base), (self.security, security)):
             subprocess.run(["ostree", f"--repo={top}/build/images/ostree", "checkout", "--user-mode", release.manifest["tree"], folder], check=True)
         self._files = {}
+        self.blocks_of = None  # root hash of the image that the blocks payload at hand is of
 
     def copy(self, tree, name):
         shutil.copytree(tree, self.work / name, copy_function=os.link, symlinks=True)
@@ -110,9 +111,10 @@ def _payloads(trees, name, old, new, with_blocks=True):
     slot.unlink()
     if with_blocks:
         blocks = trees.work / "blocks"
-        row["blocks_made"] = own.make_blocks(trees.programs, new[0], new[1], trees.papers["root"]["salt"], blocks)
+        if trees.blocks_of != new[1]:
+            own.make_blocks(trees.programs, new[0], new[1], trees.papers["root"]["salt"], blocks)
+            trees.blocks_of = new[1]
         row["blocks_bytes"] = own.blocks_fetched(blocks, old[0].with_suffix(".tree"))
-        blocks.unlink()
     say(f"growth: {json.dumps(row)}")
     return row
 

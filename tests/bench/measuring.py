@@ -3,6 +3,8 @@
 
 import hashlib
 import os
+import pathlib
+import re
 import resource
 import subprocess
 import sys
@@ -32,9 +34,29 @@ def measure(*command, cwd=None, stdin=None):
                 "cpu_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 3)}
 
 
-def best(take, times=3):
-    """The quickest of a few: what else the machine does only makes it slower."""
-    return min((take() for _ in range(times)), key=lambda cost: cost["seconds"])
+def resident(pid):
+    """Bytes that a process has resident, and the most that it ever had; none if it is gone."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0, 0
+    found = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+)", text, re.MULTILINE))
+    return int(found.get("VmRSS", 0)) * 1024, int(found.get("VmHWM", 0)) * 1024
+
+
+def children(pid):
+    """The processes that one has started, and theirs."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
+            direct = [int(word) for word in file.read().split()]
+    except OSError:
+        return []
+    return direct + [grandchild for child in direct for grandchild in children(child)]
+
+
+def quickest(costs):
+    """What else the machine does only makes a run slower."""
+    return min(costs, key=lambda cost: cost["seconds"])
 
 
 def digest(path):

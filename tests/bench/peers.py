@@ -119,7 +119,7 @@ def zchunk(work, old, new):
     _quiet("zck", "-o", work / "old.zck", old)
     made = measure("zck", "-o", work / "new.zck", new)
     said = _quiet("zck_delta_size", work / "old.zck", work / "new.zck")
-    found = re.search(r"Would download (\d+) of", said)
+    found = re.search(r"Would download (?:in total )?(\d+) of", said)
     if not found:
         raise RuntimeError(f"zck_delta_size said: {said}")
     return {"bytes": int(found[1]), "made": made}

@@ -55,6 +55,16 @@ def payloads(base, only=None):
     return [payload.run(TOP, release.MESON_DIR, base, release.read("security"), only)]
 
 
+def build_images():
+    """Whether both releases are there: a fresh clone has none yet, and their making tells how far it is."""
+    wanted = ("release.json", "root.img", "root.verity", "root.full", "uki.efi", "uki.full")
+    if all((release.IMAGES / name / file).exists() for name in ("base", "security") for file in wanted):
+        return True
+    print("bench: building the releases base and security first", file=sys.stderr, flush=True)
+    command = [sys.executable, "images/build/proa-image", "build", "--meson-dir", str(release.MESON_DIR)]
+    return subprocess.run(command, cwd=TOP, stdout=sys.stderr).returncode == 0
+
+
 def boot(base):
     from harness.node import Node
     from harness.scene import BY_HAND, WATCHDOG
@@ -95,11 +105,10 @@ def main():
         print(f"bench: no such benchmark: {' '.join(unknown)} (there are: {' '.join(BENCHES)})", file=sys.stderr)
         return 2
     names = names or list(BENCHES)
-    try:
-        base = [release.read("base")] if set(names) - WITHOUT_BASE else []
-    except OSError:
-        print("bench: base has not been built; run ./dev image first", file=sys.stderr)
+    if set(names) - WITHOUT_BASE and not build_images():
+        print("bench: the releases base and security could not be built; ./dev image says more", file=sys.stderr)
         return 1
+    base = [release.read("base")] if set(names) - WITHOUT_BASE else []
     for name in names:
         for result in BENCHES[name](*([] if name in WITHOUT_BASE else base), **({"only": only} if name == "payload" and only else {})):
             if "--json" in sys.argv:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* proa-fetch: URL and range in, bytes out. See proa-fetch(8) and docs/architecture.md ("Programs"). */
 #include "base/file.h"
+#include "base/pages.h"
 #include "updater/fetch/ranges.h"
 #include "updater/fetch/sandbox.h"
 #include "updater/fetch/transfer.h"
@@ -190,15 +191,19 @@ int main(int argc, char **argv)
 
 	g_set_prgname("proa-fetch");
 	signal(SIGPIPE, SIG_IGN);
+	/* The loader has been through forty libraries, of which a transfer needs five. */
+	proa_pages_drop_code();
 	if (!parse_options(argc, argv, &options, &error) || !find_ranges(&options, &error))
 		return usage_error(error->message);
 	/* Before the sandbox, since OpenSSL reads its configuration then. */
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return usage_error("libcurl cannot start");
+	proa_pages_drop_code();
 	if (!enter_sandbox(&options, &error)) {
 		fprintf(stderr,
 			"{\"status\":0,\"bytes\":0,\"etag\":null,\"reason\":\"internal\",\"message\":\"no sandbox\"}\n");
 		return PROA_EXIT_FAILED;
 	}
+	proa_pages_drop_code();
 	return run(&options);
 }

@@ -2,6 +2,7 @@
 #include "updater/install/bring.h"
 
 #include "base/file.h"
+#include "base/pages.h"
 #include "updater/install/checkpoint.h"
 #include "updater/install/memory.h"
 #include "updater/install/report.h"
@@ -64,13 +65,18 @@ static void save(Bring *bring, gboolean durable)
 		bring->saved = proa_checkpoint_done(bring->checkpoint);
 }
 
-/* In the writer's thread: what the device took. */
+/*
+ * In the writer's thread: what the device took. It is written down before it counts as done: what was told as
+ * progress outlives this process.
+ */
 static void wrote(const guint8 *data, gsize size, gpointer user_data)
 {
 	Bring *bring = user_data;
 
 	proa_checkpoint_took(bring->checkpoint, data, size);
 	save(bring, FALSE);
+	if (bring->ask->tree)
+		proa_verity_build_written(bring->ask->tree, proa_checkpoint_done(bring->checkpoint));
 }
 
 /*
@@ -184,6 +190,11 @@ static gboolean take(const guint8 *data, gsize size, gpointer user_data, GError 
 	return TRUE;
 }
 
+static guint8 *room(gsize *ret_size, gpointer user_data, GError **error)
+{
+	return proa_writer_room(((Bring *)user_data)->writer, PROA_DELTA_OUT_SIZE, ret_size, error);
+}
+
 /* --- the types of payload ---------------------------------------------------------------------------------
  */
 
@@ -209,6 +220,7 @@ static void job_of(Bring *bring, Job *job)
 		.read_new = read_new,
 		.from = bring->taken,
 		.sink = take,
+		.room = room,
 		.user_data = bring };
 }
 
@@ -455,6 +467,8 @@ static gboolean open_slots(Bring *bring, GError **error)
 		proa_report_warning("forgetting an old checkpoint: %s", inner->message);
 	bring->taken = bring->saved;
 	proa_writer_skip(bring->writer, bring->saved);
+	if (ask->tree)
+		proa_verity_build_written(ask->tree, bring->saved);
 	proa_writer_watch(bring->writer, wrote, bring);
 	return TRUE;
 }
@@ -463,6 +477,8 @@ gboolean proa_bring(const ProaBringAsk *ask, gboolean *ret_delta, GError **error
 {
 	g_auto(Bring) bring = { .ask = ask, .old_fd = -1, .new_fd = -1 };
 
+	/* What is to come takes the most memory, and little of the code that led here. */
+	proa_pages_drop_code();
 	if (!open_slots(&bring, error) || !apply_best(&bring, error))
 		return FALSE;
 	*ret_delta = bring.delta;

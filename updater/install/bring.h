@@ -8,6 +8,7 @@
 #include "updater/fetch/fetch.h"
 #include "updater/install/site.h"
 #include "updater/release/manifest.h"
+#include "verity/build.h"
 
 typedef struct {
 	const ProaManifest *release;
@@ -15,8 +16,9 @@ typedef struct {
 	const ProaFetch *fetch; /* with limit and retries */
 	const char *feed_url;
 	const char *state_dir;
-	const char *wanted; /* the word of the only type that is taken before full; "auto": the cheapest */
-	gboolean no_delta;  /* what came of one was not the release */
+	const char *wanted;    /* the word of the only type that is taken before full; "auto": the cheapest */
+	gboolean no_delta;     /* what came of one was not the release */
+	ProaVerityBuild *tree; /* of the other slot, told what lies there; NULL: read back later */
 } ProaBringAsk;
 
 /*

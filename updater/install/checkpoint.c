@@ -7,7 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
+#include <lzma.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,20 +19,8 @@ struct ProaCheckpoint {
 	char *durable, *quick; /* paths of the files */
 	char *root_hash, *slot, *slot_path;
 	guint64 image_size, done;
-	EVP_MD_CTX *sum; /* of the first @done bytes */
+	guint64 sum; /* of the first @done bytes */
 };
-
-static void must(int ok)
-{
-	if (ok != 1)
-		g_error("libcrypto has no SHA-256");
-}
-
-static void start_sum(ProaCheckpoint *checkpoint)
-{
-	must(EVP_DigestInit_ex(checkpoint->sum, EVP_sha256(), NULL));
-	checkpoint->done = 0;
-}
 
 ProaCheckpoint *proa_checkpoint_new(const char *state_dir, const char *run_dir, const char *root_hash,
 	const char *slot, const char *slot_path, guint64 image_size)
@@ -45,9 +33,6 @@ ProaCheckpoint *proa_checkpoint_new(const char *state_dir, const char *run_dir, 
 	checkpoint->slot = g_strdup(slot);
 	checkpoint->slot_path = g_strdup(slot_path);
 	checkpoint->image_size = image_size;
-	checkpoint->sum = EVP_MD_CTX_new();
-	must(checkpoint->sum != NULL);
-	start_sum(checkpoint);
 	return checkpoint;
 }
 
@@ -60,21 +45,7 @@ void proa_checkpoint_free(ProaCheckpoint *checkpoint)
 	g_free(checkpoint->root_hash);
 	g_free(checkpoint->slot);
 	g_free(checkpoint->slot_path);
-	EVP_MD_CTX_free(checkpoint->sum);
 	g_free(checkpoint);
-}
-
-/* The digest of what was taken so far; more can follow. */
-static void digest_now(const ProaCheckpoint *checkpoint, char ret_hex[65])
-{
-	EVP_MD_CTX *copy = EVP_MD_CTX_new();
-	guint8 digest[PROA_SHA256_SIZE];
-
-	must(copy && EVP_MD_CTX_copy_ex(copy, checkpoint->sum) == 1);
-	must(EVP_DigestFinal_ex(copy, digest, NULL));
-	EVP_MD_CTX_free(copy);
-	g_autofree char *hex = proa_hex_encode(digest, sizeof digest);
-	g_strlcpy(ret_hex, hex, 65);
 }
 
 gboolean proa_checkpoint_parse(const char *text, gsize size, ProaCheckpointClaim *ret_claim, GError **error)
@@ -87,15 +58,15 @@ gboolean proa_checkpoint_parse(const char *text, gsize size, ProaCheckpointClaim
 		return FALSE;
 	const char *root_hash = proa_json_string(object, "root_hash", PROA_REASON_BAD_STATE, error);
 	const char *slot = root_hash ? proa_json_string(object, "slot", PROA_REASON_BAD_STATE, error) : NULL;
-	const char *sha256 = slot ? proa_json_string(object, "sha256", PROA_REASON_BAD_STATE, error) : NULL;
-	if (!sha256 || !proa_json_int(object, "done", 0, G_MAXINT64, &done, PROA_REASON_BAD_STATE, error))
+	const char *sum = slot ? proa_json_string(object, "crc64", PROA_REASON_BAD_STATE, error) : NULL;
+	if (!sum || !proa_json_int(object, "done", 0, G_MAXINT64, &done, PROA_REASON_BAD_STATE, error))
 		return FALSE;
-	if (!proa_sha256_hex_valid(root_hash) || !proa_sha256_hex_valid(sha256) ||
+	if (!proa_sha256_hex_valid(root_hash) || !proa_hex_valid(sum, 16) ||
 		strlen(slot) >= sizeof ret_claim->slot || done % BLOCK != 0)
 		return proa_fail(error, PROA_REASON_BAD_STATE, "the checkpoint is malformed");
 	g_strlcpy(ret_claim->root_hash, root_hash, sizeof ret_claim->root_hash);
 	g_strlcpy(ret_claim->slot, slot, sizeof ret_claim->slot);
-	g_strlcpy(ret_claim->sha256, sha256, sizeof ret_claim->sha256);
+	ret_claim->sum = g_ascii_strtoull(sum, NULL, 16);
 	ret_claim->done = (guint64)done;
 	return TRUE;
 }
@@ -120,8 +91,6 @@ static ProaCheckpointClaim read_claim(const ProaCheckpoint *checkpoint, const ch
 static gboolean holds(ProaCheckpoint *checkpoint, int fd, guint8 *chunk, const ProaCheckpointClaim *claim,
 	ProaCheckpointProgress progress, gpointer data)
 {
-	char hex[65];
-
 	while (checkpoint->done < claim->done) {
 		gsize n = (gsize)MIN((guint64)CHUNK, claim->done - checkpoint->done);
 		if (!proa_pread_all(fd, chunk, n, (goffset)checkpoint->done, NULL))
@@ -130,8 +99,7 @@ static gboolean holds(ProaCheckpoint *checkpoint, int fd, guint8 *chunk, const P
 		if (progress)
 			progress(checkpoint->done, data);
 	}
-	digest_now(checkpoint, hex);
-	return strcmp(hex, claim->sha256) == 0;
+	return checkpoint->sum == claim->sum;
 }
 
 guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint, ProaCheckpointProgress progress, gpointer data)
@@ -147,7 +115,7 @@ guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint, ProaCheckpointProgres
 		claims[1] = longer;
 	}
 	PROA_AUTO_FD int fd = claims[1].done > 0 ? open(checkpoint->slot_path, O_RDONLY | O_CLOEXEC) : -1;
-	start_sum(checkpoint);
+	checkpoint->done = checkpoint->sum = 0;
 	if (fd < 0)
 		return 0;
 	/* What the device holds, not what is cached of it. */
@@ -155,24 +123,17 @@ guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint, ProaCheckpointProgres
 	chunk = g_malloc(CHUNK);
 	if (claims[0].done > 0 && !holds(checkpoint, fd, chunk, &claims[0], progress, data))
 		claims[0].done = 0;
-	gboolean first = claims[0].done > 0;
-	EVP_MD_CTX *at_first = EVP_MD_CTX_new();
-	must(at_first && EVP_MD_CTX_copy_ex(at_first, checkpoint->sum) == 1);
 	if (!holds(checkpoint, fd, chunk, &claims[1], progress, data)) {
-		start_sum(checkpoint);
-		if (first) {
-			must(EVP_MD_CTX_copy_ex(checkpoint->sum, at_first));
-			checkpoint->done = claims[0].done;
-		}
+		checkpoint->done = claims[0].done;
+		checkpoint->sum = claims[0].done > 0 ? claims[0].sum : 0;
 	}
-	EVP_MD_CTX_free(at_first);
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	return checkpoint->done;
 }
 
 void proa_checkpoint_took(ProaCheckpoint *checkpoint, const guint8 *data, gsize size)
 {
-	must(EVP_DigestUpdate(checkpoint->sum, data, size));
+	checkpoint->sum = lzma_crc64(data, size, checkpoint->sum);
 	checkpoint->done += size;
 }
 
@@ -199,13 +160,12 @@ static gboolean replace_quickly(const char *path, const char *text, GError **err
 gboolean proa_checkpoint_save(const ProaCheckpoint *checkpoint, gboolean durable, GError **error)
 {
 	g_autoptr(JsonObject) object = json_object_new();
-	char hex[65];
+	g_autofree char *sum = g_strdup_printf("%016" G_GINT64_MODIFIER "x", checkpoint->sum);
 
-	digest_now(checkpoint, hex);
 	json_object_set_string_member(object, "root_hash", checkpoint->root_hash);
 	json_object_set_string_member(object, "slot", checkpoint->slot);
 	json_object_set_int_member(object, "done", (gint64)checkpoint->done);
-	json_object_set_string_member(object, "sha256", hex);
+	json_object_set_string_member(object, "crc64", sum);
 	g_autofree char *text = proa_json_to_text(object);
 	if (!durable)
 		return replace_quickly(checkpoint->quick, text, error);

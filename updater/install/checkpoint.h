@@ -6,7 +6,8 @@
  * Two files say so. /run/proa/checkpoint.json is written often and is gone after a reboot: it is of use after
  * a killed process, when what was handed to the kernel is still there. /var/lib/proa/checkpoint.json is
  * written only after the slot was flushed: it is of use after a power cut too. Neither is believed: what they
- * claim is read back and compared, and the root hash has the last word.
+ * claim is read back and compared, and the root hash has the last word. So a checksum is enough that finds
+ * lost and torn writes; a digest would cost as much again as verifying does.
  */
 #pragma once
 
@@ -56,8 +57,9 @@ gboolean proa_checkpoint_forget(
 
 /* What a file claims. */
 typedef struct {
-	char root_hash[65], slot[17], sha256[65]; /* sha256: of the first @done bytes of the slot */
-	guint64 done;                             /* bytes, a multiple of 4096 */
+	char root_hash[65], slot[17];
+	guint64 done; /* bytes of the slot, a multiple of 4096 */
+	guint64 sum;  /* CRC-64 (ECMA-182, as in .xz files) of them */
 } ProaCheckpointClaim;
 
 /* Parses a file. BAD_STATE if it is malformed. */

@@ -14,6 +14,7 @@
 #include "updater/install/priority.h"
 #include "updater/install/report.h"
 #include "verity/build.h"
+#include "verity/leaves.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -179,20 +180,30 @@ static void forget_checkpoint(const Install *install)
 		proa_report_warning("%s", error->message);
 }
 
-/* What the device gives back has the last word, whatever path the bytes took. */
-static gboolean verify_slot(Install *install, GError **error)
+/* What is flushed is read back while the rest is still written. NULL with an error. */
+static ProaVerityBuild *begin_tree(const Install *install, GError **error)
 {
 	const ProaManifest *release = install->release;
 	const ProaSlot *slot = &install->site->slots.other;
 	ProaVerityParams params = { .data_size = release->root_size };
+
+	if (!proa_hex_decode(release->root_salt, params.salt, sizeof params.salt)) {
+		proa_fail(error, PROA_REASON_BAD_MANIFEST, "the manifest's salt is malformed");
+		return NULL;
+	}
+	g_strlcpy(params.uuid, release->root_uuid, sizeof params.uuid);
+	return proa_verity_build_new(slot->data->path, slot->hash->path, &params, error);
+}
+
+/* What the device gives back has the last word, whatever path the bytes took. */
+static gboolean verify_slot(Install *install, ProaVerityBuild *tree, GError **error)
+{
+	const ProaManifest *release = install->release;
+	const ProaSlot *slot = &install->site->slots.other;
 	g_autofree char *root_hash = NULL;
 
 	proa_report_phase("verify");
-	if (!proa_hex_decode(release->root_salt, params.salt, sizeof params.salt))
-		return proa_fail(error, PROA_REASON_BAD_MANIFEST, "the manifest's salt is malformed");
-	g_strlcpy(params.uuid, release->root_uuid, sizeof params.uuid);
-	if (!go_on(install, error) ||
-		!proa_verity_build(slot->data->path, slot->hash->path, &params, &root_hash, error))
+	if (!go_on(install, error) || !proa_verity_build_finish(tree, &root_hash, error))
 		return FALSE;
 	if (strcmp(root_hash, release->root_hash) != 0) {
 		forget_checkpoint(install);
@@ -221,10 +232,12 @@ static gboolean write_slot(Install *install, GError **error)
 		g_autoptr(GError) inner = NULL;
 		gboolean delta = FALSE;
 
+		g_autoptr(ProaVerityBuild) tree = begin_tree(install, error);
+		ask.tree = tree;
 		proa_report_phase("fetch");
-		if (!proa_bring(&ask, &delta, error))
+		if (!tree || !proa_bring(&ask, &delta, error))
 			return FALSE;
-		if (verify_slot(install, &inner))
+		if (verify_slot(install, tree, &inner))
 			return TRUE;
 		if (!delta || !g_error_matches(inner, PROA_ERROR, PROA_REASON_ROOT_HASH_MISMATCH)) {
 			g_propagate_error(error, g_steal_pointer(&inner));

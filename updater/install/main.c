@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* proa-install: brings a release into the other slot. See proa-install(8) and docs/architecture.md
  * ("Programs"). */
+#include "base/pages.h"
 #include "base/version.h"
 #include "updater/install/install.h"
 #include "updater/install/report.h"
 #include "updater/payload/repack.h"
 
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,16 +129,6 @@ static GCancellable *catch_signals(void)
 	return cancellable;
 }
 
-/*
- * A node's memory is its workload's: large buffers go back to the kernel as soon as they are freed (glibc
- * would learn to keep them), and the writer's and the hash tree's threads get no heaps of their own.
- */
-static void keep_memory_small(void)
-{
-	(void)mallopt(M_MMAP_THRESHOLD, 64 * 1024);
-	(void)mallopt(M_ARENA_MAX, 1);
-}
-
 int main(int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
@@ -147,7 +137,7 @@ int main(int argc, char **argv)
 
 	if (proa_repack_main(argc, argv, &status))
 		return status;
-	keep_memory_small();
+	proa_pages_keep_few();
 	g_set_prgname("proa-install");
 	if (!parse_options(argc, argv, &options, &error)) {
 		g_autoptr(GError) usage = g_error_new_literal(PROA_ERROR, PROA_REASON_USAGE, error->message);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/payload/apply.h"
 
+#include "updater/payload/head.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
@@ -104,13 +106,10 @@ static gboolean take_frame(Apply *apply, guint32 index, GError **error)
 	const ProaPayloadFrame *frame = &apply->header->frames[index];
 	guint32 length = proa_payload_frame_length(apply->header, index);
 	guint8 digest[PROA_SHA256_SIZE];
-	gsize digest_size = sizeof digest;
 
 	if (!take(apply, apply->compressed, frame->compressed_size, error))
 		return FALSE;
-	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-	g_checksum_update(sum, apply->compressed, frame->compressed_size);
-	g_checksum_get_digest(sum, digest, &digest_size);
+	proa_head_digest(apply->compressed, frame->compressed_size, digest);
 	if (memcmp(digest, frame->sha256, sizeof digest) != 0)
 		return proa_fail(error, PROA_REASON_PAYLOAD_DIGEST,
 			"frame %u of the payload has another digest than its "

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/payload/blocks-format.h"
 
-#include "base/file.h"
 #include "updater/payload/format.h"
+#include "updater/payload/head.h"
 #include "updater/payload/wire.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <zstd.h>
-
-#define CHUNK (64 * 1024)
 
 void proa_blocks_header_free(ProaBlocksHeader *header)
 {
@@ -180,79 +175,25 @@ GBytes *proa_blocks_header_serialize(const ProaBlocksHeader *header)
 void proa_blocks_frame_digest(
 	const guint8 *packed, gsize size, guint8 ret_digest[PROA_BLOCKS_FRAME_DIGEST_SIZE])
 {
-	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
 	guint8 digest[PROA_SHA256_SIZE];
-	gsize digest_size = sizeof digest;
 
-	g_checksum_update(sum, packed, (gssize)size);
-	g_checksum_get_digest(sum, digest, &digest_size);
+	proa_head_digest(packed, size, digest);
 	memcpy(ret_digest, digest, PROA_BLOCKS_FRAME_DIGEST_SIZE);
-}
-
-/* The digest of the first @size bytes of @fd. */
-static char *digest_of_head(int fd, guint64 size, GError **error)
-{
-	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-	g_autofree guint8 *chunk = g_malloc(CHUNK);
-
-	for (guint64 at = 0; at < size; at += CHUNK) {
-		gsize n = (gsize)MIN((guint64)CHUNK, size - at);
-		if (!proa_pread_all(fd, chunk, n, (goffset)at, error))
-			return NULL;
-		g_checksum_update(sum, chunk, (gssize)n);
-	}
-	return g_strdup(g_checksum_get_string(sum));
-}
-
-static ProaBlocksHeader *read_file_header(int fd, guint64 file_size, char **ret_head_sha256, GError **error)
-{
-	guint8 fixed[PROA_BLOCKS_HEADER_SIZE];
-
-	if (file_size < sizeof fixed) {
-		proa_fail(error, PROA_REASON_PAYLOAD_TRUNCATED, "it is shorter than a header");
-		return NULL;
-	}
-	if (!proa_pread_all(fd, fixed, sizeof fixed, 0, error))
-		return NULL;
-	g_autoptr(ProaBlocksHeader) header = proa_blocks_header_parse(fixed, error);
-	if (!header)
-		return NULL;
-	if (file_size < proa_blocks_head_size(header)) {
-		proa_fail(error, PROA_REASON_PAYLOAD_TRUNCATED, "it ends within its head");
-		return NULL;
-	}
-	gsize size = proa_blocks_tables_size(header);
-	g_autofree guint8 *tables = g_malloc(size);
-	if (!proa_pread_all(fd, tables, size, sizeof fixed, error) ||
-		!proa_blocks_tables_parse(header, tables, error))
-		return NULL;
-	guint64 total = proa_blocks_total_size(header);
-	if (file_size != total) {
-		proa_fail(error, file_size < total ? PROA_REASON_PAYLOAD_TRUNCATED : PROA_REASON_BAD_PAYLOAD,
-			"it is %" G_GUINT64_FORMAT " bytes, its header says %" G_GUINT64_FORMAT, file_size,
-			total);
-		return NULL;
-	}
-	g_autofree char *sha256 = digest_of_head(fd, proa_blocks_head_size(header), error);
-	if (!sha256)
-		return NULL;
-	if (ret_head_sha256)
-		*ret_head_sha256 = g_steal_pointer(&sha256);
-	return g_steal_pointer(&header);
 }
 
 ProaBlocksHeader *proa_blocks_file_header(const char *path, char **ret_head_sha256, GError **error)
 {
-	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
+	guint8 fixed[PROA_BLOCKS_HEADER_SIZE];
+	g_auto(ProaHead) head = { .fd = -1 };
+	gboolean opened = proa_head_open(&head, path, fixed, sizeof fixed, error);
+	g_autoptr(ProaBlocksHeader) header = opened ? proa_blocks_header_parse(fixed, error) : NULL;
+	g_autofree guint8 *tables =
+		header ? proa_head_take(&head, proa_blocks_head_size(header) - sizeof fixed, error) : NULL;
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		proa_fail_errno(error, errno == ENOENT ? PROA_REASON_NOT_FOUND : PROA_REASON_IO, errno,
-			"opening %s", path);
-		return NULL;
-	}
-	ProaBlocksHeader *header = read_file_header(fd, (guint64)st.st_size, ret_head_sha256, error);
-	if (!header)
-		g_prefix_error(error, "%s: ", path);
-	return header;
+	/* The names lie behind the tables. */
+	if (tables && proa_blocks_tables_parse(header, tables, error) &&
+		proa_head_end(&head, proa_blocks_total_size(header), ret_head_sha256, error))
+		return g_steal_pointer(&header);
+	g_prefix_error(error, "%s: ", path);
+	return NULL;
 }

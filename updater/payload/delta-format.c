@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/payload/delta-format.h"
 
-#include "base/file.h"
+#include "updater/payload/head.h"
 #include "updater/payload/wire.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <string.h>
 
 #define BAD PROA_REASON_BAD_PAYLOAD
 
@@ -173,56 +170,18 @@ void proa_delta_streams_serialize(const ProaDeltaStreamEntry entries[_PROA_DELTA
 	}
 }
 
-static ProaDeltaHeader *read_file_header(int fd, guint64 file_size, char **ret_sha256, GError **error)
-{
-	guint8 fixed[PROA_DELTA_HEADER_SIZE];
-
-	if (file_size < sizeof fixed) {
-		proa_fail(error, PROA_REASON_PAYLOAD_TRUNCATED, "it is shorter than a header");
-		return NULL;
-	}
-	if (!proa_pread_all(fd, fixed, sizeof fixed, 0, error))
-		return NULL;
-	g_autoptr(ProaDeltaHeader) header = proa_delta_header_parse(fixed, error);
-	if (!header)
-		return NULL;
-	gsize table_size = proa_delta_table_size(header);
-	g_autofree guint8 *table = g_malloc(table_size);
-	if (file_size < sizeof fixed + table_size) {
-		proa_fail(error, PROA_REASON_PAYLOAD_TRUNCATED, "it ends within its frame table");
-		return NULL;
-	}
-	if (!proa_pread_all(fd, table, table_size, sizeof fixed, error) ||
-		!proa_delta_table_parse(header, table, error))
-		return NULL;
-	guint64 total = proa_delta_total_size(header);
-	if (file_size != total) {
-		proa_fail(error, file_size < total ? PROA_REASON_PAYLOAD_TRUNCATED : BAD,
-			"it is %" G_GUINT64_FORMAT " bytes, its header says %" G_GUINT64_FORMAT, file_size,
-			total);
-		return NULL;
-	}
-	if (ret_sha256) {
-		g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-		g_checksum_update(sum, fixed, sizeof fixed);
-		g_checksum_update(sum, table, (gssize)table_size);
-		*ret_sha256 = g_strdup(g_checksum_get_string(sum));
-	}
-	return g_steal_pointer(&header);
-}
-
 ProaDeltaHeader *proa_delta_file_header(const char *path, char **ret_sha256, GError **error)
 {
-	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
+	guint8 fixed[PROA_DELTA_HEADER_SIZE];
+	g_auto(ProaHead) head = { .fd = -1 };
+	gboolean opened = proa_head_open(&head, path, fixed, sizeof fixed, error);
+	g_autoptr(ProaDeltaHeader) header = opened ? proa_delta_header_parse(fixed, error) : NULL;
+	g_autofree guint8 *table =
+		header ? proa_head_take(&head, proa_delta_table_size(header), error) : NULL;
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		proa_fail_errno(error, errno == ENOENT ? PROA_REASON_NOT_FOUND : PROA_REASON_IO, errno,
-			"opening %s", path);
-		return NULL;
-	}
-	ProaDeltaHeader *header = read_file_header(fd, (guint64)st.st_size, ret_sha256, error);
-	if (!header)
-		g_prefix_error(error, "%s: ", path);
-	return header;
+	if (table && proa_delta_table_parse(header, table, error) &&
+		proa_head_end(&head, proa_delta_total_size(header), ret_sha256, error))
+		return g_steal_pointer(&header);
+	g_prefix_error(error, "%s: ", path);
+	return NULL;
 }

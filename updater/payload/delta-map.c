@@ -8,9 +8,15 @@ typedef struct {
 	guint64 old_offset, new_offset, length;
 } Run;
 
+/* The runs are asked for a million times: so many places tell where among them to look. */
+#define PLACES 2048u
+
 struct ProaDeltaMap {
 	GArray *runs;
 	gboolean sealed;
+	guint64 base;    /* old offset of the first run */
+	guint shift;     /* a place is 2^shift bytes of the old file */
+	guint32 *places; /* how many runs begin before each place; one more at the end */
 };
 
 ProaDeltaMap *proa_delta_map_new(void)
@@ -26,6 +32,7 @@ void proa_delta_map_free(ProaDeltaMap *map)
 	if (!map)
 		return;
 	g_array_unref(map->runs);
+	g_free(map->places);
 	g_free(map);
 }
 
@@ -92,6 +99,25 @@ static int by_old_offset(gconstpointer a, gconstpointer b)
 	return first->new_offset < second->new_offset ? -1 : first->new_offset > second->new_offset;
 }
 
+static void note_places(ProaDeltaMap *map)
+{
+	guint n = map->runs->len, run = 0;
+
+	if (n == 0)
+		return;
+	map->base = g_array_index(map->runs, Run, 0).old_offset;
+	while ((g_array_index(map->runs, Run, n - 1).old_offset - map->base) >> map->shift >= PLACES)
+		map->shift++;
+	map->places = g_new(guint32, PLACES + 1);
+	for (guint i = 0; i < PLACES; i++) {
+		while (run < n &&
+			(g_array_index(map->runs, Run, run).old_offset - map->base) >> map->shift < i)
+			run++;
+		map->places[i] = run;
+	}
+	map->places[PLACES] = n;
+}
+
 /* Bytes that went to several places count for the first run that has them: runs no longer overlap then. */
 void proa_delta_map_seal(ProaDeltaMap *map)
 {
@@ -114,14 +140,19 @@ void proa_delta_map_seal(ProaDeltaMap *map)
 	}
 	g_array_set_size(map->runs, kept);
 	map->sealed = TRUE;
+	note_places(map);
 }
 
 /* The number of runs that begin at or before @old_offset. */
 static guint runs_before(const ProaDeltaMap *map, guint64 old_offset)
 {
-	guint low = 0, high = map->runs->len;
-
 	g_assert(map->sealed);
+	if (map->runs->len == 0 || old_offset < map->base)
+		return 0;
+	guint64 place = (old_offset - map->base) >> map->shift;
+	if (place >= PLACES)
+		return map->runs->len;
+	guint low = map->places[place], high = map->places[place + 1];
 	while (low < high) {
 		guint middle = low + (high - low) / 2;
 		if (g_array_index(map->runs, Run, middle).old_offset <= old_offset)

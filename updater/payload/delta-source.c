@@ -4,6 +4,8 @@
 #include <string.h>
 
 #define LINES 32u
+/* So much is read to where it is wanted: it is not looked at again. Bytes. */
+#define DIRECT_SIZE ((gsize)32 * 1024)
 /* No line. */
 #define NONE G_MAXUINT64
 
@@ -106,7 +108,7 @@ gboolean proa_delta_source_read(
 			memcpy(data, found, n);
 			continue;
 		}
-		if (size >= PROA_DELTA_WINDOW_SIZE)
+		if (size >= DIRECT_SIZE)
 			return source->read(offset, data, size, source->user_data, error);
 		if (!load(source, offset, size, error))
 			return FALSE;

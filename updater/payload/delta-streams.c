@@ -125,11 +125,15 @@ gboolean proa_delta_take(
 
 gboolean proa_delta_number(ProaDeltaStreams *streams, ProaDeltaStream id, guint64 *ret, GError **error)
 {
+	Stream *stream = &streams->streams[id];
 	guint64 value = 0;
 
 	for (guint shift = 0; shift < 64; shift += 7) {
 		guint8 byte = 0;
-		if (!proa_delta_take(streams, id, &byte, 1, error))
+		/* Most of a module's millions of numbers are one byte that is there. */
+		if (stream->at < stream->have)
+			byte = stream->buffer[stream->at++];
+		else if (!proa_delta_take(streams, id, &byte, 1, error))
 			return FALSE;
 		if (shift == 63 && byte > 1)
 			break;

@@ -62,6 +62,21 @@ static gboolean relative(
 	return *ret <= max ? TRUE : proa_fail(error, BAD, "a number of a module is too large");
 }
 
+/* One place for all modules: memory that is asked for anew is cleared by the kernel, page by page. */
+static void take_room(Unit *unit)
+{
+	ProaDeltaWork *work = unit->work;
+	gsize size = (gsize)(unit->length + unit->new_tail);
+
+	if (work->unit_size < size) {
+		g_free(work->unit);
+		work->unit = g_malloc(size);
+		work->unit_size = size;
+	}
+	unit->made = work->unit;
+	memset(unit->made, 0, size);
+}
+
 /* Where the old file lies, and the last bytes of both. */
 static gboolean take_places(Unit *unit, GError **error)
 {
@@ -75,7 +90,7 @@ static gboolean take_places(Unit *unit, GError **error)
 		!relative(unit, PROA_DELTA_SEEK, work->new_tail_at, new_size, &unit->new_tail_at, error) ||
 		!number(unit, PROA_DELTA_SEEK, PROA_DELTA_MAX_TAIL, &unit->new_tail, error))
 		return FALSE;
-	unit->made = g_malloc0(unit->length + unit->new_tail);
+	take_room(unit);
 	unit->later = unit->new_tail_at >= work->made + unit->length;
 	if (!unit->later && !proa_delta_read_made(work, unit->new_tail_at, unit->made + unit->length,
 				    (gsize)unit->new_tail, error))
@@ -302,6 +317,5 @@ gboolean proa_delta_run_unit(ProaDeltaWork *work, guint64 length, GError **error
 	if (ok && unit.later && unit.new_tail > 0)
 		ok = proa_delta_keep_tail(
 			work, unit.new_tail_at, unit.made + length, (gsize)unit.new_tail, error);
-	g_free(unit.made);
 	return ok;
 }

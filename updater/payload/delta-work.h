@@ -23,15 +23,16 @@ typedef struct {
 	guint8 *packed;
 	ProaDeltaStreams *streams;
 	guint8 *out; /* bytes made and not yet given to the sink, aligned for direct writes */
-	gsize out_have;
+	gsize out_have, out_size;
+	guint8 *own_out; /* @out, where nobody else has room */
+	guint8 *unit;    /* where modules are made, one after the other */
+	gsize unit_size;
 	guint64 made;  /* bytes of the image made */
 	GArray *tails; /* of ProaDeltaTail: last bytes of modules whose place is still to come, by their place
 			*/
 	guint64 old_at;                   /* where the next old bytes are expected */
 	guint64 old_tail_at, new_tail_at; /* the same of the last blocks of files */
 } ProaDeltaWork;
-
-#define PROA_DELTA_OUT_SIZE ((gsize)128 * 1024)
 
 /* Bytes that are made with a module, and come later in the image. A frame forgets them when it ends. */
 typedef struct {

@@ -2,6 +2,7 @@
 #include "updater/payload/delta.h"
 
 #include "updater/payload/delta-work.h"
+#include "updater/payload/head.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@ static void work_clear(ProaDeltaWork *work)
 	proa_delta_source_free(work->old_image);
 	g_free(work->packed);
 	g_clear_pointer(&work->tails, g_array_unref);
-	free(work->out);
+	free(work->own_out);
+	g_free(work->unit);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ProaDeltaWork, work_clear)
 
@@ -79,26 +81,40 @@ static gboolean take_header(ProaDeltaWork *work, GError **error)
 	return proa_delta_table_parse(work->header, table, error) && check_images(work, error);
 }
 
+/* Where the next bytes are made. */
+static gboolean find_room(ProaDeltaWork *work, GError **error)
+{
+	void *out = NULL;
+
+	if (work->target->room) {
+		work->out = work->target->room(&work->out_size, work->target->user_data, error);
+		return work->out != NULL;
+	}
+	if (work->own_out)
+		return TRUE;
+	if (posix_memalign(&out, 4096, PROA_DELTA_OUT_SIZE) != 0)
+		return proa_fail(error, PROA_REASON_INTERNAL, "out of memory");
+	work->out = work->own_out = out;
+	work->out_size = PROA_DELTA_OUT_SIZE;
+	return TRUE;
+}
+
 static gboolean allocate(ProaDeltaWork *work, GError **error)
 {
 	guint32 largest = 0;
-	void *out = NULL;
 
 	for (guint32 i = 0; i < work->header->n_frames; i++)
 		largest = MAX(largest, work->header->frames[i].packed_size);
-	if (posix_memalign(&out, 4096, PROA_DELTA_OUT_SIZE) != 0)
-		return proa_fail(error, PROA_REASON_INTERNAL, "out of memory");
-	work->out = out;
 	work->packed = g_malloc(largest);
 	work->tails = g_array_new(FALSE, FALSE, sizeof(ProaDeltaTail));
 	work->old_image = proa_delta_source_new(
 		work->target->read_old, work->target->user_data, work->header->old_size);
-	return TRUE;
+	return find_room(work, error);
 }
 
 guint8 *proa_delta_room(ProaDeltaWork *work, gsize want, gsize *ret_size)
 {
-	*ret_size = MIN(want, PROA_DELTA_OUT_SIZE - work->out_have);
+	*ret_size = MIN(want, work->out_size - work->out_have);
 	return work->out + work->out_have;
 }
 
@@ -108,15 +124,17 @@ static gboolean flush(ProaDeltaWork *work, GError **error)
 	gsize size = work->out_have, there = begin < from ? (gsize)MIN(from - begin, (guint64)size) : 0;
 
 	work->out_have = 0;
-	return there == size ||
-	       work->target->sink(work->out + there, size - there, work->target->user_data, error);
+	if (there < size &&
+		!work->target->sink(work->out + there, size - there, work->target->user_data, error))
+		return FALSE;
+	return work->made == work->header->new_size || find_room(work, error);
 }
 
 gboolean proa_delta_commit(ProaDeltaWork *work, gsize size, GError **error)
 {
 	work->out_have += size;
 	work->made += size;
-	return work->out_have < PROA_DELTA_OUT_SIZE || flush(work, error);
+	return work->out_have < work->out_size || flush(work, error);
 }
 
 gboolean proa_delta_emit(ProaDeltaWork *work, const guint8 *data, gsize size, GError **error)
@@ -175,13 +193,10 @@ static gboolean take_frame(ProaDeltaWork *work, guint32 index, GError **error)
 {
 	const ProaDeltaFrame *frame = &work->header->frames[index];
 	guint8 digest[PROA_SHA256_SIZE];
-	gsize digest_size = sizeof digest;
 
 	if (!take(work, work->packed, frame->packed_size, error))
 		return FALSE;
-	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-	g_checksum_update(sum, work->packed, frame->packed_size);
-	g_checksum_get_digest(sum, digest, &digest_size);
+	proa_head_digest(work->packed, frame->packed_size, digest);
 	if (memcmp(digest, frame->sha256, sizeof digest) != 0)
 		return proa_fail(error, PROA_REASON_PAYLOAD_DIGEST,
 			"frame %u of the payload has another digest than its table names", index);
@@ -279,6 +294,7 @@ gboolean proa_delta_apply_job(const ProaPayloadJob *job, const char *old_hash, G
 		.read_old = job->read_old,
 		.read_new = job->read_new,
 		.sink = job->sink,
+		.room = job->room,
 		.progress = job->progress,
 		.from = job->from,
 		.open = job->open,

@@ -12,11 +12,15 @@
 #include "updater/payload/delta-format.h"
 #include "updater/payload/job.h"
 
+/* What is made is given to the sink in pieces of so many bytes, where it has no room of its own. */
+#define PROA_DELTA_OUT_SIZE ((gsize)128 * 1024)
+
 typedef struct {
 	const char *old_hash;         /* what the old image is known to be: 64 hexadecimal digits */
 	ProaPayloadRead read_old;     /* reads within the old image */
 	ProaPayloadRead read_new;     /* reads again what @sink took */
 	ProaPayloadSink sink;         /* only the last call's size may be no multiple of 4096 */
+	ProaPayloadRoom room;         /* may be NULL: then it has a buffer of its own */
 	ProaPayloadProgress progress; /* may be NULL */
 	/*
 	 * To go on: the first @from bytes of the image (a multiple of 4096) are there already, the sink gets

@@ -21,6 +21,12 @@ typedef struct {
 /* Takes the next @size bytes of the image; @data is aligned to 4096 bytes, @size a multiple of 4096. */
 typedef gboolean (*ProaPayloadSink)(const guint8 *data, gsize size, gpointer user_data, GError **error);
 
+/*
+ * Room in which the next bytes for the sink may be made, so that they need not be copied: *@ret_size bytes (a
+ * multiple of 4096, not 0), aligned as the sink wants them. The sink is given them next, at that place.
+ */
+typedef guint8 *(*ProaPayloadRoom)(gsize *ret_size, gpointer user_data, GError **error);
+
 /* Told after each frame: bytes of the payload read so far. */
 typedef void (*ProaPayloadProgress)(guint64 done, gpointer user_data);
 
@@ -41,6 +47,7 @@ typedef struct {
 	ProaPayloadRead read_new; /* of what @sink took, and of what lies there before @from */
 	guint64 from;             /* bytes of the image that lie in the slot already, a multiple of 4096 */
 	ProaPayloadSink sink;     /* is given what follows @from, and nothing before */
+	ProaPayloadRoom room;     /* may be NULL */
 	ProaPayloadProgress progress; /* may be NULL */
 	gpointer user_data;           /* of all of the above */
 } ProaPayloadJob;

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/payload/uki-format.h"
 
-#include "base/file.h"
 #include "updater/payload/delta-format.h"
+#include "updater/payload/head.h"
 #include "updater/payload/wire.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #define BAD PROA_REASON_BAD_PAYLOAD
@@ -210,22 +208,20 @@ gboolean proa_uki_frames_parse(ProaUkiHeader *header, const guint8 *table, GErro
 
 gboolean proa_uki_file_header(const char *path, ProaUkiHeader *ret_header, char **ret_sha256, GError **error)
 {
-	guint8 data[PROA_UKI_HEADER_SIZE + PROA_UKI_MAX_FRAMES * PROA_UKI_FRAME_ENTRY_SIZE];
-	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	guint8 fixed[PROA_UKI_HEADER_SIZE];
+	g_auto(ProaHead) head = { .fd = -1 };
 	ProaUkiHeader header = { 0 };
+	gboolean parsed = proa_head_open(&head, path, fixed, sizeof fixed, error) &&
+			  proa_uki_header_parse(fixed, &header, error);
+	g_autofree guint8 *frames =
+		parsed ? proa_head_take(&head, proa_uki_head_size(&header) - sizeof fixed, error) : NULL;
 
-	if (fd < 0)
-		return proa_fail_errno(error, errno == ENOENT ? PROA_REASON_NOT_FOUND : PROA_REASON_IO, errno,
-			"opening %s", path);
-	if (!proa_pread_all(fd, data, PROA_UKI_HEADER_SIZE, 0, error) ||
-		!proa_uki_header_parse(data, &header, error) ||
-		!proa_pread_all(fd, data + PROA_UKI_HEADER_SIZE,
-			proa_uki_head_size(&header) - PROA_UKI_HEADER_SIZE, PROA_UKI_HEADER_SIZE, error) ||
-		!proa_uki_frames_parse(&header, data + PROA_UKI_HEADER_SIZE, error)) {
+	/* How many bytes the delta behind it has, its own head says. */
+	if (!frames || !proa_uki_frames_parse(&header, frames, error) ||
+		!proa_head_end(&head, 0, ret_sha256, error)) {
 		g_prefix_error(error, "%s: ", path);
 		return FALSE;
 	}
 	*ret_header = header;
-	*ret_sha256 = proa_sha256_hex(data, proa_uki_head_size(&header));
 	return TRUE;
 }

@@ -12,37 +12,35 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What is on its way to the device: pieces in turn, each written in one go. */
-#define PIECES 2u
-#define PIECE_SIZE ((gsize)256 * 1024)
+/*
+ * What is on its way to the device: a ring, filled here and emptied by the thread, which writes all that
+ * waits in one go: the slower the device, the larger the writes. The thread is told of so much at a time.
+ * Bytes.
+ */
+#define RING_SIZE ((gsize)1024 * 1024)
+#define GIVE_SIZE ((gsize)512 * 1024)
 
 struct ProaWriter {
 	char *path;
 	int fd;
-	guint64 size; /* announced */
-	guint64 taken;
+	guint64 size;    /* announced */
+	guint64 taken;   /* bytes of the image, those skipped too */
+	guint64 free;    /* of the ring, up to this byte of the image, as far as is known without the lock */
 	gboolean direct; /* past the page cache; otherwise what was written is pushed out behind us */
 	gboolean is_device;
 	ProaWriterTook took;
 	gpointer user_data;
 
 	GThread *thread; /* begins with the first write */
-	guint8 *pieces;  /* aligned */
-	gsize filled;    /* bytes of the piece that is being filled */
-	guint64 done;    /* written; the thread alone changes it, under @lock */
+	guint8 *ring;    /* aligned; byte n of the image lies at n % RING_SIZE */
 
 	GMutex lock; /* of what follows */
 	GCond changed;
-	gsize sizes[PIECES];
-	guint given, written; /* pieces so far */
+	guint64 given; /* of the bytes taken, those that the thread may write */
+	guint64 done;  /* of those, written */
 	gboolean ends;
 	GError *error; /* once set nothing is written any more */
 };
-
-static guint8 *piece(const ProaWriter *writer, guint n)
-{
-	return writer->pieces + n % PIECES * PIECE_SIZE;
-}
 
 void proa_writer_free(ProaWriter *writer)
 {
@@ -59,7 +57,7 @@ void proa_writer_free(ProaWriter *writer)
 	g_clear_error(&writer->error);
 	g_mutex_clear(&writer->lock);
 	g_cond_clear(&writer->changed);
-	free(writer->pieces);
+	free(writer->ring);
 	g_free(writer->path);
 	g_free(writer);
 }
@@ -143,29 +141,27 @@ static gboolean write_piece(ProaWriter *writer, const guint8 *data, gsize size, 
 	return TRUE;
 }
 
-/* The thread: each piece in turn, without the lock while it is written. */
-static gpointer write_pieces(gpointer user_data)
+/* The thread: what waits, up to the ring's end, without the lock while it is written. */
+static gpointer write_ring(gpointer user_data)
 {
 	ProaWriter *writer = user_data;
 
 	g_mutex_lock(&writer->lock);
 	for (;;) {
-		while (!writer->ends && writer->written == writer->given)
+		while (!writer->ends && (writer->error || writer->done == writer->given))
 			g_cond_wait(&writer->changed, &writer->lock);
 		if (writer->ends)
 			break;
-		gsize size = writer->sizes[writer->written % PIECES];
+		gsize at = (gsize)(writer->done % RING_SIZE);
+		gsize size = (gsize)MIN(writer->given - writer->done, (guint64)(RING_SIZE - at));
 		GError *error = NULL;
-		if (!writer->error) {
-			g_mutex_unlock(&writer->lock);
-			(void)write_piece(writer, piece(writer, writer->written), size, &error);
-			g_mutex_lock(&writer->lock);
-		}
-		if (error)
-			writer->error = error;
-		else if (!writer->error)
+		g_mutex_unlock(&writer->lock);
+		gboolean ok = write_piece(writer, writer->ring + at, size, &error);
+		g_mutex_lock(&writer->lock);
+		if (ok)
 			writer->done += size;
-		writer->written++;
+		else
+			writer->error = error;
 		g_cond_broadcast(&writer->changed);
 	}
 	g_mutex_unlock(&writer->lock);
@@ -174,37 +170,37 @@ static gpointer write_pieces(gpointer user_data)
 
 static gboolean begin(ProaWriter *writer, GError **error)
 {
-	void *pieces = NULL;
+	void *ring = NULL;
 
-	if (posix_memalign(&pieces, PROA_WRITER_ALIGNMENT, PIECES * PIECE_SIZE) != 0)
+	if (posix_memalign(&ring, PROA_WRITER_ALIGNMENT, RING_SIZE) != 0)
 		return proa_fail(error, PROA_REASON_INTERNAL, "out of memory");
-	writer->pieces = pieces;
-	writer->thread = g_thread_try_new("slot-writer", write_pieces, writer, NULL);
+	writer->ring = ring;
+	writer->free = writer->taken + RING_SIZE;
+	writer->thread = g_thread_try_new("slot-writer", write_ring, writer, NULL);
 	return writer->thread || proa_fail(error, PROA_REASON_INTERNAL, "no thread can be started");
 }
 
-/* Waits until at most @left of the pieces given are still to be written. */
-static gboolean wait_until(ProaWriter *writer, guint left, GError **error)
+/* Waits until the device has the first @end bytes of the image. */
+static gboolean wait_until(ProaWriter *writer, guint64 end, GError **error)
 {
 	g_mutex_lock(&writer->lock);
-	while (writer->given - writer->written > left)
+	while (!writer->error && writer->done < end)
 		g_cond_wait(&writer->changed, &writer->lock);
 	gboolean ok = !writer->error;
+	writer->free = writer->done + RING_SIZE;
 	if (!ok && error)
 		*error = g_error_copy(writer->error);
 	g_mutex_unlock(&writer->lock);
 	return ok;
 }
 
-/* Gives the piece that is being filled to the thread. */
+/* Tells the thread of all that was taken. */
 static void give(ProaWriter *writer)
 {
 	g_mutex_lock(&writer->lock);
-	writer->sizes[writer->given % PIECES] = writer->filled;
-	writer->given++;
+	writer->given = writer->taken;
 	g_cond_broadcast(&writer->changed);
 	g_mutex_unlock(&writer->lock);
-	writer->filled = 0;
 }
 
 void proa_writer_watch(ProaWriter *writer, ProaWriterTook took, gpointer user_data)
@@ -214,6 +210,20 @@ void proa_writer_watch(ProaWriter *writer, ProaWriterTook took, gpointer user_da
 	writer->user_data = user_data;
 }
 
+guint8 *proa_writer_room(ProaWriter *writer, gsize most, gsize *ret_size, GError **error)
+{
+	gsize at = (gsize)(writer->taken % RING_SIZE);
+	guint64 wanted = MIN(most, RING_SIZE - at);
+
+	if (!writer->thread && !begin(writer, error))
+		return NULL;
+	if (writer->taken + wanted > writer->free &&
+		!wait_until(writer, writer->taken + wanted - RING_SIZE, error))
+		return NULL;
+	*ret_size = (gsize)wanted;
+	return writer->ring + at;
+}
+
 gboolean proa_writer_write(ProaWriter *writer, const guint8 *data, gsize size, GError **error)
 {
 	g_assert(size % PROA_WRITER_ALIGNMENT == 0);
@@ -221,18 +231,14 @@ gboolean proa_writer_write(ProaWriter *writer, const guint8 *data, gsize size, G
 		return proa_fail(error, PROA_REASON_IO,
 			"%s: more than the %" G_GUINT64_FORMAT " bytes announced", writer->path,
 			writer->size);
-	if (!writer->thread && !begin(writer, error))
-		return FALSE;
-	writer->taken += size;
-	while (size > 0) {
-		if (writer->filled == 0 && !wait_until(writer, PIECES - 1, error))
+	for (gsize n; size > 0; data += n, size -= n) {
+		guint8 *room = proa_writer_room(writer, MIN(size, GIVE_SIZE), &n, error);
+		if (!room)
 			return FALSE;
-		gsize n = MIN(size, PIECE_SIZE - writer->filled);
-		memcpy(piece(writer, writer->given) + writer->filled, data, n);
-		writer->filled += n;
-		data += n;
-		size -= n;
-		if (writer->filled == PIECE_SIZE)
+		if (room != data)
+			memmove(room, data, n);
+		writer->taken += n;
+		if (writer->taken - writer->given >= GIVE_SIZE)
 			give(writer);
 	}
 	return TRUE;
@@ -241,7 +247,7 @@ gboolean proa_writer_write(ProaWriter *writer, const guint8 *data, gsize size, G
 void proa_writer_skip(ProaWriter *writer, guint64 size)
 {
 	g_assert(writer->taken == 0 && size <= writer->size && size % PROA_WRITER_ALIGNMENT == 0);
-	writer->taken = writer->done = size;
+	writer->taken = writer->given = writer->done = size;
 }
 
 guint64 proa_writer_done(ProaWriter *writer)
@@ -254,14 +260,15 @@ guint64 proa_writer_done(ProaWriter *writer)
 
 gboolean proa_writer_drain(ProaWriter *writer, GError **error)
 {
-	if (writer->filled > 0)
-		give(writer);
-	return wait_until(writer, 0, error);
+	give(writer);
+	return wait_until(writer, writer->taken, error);
 }
 
 gboolean proa_writer_drain_to(ProaWriter *writer, guint64 end, GError **error)
 {
-	return end <= proa_writer_done(writer) || proa_writer_drain(writer, error);
+	if (end > writer->given)
+		give(writer);
+	return wait_until(writer, MIN(end, writer->taken), error);
 }
 
 gboolean proa_writer_flush(ProaWriter *writer, GError **error)

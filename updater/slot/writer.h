@@ -40,6 +40,13 @@ void proa_writer_watch(ProaWriter *writer, ProaWriterTook took, gpointer user_da
 gboolean proa_writer_write(
 	ProaWriter *writer, const guint8 *data, gsize size, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/*
+ * Room for the next bytes, *@ret_size of them, at most @most (both multiples of PROA_WRITER_ALIGNMENT): what
+ * is made there need not be copied by proa_writer_write(), which must be given that place next. NULL with IO.
+ */
+guint8 *proa_writer_room(
+	ProaWriter *writer, gsize most, gsize *ret_size, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Leaves the first @size bytes as they are: the next write goes behind them. Aligned, before the first write.
  */
 void proa_writer_skip(ProaWriter *writer, guint64 size);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "verity/build.h"
+#include "verity/leaves.h"
 
 #include "base/digest.h"
 #include "base/file.h"

@@ -54,15 +54,53 @@ static GByteArray *release_new(const GByteArray *kernel, const GByteArray *progr
 	return uki_new(linux_image, initrd);
 }
 
-/* @kernel_changed: the new release has another kernel. */
-static void fixture_make(Fixture *fixture, gboolean kernel_changed)
+/* How the new release's kernel differs from the old one's. */
+typedef void (*Change)(GByteArray *kernel);
+
+static void same(GByteArray *kernel)
+{
+}
+
+static void edited(GByteArray *kernel)
+{
+	for (guint i = 0; i < 30; i++)
+		kernel->data[i * 17777] ^= 1;
+}
+
+static void moved(GByteArray *kernel)
+{
+	g_autoptr(GByteArray) before = g_byte_array_append(g_byte_array_new(), kernel->data, kernel->len);
+
+	g_byte_array_set_size(kernel, 0);
+	g_byte_array_append(kernel, before->data + 222222, before->len - 222222);
+	g_byte_array_append(kernel, (const guint8 *)"and more", 8);
+	g_byte_array_append(kernel, before->data, 222222);
+}
+
+static void truncated(GByteArray *kernel)
+{
+	g_byte_array_set_size(kernel, KERNEL_SIZE / 3);
+}
+
+static void all_zero(GByteArray *kernel)
+{
+	memset(kernel->data, 0, kernel->len);
+}
+
+static void unrelated(GByteArray *kernel)
+{
+	g_autoptr(GByteArray) other = image_new(99, KERNEL_SIZE);
+
+	memcpy(kernel->data, other->data, kernel->len);
+}
+
+static void fixture_make_with(Fixture *fixture, Change change)
 {
 	*fixture = (Fixture){ .scratch = scratch_new() };
 	g_autoptr(GByteArray) kernel = image_new(5, KERNEL_SIZE), program = image_new(6, PROGRAM_SIZE);
 	g_autoptr(GByteArray) old_bytes = release_new(kernel, program, "old");
 
-	for (guint i = 0; kernel_changed && i < 30; i++)
-		kernel->data[i * 17777] ^= 1;
+	change(kernel);
 	make_root(fixture, program);
 	fixture->new_bytes = release_new(kernel, program, "new");
 	fixture->old_uki = put(fixture, "old.efi", old_bytes);
@@ -71,6 +109,12 @@ static void fixture_make(Fixture *fixture, gboolean kernel_changed)
 	fixture->maker = (ProaUkiMaker){ .base = { .threads = 1 }, .program = PROA_REPACK_SELF };
 	fixture->from = (ProaUkiRelease){ fixture->old_uki, fixture->root, OLD_HASH };
 	fixture->to = (ProaUkiRelease){ fixture->new_uki, fixture->root, NEW_HASH };
+}
+
+/* @kernel_changed: the new release has another kernel. */
+static void fixture_make(Fixture *fixture, gboolean kernel_changed)
+{
+	fixture_make_with(fixture, kernel_changed ? edited : same);
 }
 
 static void fixture_clear(Fixture *fixture)
@@ -106,12 +150,37 @@ static gboolean read_root(guint64 offset, guint8 *data, gsize size, gpointer use
 	return TRUE;
 }
 
-/* Applies the @size bytes of a payload; the UKI, or NULL. */
-static GByteArray *apply(const Fixture *fixture, ProaUkiKind kind, const guint8 *data, gsize size,
-	const char *head_sha256, gsize head_size, GError **error)
+/* A stream whose reads end after @most bytes, and at @edge. */
+typedef struct {
+	ProaStream stream;
+	const guint8 *data;
+	gsize size, at, most, edge;
+} Pieces;
+
+static gssize pieces_read(ProaStream *stream, void *data, gsize size, GError **error)
 {
-	g_autoptr(GBytes) bytes = g_bytes_new(data, size);
-	g_autoptr(ProaStream) in = proa_stream_of_bytes(bytes);
+	Pieces *pieces = (Pieces *)stream;
+	gsize n = MIN(MIN(size, pieces->most), pieces->size - pieces->at);
+
+	if (pieces->at < pieces->edge)
+		n = MIN(n, pieces->edge - pieces->at);
+	if (n > 0)
+		memcpy(data, pieces->data + pieces->at, n);
+	pieces->at += n;
+	return (gssize)n;
+}
+
+static void pieces_close(ProaStream *stream)
+{
+}
+
+/* Applies the @size bytes of a payload, that come @most at a time; the UKI, or NULL. */
+static GByteArray *apply_pieces(const Fixture *fixture, ProaUkiKind kind, const guint8 *data, gsize size,
+	const char *head_sha256, gsize head_size, gsize most, GError **error)
+{
+	static const ProaStreamKind pieces_kind = { pieces_read, pieces_close };
+	Pieces pieces = { { &pieces_kind }, data, size, 0, most, head_size };
+	ProaStream *in = &pieces.stream;
 	g_autofree char *sha256 = proa_sha256_hex(fixture->new_bytes->data, fixture->new_bytes->len);
 	PROA_AUTO_FD int old_fd = open(fixture->old_uki, O_RDONLY | O_CLOEXEC);
 	PROA_AUTO_FD int out_fd = memfd_create("out", MFD_CLOEXEC);
@@ -133,7 +202,13 @@ static GByteArray *apply(const Fixture *fixture, ProaUkiKind kind, const guint8 
 	return made;
 }
 
-/* What was made applies to the UKI; tells how long it is. */
+static GByteArray *apply(const Fixture *fixture, ProaUkiKind kind, const guint8 *data, gsize size,
+	const char *head_sha256, gsize head_size, GError **error)
+{
+	return apply_pieces(fixture, kind, data, size, head_sha256, head_size, G_MAXSSIZE, error);
+}
+
+/* What was made applies to the UKI, however the stream is split; tells how long it is. */
 static gsize assert_applies(const Fixture *fixture, ProaUkiKind kind)
 {
 	g_autoptr(GError) error = NULL;
@@ -144,10 +219,13 @@ static gsize assert_applies(const Fixture *fixture, ProaUkiKind kind)
 	g_assert_true(proa_uki_file_header(fixture->out, &header, &head_sha256, &error));
 	g_assert_cmpint(header.kind, ==, kind);
 	g_assert_true(g_file_get_contents(fixture->out, &data, &size, NULL));
-	g_autoptr(GByteArray) made = apply(
-		fixture, kind, (const guint8 *)data, size, head_sha256, proa_uki_head_size(&header), &error);
-	g_assert_no_error(error);
-	g_assert_cmpmem(made->data, made->len, fixture->new_bytes->data, fixture->new_bytes->len);
+	static const gsize splits[] = { 1, 4093, G_MAXSSIZE };
+	for (guint i = 0; i < G_N_ELEMENTS(splits); i++) {
+		g_autoptr(GByteArray) made = apply_pieces(fixture, kind, (const guint8 *)data, size,
+			head_sha256, proa_uki_head_size(&header), splits[i], &error);
+		g_assert_no_error(error);
+		g_assert_cmpmem(made->data, made->len, fixture->new_bytes->data, fixture->new_bytes->len);
+	}
 	return size;
 }
 
@@ -183,6 +261,26 @@ static void kernel_stays_as_it_is_where_it_did_not(void)
 	g_assert_true(make(&fixture, PROA_UKI_DELTA));
 	g_assert_cmpuint(assert_applies(&fixture, PROA_UKI_DELTA), <, 8000);
 	fixture_clear(&fixture);
+}
+
+/* Whatever became of the kernel: each kind that can be made makes the UKI, and one of them always can. */
+static void every_kernel_comes_through(void)
+{
+	static const Change changes[] = { same, edited, moved, truncated, all_zero, unrelated };
+
+	for (guint i = 0; i < G_N_ELEMENTS(changes); i++) {
+		Fixture fixture;
+		guint made = 0;
+		fixture_make_with(&fixture, changes[i]);
+		for (ProaUkiKind kind = PROA_UKI_FULL; kind < _PROA_UKI_KIND_MAX; kind++) {
+			if (!make(&fixture, kind))
+				continue;
+			assert_applies(&fixture, kind);
+			made++;
+		}
+		g_assert_cmpuint(made, ==, 2);
+		fixture_clear(&fixture);
+	}
 }
 
 /* A kernel that no parameters pack to its bytes. */
@@ -254,6 +352,7 @@ int main(int argc, char **argv)
 		"/payload/uki/kernel-is-unpacked-where-it-changed", kernel_is_unpacked_where_it_changed);
 	g_test_add_func("/payload/uki/kernel-stays-as-it-is-where-it-did-not",
 		kernel_stays_as_it_is_where_it_did_not);
+	g_test_add_func("/payload/uki/every-kernel-comes-through", every_kernel_comes_through);
 	g_test_add_func("/payload/uki/what-packs-otherwise-is-told", what_packs_otherwise_is_told);
 	g_test_add_func("/payload/uki/damage-is-bounded", damage_is_bounded);
 	return g_test_run();

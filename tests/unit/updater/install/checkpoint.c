@@ -156,8 +156,9 @@ static void refuses(gconstpointer text)
 	g_assert_cmpuint(claim.done, ==, 1);
 }
 
+#define SUM "0123456789abcdef"
 #define FILE(hash, slot, done, sum)                                                                          \
-	"{\"root_hash\":\"" hash "\",\"slot\":\"" slot "\",\"done\":" done ",\"sha256\":\"" sum "\"}"
+	"{\"root_hash\":\"" hash "\",\"slot\":\"" slot "\",\"done\":" done ",\"crc64\":\"" sum "\"}"
 
 static const struct {
 	const char *name, *text;
@@ -165,12 +166,13 @@ static const struct {
 	{ "empty", "" },
 	{ "no-object", "[]" },
 	{ "no-members", "{}" },
-	{ "hash-short", FILE("00", "root-b", "4096", HASH) },
-	{ "sum-malformed", FILE(HASH, "root-b", "4096", "x") },
-	{ "slot-long", FILE(HASH, "root-b-root-b-root-b", "4096", HASH) },
-	{ "done-odd", FILE(HASH, "root-b", "4097", HASH) },
-	{ "done-negative", FILE(HASH, "root-b", "-4096", HASH) },
-	{ "done-string", FILE(HASH, "root-b", "\"4096\"", HASH) },
+	{ "hash-short", FILE("00", "root-b", "4096", SUM) },
+	{ "sum-malformed", FILE(HASH, "root-b", "4096", "0123456789abcdeg") },
+	{ "sum-long", FILE(HASH, "root-b", "4096", "0123456789abcdef0") },
+	{ "slot-long", FILE(HASH, "root-b-root-b-root-b", "4096", SUM) },
+	{ "done-odd", FILE(HASH, "root-b", "4097", SUM) },
+	{ "done-negative", FILE(HASH, "root-b", "-4096", SUM) },
+	{ "done-string", FILE(HASH, "root-b", "\"4096\"", SUM) },
 };
 
 int main(int argc, char **argv)

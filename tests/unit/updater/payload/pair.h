@@ -29,6 +29,7 @@ typedef struct {
 	GByteArray *made;
 	guint64 opened;   /* bytes of ranges asked for */
 	guint max_read;   /* the payload comes in reads of 1 to so many bytes; 0: as they are asked for */
+	GArray *edges;    /* of guint64: no read goes over one of these places of the payload; NULL: none */
 	guint64 cut_at;   /* the stream ends after so many bytes; 0: never */
 	guint64 progress; /* the last told */
 } Pair;
@@ -55,6 +56,11 @@ static inline gssize pair_stream_read(ProaStream *stream, void *data, gsize size
 				     ? (gsize)g_rand_int_range(self->random, 1, (gint32)pair->max_read + 1)
 				     : size;
 		n = MIN(n, most);
+		for (guint i = 0; pair->edges && i < pair->edges->len; i++) {
+			guint64 edge = g_array_index(pair->edges, guint64, i), at = range->offset + self->at;
+			if (edge > at)
+				n = (gsize)MIN((guint64)n, edge - at);
+		}
 		if (range->offset + self->at >= pair->payload->len)
 			return 0;
 		n = (gsize)MIN((guint64)n, pair->payload->len - (range->offset + self->at));
@@ -213,6 +219,7 @@ static inline void pair_free(Pair *pair)
 	g_byte_array_unref(pair->new_image);
 	g_byte_array_unref(pair->payload);
 	g_byte_array_unref(pair->made);
+	g_clear_pointer(&pair->edges, g_array_unref);
 	g_free(pair->root_hash);
 	g_free(pair->sha256);
 	g_free(pair->head_sha256);

@@ -170,6 +170,42 @@ static void tells_what_was_written(void)
 	g_assert_cmpmem(bytes, given->len, given->data, given->len);
 }
 
+/* What is made in the writer's room, or partly there, is written as what is given from elsewhere is. */
+static void takes_what_was_made_in_its_room(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *path = partition_of(&scratch, 100 * CHUNK);
+	g_autoptr(GByteArray) told = g_byte_array_new(), given = g_byte_array_new();
+	guint8 *elsewhere = aligned(CHUNK, 'e');
+	g_autofree char *bytes = NULL;
+
+	g_autoptr(ProaWriter) writer = proa_writer_open(path, 100 * CHUNK, &error);
+	g_assert_no_error(error);
+	proa_writer_skip(writer, 4096);
+	proa_writer_watch(writer, append, told);
+	while (given->len < 96 * CHUNK) {
+		gsize size = 0, skip = given->len % (5 * CHUNK) == 0 ? 4096 : 0;
+		guint8 *room = proa_writer_room(writer, 2 * CHUNK, &size, &error);
+		g_assert_no_error(error);
+		g_assert_cmpuint((guintptr)room % PROA_WRITER_ALIGNMENT, ==, 0);
+		g_assert_true(size > 0 && size <= 2 * CHUNK && size % PROA_WRITER_ALIGNMENT == 0);
+		for (gsize i = 0; i < size; i++)
+			room[i] = (guint8)(given->len / 4096 + i / 512);
+		skip = MIN(skip, size - 4096);
+		g_byte_array_append(given, room + skip, (guint)(size - skip));
+		g_assert_true(proa_writer_write(writer, room + skip, size - skip, &error));
+		g_byte_array_append(given, elsewhere, 4096);
+		g_assert_true(proa_writer_write(writer, elsewhere, 4096, &error));
+	}
+	g_assert_true(proa_writer_flush(writer, &error));
+	free(elsewhere);
+	g_assert_cmpmem(told->data, told->len, given->data, given->len);
+	g_assert_true(g_file_get_contents(path, &bytes, NULL, NULL));
+	g_assert_cmpmem(bytes + 4096, given->len, given->data, given->len);
+	g_assert_cmpint(bytes[4095], ==, 'o');
+}
+
 /* A write that fails is told at the next call that waits for it, and for good. */
 static void tells_failed_write(void)
 {
@@ -205,6 +241,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/slot/writer/names-missing-device", names_missing_device);
 	g_test_add_func("/slot/writer/skips-what-is-there", skips_what_is_there);
 	g_test_add_func("/slot/writer/tells-what-was-written", tells_what_was_written);
+	g_test_add_func("/slot/writer/takes-what-was-made-in-its-room", takes_what_was_made_in_its_room);
 	g_test_add_func("/slot/writer/tells-failed-write", tells_failed_write);
 	return g_test_run();
 }
