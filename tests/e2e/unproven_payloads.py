@@ -13,6 +13,7 @@ from harness.scene import BY_HAND, FEED_AT, Scene, WATCHDOG
 
 CUTS = 20
 FRAME = 4 << 20  # the largest frame, and what is on its way in sockets and pipes when something breaks
+METADATA = 1 << 20  # of the feed, and heads of payloads that were not taken
 # Slow enough that there is a middle.
 CONFIG = r"f+ /etc/proa/update.conf.d/70-fetch.conf 0644 - - - [fetch]\npayload={}\nmax_speed=2M\n" "\n"
 UPDATE = "proa update --json >/run/proa-test/update.out 2>&1"
@@ -22,7 +23,7 @@ HOLDS = "grep -Eq '\"done\" *: *[0-9]{{{digits},}}' {where}/checkpoint.json"
 
 def setup(logs):
     scene = Scene(logs, ("base", "security"))
-    scene.feed.publish(scene.releases["security"])
+    scene.feed.publish(scene.releases["base"], scene.releases["security"], deltas=1)
     return scene
 
 
@@ -36,9 +37,11 @@ def teardown(scene):
 
 
 def payload_sizes(scene):
-    """{type: bytes} of security's payloads in the feed."""
-    manifest = next((scene.feed.folder / "targets").rglob("*.manifest.json"))
-    return {entry["type"]: entry["size"] for entry in json.loads(manifest.read_bytes())["payloads"]}
+    """({type: bytes} of security's payloads in the feed, bytes of the largest payload of its UKI)"""
+    version = scene.releases["security"].version
+    manifest = json.loads(next((scene.feed.folder / "targets").rglob(f"{version}/*.manifest.json")).read_bytes())
+    return ({entry["type"]: entry["size"] for entry in manifest["payloads"]},
+            max(entry["size"] for entry in manifest["uki"]["payloads"]))
 
 
 def start_node(scene, payload):
@@ -82,15 +85,19 @@ def survives(scene, payload, least, most):
         cutter.close()
 
 
+def test_delta_survives(scene):
+    """A delta: a few megabytes, whatever breaks."""
+    sizes, uki = payload_sizes(scene)
+    survives(scene, "delta", sizes["delta"], sizes["delta"] + uki + METADATA)
+
+
 def test_blocks_survives(scene):
     """Blocks: less than a third of the full payload, whatever breaks."""
-    sizes = payload_sizes(scene)
-    uki = scene.releases["security"].folder / "uki.efi"
-    survives(scene, "blocks", sizes["full"] // 8, sizes["full"] // 3 + uki.stat().st_size)
+    sizes, uki = payload_sizes(scene)
+    survives(scene, "blocks", sizes["full"] // 8, sizes["full"] // 3 + uki)
 
 
 def test_full_survives(scene):
     """Full: its own size and the boot image's, and no more than what was under way twice."""
-    sizes = payload_sizes(scene)
-    uki = scene.releases["security"].folder / "uki.efi"
-    survives(scene, "full", sizes["full"], sizes["full"] + uki.stat().st_size + (1 << 20))
+    sizes, uki = payload_sizes(scene)
+    survives(scene, "full", sizes["full"], sizes["full"] + uki + METADATA)

@@ -48,10 +48,10 @@ class Feed:
             shutil.copy(path, folder / "metadata")
         return cls(folder)
 
-    def publish(self, *releases):
-        """Adds releases (directories of proa-image, or Release) and publishes."""
+    def publish(self, *releases, deltas=0):
+        """Adds releases (directories of proa-image, or Release), with deltas from so many before them, and publishes."""
         for release in releases:
-            run("add", self.folder, "--no-trees", "--deltas", "0", getattr(release, "folder", release))
+            run("add", self.folder, "--no-trees", "--deltas", deltas, getattr(release, "folder", release))
         run("publish", self.folder, keys=True)
 
     def copy(self, folder):
