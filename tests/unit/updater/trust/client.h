@@ -6,7 +6,8 @@
 #include "tests/unit/scratch.h"
 #include "tests/unit/updater/trust/repository.h"
 
-#define DAY ((gint64)24 * 60 * 60)
+#define HOUR ((gint64)60 * 60)
+#define DAY (24 * HOUR)
 
 static inline gint64 now(void)
 {
