@@ -167,6 +167,15 @@ static void reboot_node(Daemon *daemon)
 	proa_reboot_now(SYNC_SECONDS);
 }
 
+/* With no entry that boots by its own turn, the firmware takes the newest: an operator went back to an older
+ * release, and it is not healthy. */
+static gboolean next_is_another(const ProaNode *node)
+{
+	const ProaEntry *next = proa_entry_next(node->entries);
+
+	return next && g_strcmp0(next->root_hash, node->booted.root_hash) != 0;
+}
+
 /* A release on trial, or one set aside that the firmware took for want of another, is left only if another
  * one boots. */
 static gboolean may_leave(Daemon *daemon)
@@ -184,7 +193,8 @@ static gboolean may_leave(Daemon *daemon)
 	gboolean other = node->partitions->len > 0
 				 ? proa_node_other_bootable(node)
 				 : proa_entry_find_other(node->entries, node->booted.root_hash) != NULL;
-	return proa_node_on_trial(node) && (other || node->booted_entry->tries_left > 0);
+	return proa_node_on_trial(node) &&
+	       (other || node->booted_entry->tries_left > 0 || next_is_another(node));
 }
 
 /* A blessed release that is not healthy goes on; proa-etc counts such boots, and health resets the count. */

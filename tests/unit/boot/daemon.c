@@ -43,6 +43,20 @@ static void unhealthy_trial_says_why_and_ends(void)
 	g_assert_null(fixture_rejected(&fixture, HASH_2));
 }
 
+/* With its tries used up, and a newer one set aside by an operator's way back: the firmware would take that
+ * one. */
+static void an_older_one_that_fails_gives_way_to_the_one_left(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture_entry(fixture.esp, "proa_1.0.0+0-3.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+0-1.efi", "2.0.0", HASH_2);
+	fixture_state(&fixture, PROA_STATE_STAGED, HASH_1, HASH_2);
+	fixture_run_root(&fixture, HASH_1);
+	g_assert_cmpint(run(&fixture), ==, PROA_EXIT_OK);
+	g_assert_true(fixture_history_has(&fixture, "unhealthy", HASH_1, "not-running"));
+}
+
 /* A blessed release is not left for being unhealthy once, nor is one that has nowhere to go to. */
 static void others_go_on(void)
 {
@@ -70,6 +84,8 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/daemon/unhealthy-trial-says-why-and-ends", unhealthy_trial_says_why_and_ends);
+	g_test_add_func("/daemon/an-older-one-that-fails-gives-way-to-the-one-left",
+		an_older_one_that_fails_gives_way_to_the_one_left);
 	g_test_add_func("/daemon/others-go-on", others_go_on);
 	return g_test_run();
 }
