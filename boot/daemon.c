@@ -21,6 +21,9 @@
 #define REBOOT_SECONDS 30
 #define SYNC_SECONDS 5
 #define LOCK_SECONDS 30
+/* Where nothing of an operator's comes before it, boot-complete.target is reached at once. */
+#define COMPLETE_SECONDS 2
+#define COMPLETE_POLL_US 100000
 
 typedef struct {
 	const ProaDaemonOptions *options;
@@ -47,6 +50,21 @@ static void warn(const char *doing, GError **error)
 	g_clear_error(error);
 }
 
+/* Whether boot-complete.target is reached, now or within @seconds. */
+static gboolean wait_boot_complete(Daemon *daemon, gint64 seconds)
+{
+	gint64 end = g_get_monotonic_time() + seconds * G_USEC_PER_SEC;
+
+	for (;;) {
+		g_autofree char *state = proa_systemd_unit_state(daemon->systemd, BOOT_COMPLETE, NULL);
+		if (g_strcmp0(state, "active") == 0)
+			return TRUE;
+		if (g_strcmp0(state, "failed") == 0 || g_get_monotonic_time() >= end)
+			return FALSE;
+		g_usleep(COMPLETE_POLL_US);
+	}
+}
+
 /*
  * Our own checks come first; then boot-complete.target, before which a package or an operator may order
  * checks of theirs (systemd.special(7)).
@@ -55,13 +73,13 @@ static void check_boot_complete(Daemon *daemon, ProaHealthResult *result)
 {
 	g_autoptr(GError) error = NULL;
 
+	gint64 seconds = daemon->completing ? 0 : COMPLETE_SECONDS;
 	if (!daemon->completing && !proa_systemd_start(daemon->systemd, BOOT_COMPLETE, "replace", &error)) {
 		proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_HEALTH_CHECK, g_strdup(error->message));
 		return;
 	}
 	daemon->completing = TRUE;
-	g_autofree char *state = proa_systemd_unit_state(daemon->systemd, BOOT_COMPLETE, &error);
-	if (g_strcmp0(state, "active") == 0)
+	if (wait_boot_complete(daemon, seconds))
 		return;
 	g_autofree char *failed = proa_systemd_failed_units(daemon->systemd, NULL);
 	gboolean named = failed && *failed;
@@ -122,14 +140,23 @@ static ProaHealthDecision wait_for_health(Daemon *daemon)
 
 	proa_health_trial_begin(&trial, daemon->config, now());
 	for (;;) {
+		gint64 began = now();
 		run_checks(daemon, settled);
-		decision = proa_health_trial_add(&trial, daemon->last.verdict, daemon->last.fault, now());
-		if (decision == PROA_UNHEALTHY || (decision == PROA_HEALTHY && settled))
+		decision =
+			proa_health_trial_add(&trial, daemon->last.verdict, daemon->last.fault, began, now());
+		if (decision == PROA_UNHEALTHY)
 			return decision;
-		if (decision == PROA_HEALTHY)
+		/* To wait for boot-complete.target unsettles nothing; what the checks say does. */
+		gboolean right = decision == PROA_HEALTHY || proa_health_good(daemon->last.verdict);
+		if (settled && right)
+			return PROA_HEALTHY;
+		if (decision == PROA_HEALTHY) {
 			settled = TRUE;
-		else
-			g_usleep((gulong)interval * G_USEC_PER_SEC);
+			continue;
+		}
+		if (!right && g_strcmp0(daemon->last_check, BOOT_COMPLETE) != 0)
+			settled = FALSE;
+		g_usleep((gulong)interval * G_USEC_PER_SEC);
 	}
 }
 

@@ -159,15 +159,15 @@ static gint64 holds_since(gint64 since, gboolean holds, gint64 now)
 }
 
 ProaHealthDecision proa_health_trial_add(
-	ProaHealthTrial *trial, ProaHealthVerdict verdict, ProaHealthFault fault, gint64 now)
+	ProaHealthTrial *trial, ProaHealthVerdict verdict, ProaHealthFault fault, gint64 began, gint64 now)
 {
 	gboolean good = proa_health_good(verdict), elsewhere = !good && fault == PROA_FAULT_OF_ELSEWHERE;
 
-	trial->ok_since = holds_since(trial->ok_since, good, now);
+	trial->ok_since = holds_since(trial->ok_since, good, began);
 	trial->node_since = holds_since(trial->node_since, !good && !elsewhere, now);
 	trial->fail_since = holds_since(trial->fail_since, verdict == PROA_HEALTH_FAIL && !elsewhere, now);
 
-	if (trial->ok_since >= 0 && now - trial->ok_since >= trial->settle)
+	if (trial->ok_since >= 0 && began - trial->ok_since >= trial->settle)
 		return PROA_HEALTHY;
 	if (trial->fail_since >= 0 && now - trial->fail_since >= trial->failing)
 		return PROA_UNHEALTHY;
