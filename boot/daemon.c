@@ -5,9 +5,11 @@
 #include "base/json.h"
 #include "boot/blackbox.h"
 #include "boot/crashes.h"
+#include "boot/evidence.h"
 #include "boot/giveup.h"
 #include "boot/journal.h"
 #include "boot/settle.h"
+#include "boot/volatile.h"
 
 #include <signal.h>
 #include <string.h>
@@ -160,8 +162,28 @@ static ProaHealthDecision wait_for_health(Daemon *daemon)
 	}
 }
 
+/* For the next boot, should this one's /var not keep it. Set aside or not is the firmware's count: no entry
+ * is touched. */
+static void leave_word(Daemon *daemon, const char *reason)
+{
+	const ProaNode *node = daemon->node;
+	ProaEvidence word = { .root_hash = node->booted.root_hash,
+		.version = node->booted.version,
+		.reason = (char *)(gsize)reason,
+		.detail = daemon->last.detail,
+		.where = (char *)(gsize) "system",
+		.time = g_get_real_time() / G_USEC_PER_SEC };
+	g_autoptr(GError) error = NULL;
+	PROA_AUTO_FD int lock = proa_esp_lock(node->run_dir, LOCK_SECONDS, &error);
+
+	if (lock < 0 || !proa_evidence_write(node->esp, &word, &error))
+		warn("leaving word on the ESP", &error);
+}
+
 static void record_unhealthy(Daemon *daemon)
 {
+	g_autofree char *lost = g_build_filename(daemon->node->root, "/" PROA_VOLATILE_VAR, NULL);
+	gboolean kept = access(lost, F_OK) < 0;
 	const ProaStateRelease *booted = &daemon->node->booted;
 	const char *reason = proa_reason_to_string(daemon->last.reason), *dir = daemon->node->state_dir;
 	g_autofree char *journal = proa_journal_tail();
@@ -171,8 +193,12 @@ static void record_unhealthy(Daemon *daemon)
 	g_autoptr(GError) error = NULL;
 
 	g_warning("release %s is not healthy (%s): %s", booted->version, reason, daemon->last.detail);
-	if (!proa_blackbox_set_verdict(dir, booted, reason, daemon->last.detail, checks, &error))
+	if (!proa_blackbox_set_verdict(dir, booted, reason, daemon->last.detail, checks, &error)) {
+		kept = FALSE;
 		warn("remembering why", &error);
+	}
+	if (!kept && proa_node_on_trial(daemon->node))
+		leave_word(daemon, reason);
 	if (!proa_history_append(dir, "unhealthy", booted, reason, daemon->last.detail, &error))
 		warn("writing the history", &error);
 	if (!proa_blackbox_write(dir, booted, reason, daemon->last.detail, text, &error))

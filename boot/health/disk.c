@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * disk: the file systems that a node writes to can be written and have room. A kernel that meets damage
- * mounts an ext4 read-only and goes on; everything then fails a little later, and elsewhere.
+ * mounts an ext4 read-only and goes on; everything then fails a little later, and elsewhere. A /var in memory
+ * is no /var.
  */
 #include "boot/health/check.h"
+#include "boot/volatile.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 static void check_room(
 	const ProaConfig *config, const char *path, const struct statvfs *fs, ProaHealthResult *result)
@@ -35,11 +38,15 @@ static void run(const ProaHealthContext *context, ProaHealthResult *result)
 {
 	g_auto(GStrv) paths =
 		g_strsplit_set(proa_config_string(context->config, "disk", "writable"), " \t,", -1);
+	g_autofree char *lost = g_build_filename(context->root, "/" PROA_VOLATILE_VAR, NULL);
 
 	if (!proa_config_boolean(context->config, "disk", "enabled")) {
 		proa_health_skip(result, "[disk] enabled=no");
 		return;
 	}
+	if (access(lost, F_OK) == 0)
+		proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_READ_ONLY,
+			g_strdup("the state partition could not be mounted: /var is in memory"));
 	for (char **path = paths; *path && proa_health_good(result->verdict); path++) {
 		g_autofree char *full = g_strconcat(context->root, *path, NULL);
 		struct statvfs fs;

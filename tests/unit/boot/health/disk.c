@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "boot/volatile.h"
 #include "tests/unit/boot/health/context.h"
 
 #include <sys/mount.h>
@@ -36,6 +37,17 @@ static void a_missing_one_is_not_writable(void)
 	context_expect_skipped(check(&scratch, "[disk]\nenabled=no\n"), "enabled=no");
 }
 
+static void a_var_in_memory_is_told(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *var = scratch_write(&scratch, "var/x", "", 0);
+	g_autofree char *mark = scratch_write(&scratch, PROA_VOLATILE_VAR, "", 0);
+
+	g_assert_true(var && mark);
+	context_expect_node(check(&scratch, "[disk]\nfree=1K\n"), PROA_REASON_READ_ONLY, "/var is in memory");
+	context_expect_skipped(check(&scratch, "[disk]\nenabled=no\n"), "enabled=no");
+}
+
 /* Real file systems: one mounted read-only, one without a free inode. */
 static void read_only_and_no_inodes(void)
 {
@@ -61,6 +73,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/disk/room-enough-is-right", room_enough_is_right);
 	g_test_add_func("/disk/a-full-one-is-told-by-name", a_full_one_is_told_by_name);
+	g_test_add_func("/disk/a-var-in-memory-is-told", a_var_in_memory_is_told);
 	g_test_add_func("/disk/a-missing-one-is-not-writable", a_missing_one_is_not_writable);
 	g_test_add_func("/disk/read-only-and-no-inodes", read_only_and_no_inodes);
 	return g_test_run();
