@@ -279,6 +279,15 @@ static void look_at_extensions(Doctor *doctor)
 	g_auto(GStrv) names = proa_extension_names(node->root);
 	g_autofree char *release = node->other_entry ? other_release(node) : NULL;
 
+	g_autofree char *directory = NULL;
+	g_autoptr(GError) error = NULL;
+	if (!proa_extension_find_directory(node->root, &directory, &error))
+		say(doctor, "extensions", "problem", proa_reason_of(error), NULL, "%s", error->message);
+	else if (directory)
+		say(doctor, "extensions", "problem", PROA_REASON_NOT_VERIFIED,
+			"Take it away; a signed image (systemd-sysext(8)) can take its place.",
+			"%s is a directory, which nothing verifies: no system extension is merged",
+			directory);
 	if (proa_extension_unpaired(node->root))
 		say(doctor, "extensions", "warning", PROA_REASON_EXTENSION,
 			"Keep images in /var/lib/proa/extensions and link to them from /etc/extensions.",
