@@ -374,6 +374,8 @@ static int run(Daemon *daemon)
 		return PROA_EXIT_OK;
 	}
 	wait_on(daemon);
+	/* What a /var without room did not take, it takes now. */
+	settle(daemon);
 	return bless(daemon);
 }
 

@@ -308,9 +308,11 @@ static void settle_now(Settling *s)
 			"the node restarted meanwhile");
 	if (s->trial)
 		record_trial(s);
-	mark_settled(s->node);
-	if (!s->unrecorded && !proa_evidence_remove(s->node->esp, &error))
-		warn("removing the evidence from the ESP", &error);
+	if (!s->unrecorded) {
+		mark_settled(s->node);
+		if (!proa_evidence_remove(s->node->esp, &error))
+			warn("removing the evidence from the ESP", &error);
+	}
 	g_clear_pointer(&s->evidence, proa_evidence_free);
 	g_clear_pointer(&s->rejected, g_ptr_array_unref);
 	clear_release(&s->lost);

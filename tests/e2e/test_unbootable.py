@@ -6,12 +6,9 @@ update leaves it. So every one of them is the first boot of a trial.
 """
 
 import re
-import shutil
 
-from harness import release
-from harness.disk import Disk
-from harness.node import Node, check, check_runs
-from harness.scene import BY_HAND, TOP, WATCHDOG
+from harness.node import check, check_runs
+from harness.prepared import Prepared
 
 # The machine's watchdog must bite, but a test need not wait for two minutes: systemd takes the time from here.
 SHORT_WATCHDOG = "systemd.watchdog_sec=30"
@@ -20,37 +17,8 @@ HANG = "for f in /sys/kernel/debug/sched/fair_server/cpu*/runtime; do echo 0 >$f
        "sysctl -qw kernel.sched_rt_runtime_us=-1; for i in 1 2 3 4; do chrt -f 99 bash -c 'while :; do :; done' & done"
 
 
-class Scene:
-    """Releases, and at most one node at a time."""
-
-    def __init__(self, logs):
-        self.logs = logs
-        shutil.rmtree(logs, ignore_errors=True)
-        logs.mkdir(parents=True)
-        self.releases = release.build(("base", "security", "broken-module"), logs / "images.log")
-        self.node = self.disk = None
-
-    def start(self, name, armed, change=lambda disk: None, extra=""):
-        """Prepares a disk, switches the machine on."""
-        self.throw_away()
-        self.disk = Disk(TOP / "build/e2e/unbootable.raw", self.releases["base"])
-        self.disk.arm(self.releases[armed])
-        change(self.disk)
-        self.node = Node(self.logs / name, self.disk.path, devices=WATCHDOG, credentials={"tmpfiles.extra": BY_HAND})
-        self.node.start(extra)
-        return self.node
-
-    def throw_away(self):
-        if self.node:
-            self.node.throw_away()
-            self.node = None
-        if self.disk:
-            self.disk.throw_away()
-            self.disk = None
-
-
 def setup(logs):
-    return Scene(logs)
+    return Prepared(logs, ("base", "security", "broken-module"))
 
 
 def after_failure(scene, name):
