@@ -35,6 +35,7 @@ def fell_back(scene, armed, *reasons):
     """base runs, verified and blessed; the armed release is rejected with one of the reasons."""
     node, bad = scene.node, scene.releases[armed]
     status = node.comes_back_with(scene.releases["base"])
+    scene.took("the good release is healthy")
     check_runs(status, scene.releases["base"], "root-a")
     entry = node.rejected(bad.root_hash)
     check(entry, f"{bad.version} is not remembered as rejected: {status['rejected']}")

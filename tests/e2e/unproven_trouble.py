@@ -39,6 +39,7 @@ def left(scene, *reasons):
     """base runs; security is rejected for one of the reasons and is not what boots next."""
     node, bad = scene.node, scene.releases["security"]
     status = node.falls_back_to(scene.releases["base"])
+    scene.took("the good release runs")
     check_runs(status, scene.releases["base"], "root-a")
     entry = node.rejected(bad.root_hash)
     check(entry, f"{bad.version} is not remembered as rejected: {status['rejected']}")
@@ -101,6 +102,7 @@ def test_var_full(scene):
     node = in_trial(scene, "full", only_in(scene.releases["security"], fill))
     base, security = scene.releases["base"], scene.releases["security"]
     check_runs(node.falls_back_to(base), base, "root-a")
+    scene.took("the good release runs")
     check(node.run("df --output=avail -k /var | tail -n 1 | grep -qx ' *0'").status == 0, node.ok("df /var"))
     check(node.bootd()["next"] == node.bootd()["booted"]["entry"], f"{node.bootd()['next']} is next")
     node.ok("rm -f /var/fill /var/fill2")

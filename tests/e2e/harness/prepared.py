@@ -3,6 +3,7 @@
 
 import pathlib
 import shutil
+import time
 
 from . import release
 from .agent import credentials
@@ -19,7 +20,7 @@ class Prepared:
         shutil.rmtree(self.logs, ignore_errors=True)
         self.logs.mkdir(parents=True)
         self.releases = release.build(names, self.logs / "images.log")
-        self.node = self.disk = None
+        self.node = self.disk = self.began = None
 
     def start(self, name, armed, change=lambda disk: None, extra="", tries="+3", units=None, dropins=None, network=True):
         """Prepares a disk and switches the machine on. `tries`: the counter of the armed release's entry. `units` are started
@@ -34,7 +35,14 @@ class Prepared:
         given |= {f"systemd.unit-dropin.{unit}~proa-test": text for unit, text in (dropins or {}).items()}
         self.node = Node(self.logs / name, self.disk.path, devices=WATCHDOG, credentials=given, network=network)
         self.node.start(extra)
+        self.began = (name, time.monotonic())
         return self.node
+
+    def took(self, what):
+        """Notes how long it took from power-on, for docs/boot.md."""
+        name, began = self.began
+        with open(self.logs / "seconds.txt", "a", encoding="utf-8") as out:
+            out.write(f"{name}: {time.monotonic() - began:.0f} s until {what}\n")
 
     def throw_away(self):
         if self.node:
