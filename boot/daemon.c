@@ -7,6 +7,7 @@
 #include "boot/crashes.h"
 #include "boot/evidence.h"
 #include "boot/giveup.h"
+#include "boot/health/check.h"
 #include "boot/journal.h"
 #include "boot/settle.h"
 #include "boot/volatile.h"
@@ -32,6 +33,7 @@ typedef struct {
 	ProaNode *node;
 	ProaConfig *config;
 	ProaSystemd *systemd;
+	gboolean unsettled;    /* /var did not take what the last boot came to */
 	gboolean completing;   /* the start of boot-complete.target was asked for */
 	GHashTable *memory;    /* of the checks */
 	ProaHealthResult last; /* the result that stands */
@@ -250,18 +252,6 @@ static gboolean may_leave(Daemon *daemon)
 	       (other || node->booted_entry->tries_left > 0 || next_is_another(node));
 }
 
-/* A blessed release that is not healthy goes on; proa-etc counts such boots, and health resets the count. */
-static void wait_on(Daemon *daemon)
-{
-	g_message("no other release to go to, or this one is blessed: it goes on");
-	for (;;) {
-		g_usleep((gulong)SLOW_SECONDS * G_USEC_PER_SEC);
-		run_checks(daemon, TRUE);
-		if (proa_health_good(daemon->last.verdict))
-			return;
-	}
-}
-
 /* Health takes back what a failed boot said of a release, but not what an operator did. */
 static gboolean rejected_by_operator(const Daemon *daemon)
 {
@@ -298,11 +288,38 @@ static void settle(Daemon *daemon)
 	g_autoptr(GError) error = NULL;
 	g_autoptr(ProaSettled) settled = proa_settle(daemon->node, &error);
 
+	daemon->unsettled = settled && settled->unrecorded;
 	if (!settled)
 		warn("settling the last boot", &error);
 	else if (settled->fell_back)
 		g_warning("fell back from release %s (%s): %s", settled->failed.version, settled->reason,
 			settled->detail ? settled->detail : "no detail");
+}
+
+static gboolean var_is_right(const Daemon *daemon)
+{
+	ProaHealthContext context = { daemon->config, daemon->systemd, daemon->options->node.root,
+		daemon->memory };
+	ProaHealthResult result = { 0 };
+
+	proa_health_disk.run(&context, &result);
+	gboolean right = proa_health_good(result.verdict);
+	proa_health_result_clear(&result);
+	return right;
+}
+
+/* A blessed release that is not healthy goes on; proa-etc counts such boots, and health resets the count. */
+static void wait_on(Daemon *daemon)
+{
+	g_message("no other release to go to, or this one is blessed: it goes on");
+	for (;;) {
+		g_usleep((gulong)SLOW_SECONDS * G_USEC_PER_SEC);
+		run_checks(daemon, TRUE);
+		if (daemon->unsettled && var_is_right(daemon))
+			settle(daemon);
+		if (proa_health_good(daemon->last.verdict))
+			return;
+	}
 }
 
 /* Notes that this boot began, and judges the one before; whether it ended unasked once too often. */
@@ -374,8 +391,6 @@ static int run(Daemon *daemon)
 		return PROA_EXIT_OK;
 	}
 	wait_on(daemon);
-	/* What a /var without room did not take, it takes now. */
-	settle(daemon);
 	return bless(daemon);
 }
 

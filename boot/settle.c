@@ -308,6 +308,7 @@ static void settle_now(Settling *s)
 			"the node restarted meanwhile");
 	if (s->trial)
 		record_trial(s);
+	s->settled->unrecorded = s->unrecorded;
 	if (!s->unrecorded) {
 		mark_settled(s->node);
 		if (!proa_evidence_remove(s->node->esp, &error))

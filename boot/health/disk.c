@@ -20,7 +20,7 @@ static void check_room(
 	guint64 least_inodes = (guint64)proa_config_integer(config, "disk", "inodes");
 
 	if (fs->f_flag & ST_RDONLY)
-		proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_READ_ONLY,
+		proa_health_set(result, PROA_HEALTH_FAIL, PROA_REASON_READ_ONLY,
 			g_strdup_printf("%s is mounted read-only", path));
 	else if (bytes < least)
 		proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_DISK_SPACE,
@@ -45,7 +45,7 @@ static void run(const ProaHealthContext *context, ProaHealthResult *result)
 		return;
 	}
 	if (access(lost, F_OK) == 0)
-		proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_READ_ONLY,
+		proa_health_set(result, PROA_HEALTH_FAIL, PROA_REASON_READ_ONLY,
 			g_strdup("the state partition could not be mounted: /var is in memory"));
 	for (char **path = paths; *path && proa_health_good(result->verdict); path++) {
 		g_autofree char *full = g_strconcat(context->root, *path, NULL);

@@ -6,10 +6,11 @@
 /* Between a try and the next within one round. */
 #define RETRY_SECONDS 1
 
-/* In the order in which they run: what costs least and tells most first. */
+/* In the order in which they run: what costs least and tells most first. Of two that fail the first is the
+ * reason: where /var cannot be written units fail, and are not to blame. */
 static const ProaHealthCheck *const checks[] = {
-	&proa_health_units,
 	&proa_health_disk,
+	&proa_health_units,
 	&proa_health_containerd,
 	&proa_health_kubelet,
 	&proa_health_network,

@@ -61,7 +61,7 @@ static void without_a_var_the_esp_keeps_its_word(void)
 	g_autoptr(ProaEvidence) word = proa_evidence_read(esp, NULL);
 	g_assert_cmpstr(word->root_hash, ==, HASH_2);
 	g_assert_cmpstr(word->version, ==, "2.0.0");
-	g_assert_cmpstr(word->reason, ==, "not-running");
+	g_assert_cmpstr(word->reason, ==, "read-only");
 	g_assert_cmpstr(word->where, ==, "system");
 }
 

@@ -44,7 +44,8 @@ static void a_var_in_memory_is_told(void)
 	g_autofree char *mark = scratch_write(&scratch, PROA_VOLATILE_VAR, "", 0);
 
 	g_assert_true(var && mark);
-	context_expect_node(check(&scratch, "[disk]\nfree=1K\n"), PROA_REASON_READ_ONLY, "/var is in memory");
+	context_expect(check(&scratch, "[disk]\nfree=1K\n"), PROA_HEALTH_FAIL, PROA_FAULT_OF_NODE,
+		PROA_REASON_READ_ONLY, "/var is in memory");
 	context_expect_skipped(check(&scratch, "[disk]\nenabled=no\n"), "enabled=no");
 }
 
@@ -60,7 +61,8 @@ static void read_only_and_no_inodes(void)
 		g_test_skip("cannot mount");
 		return;
 	}
-	context_expect_node(check(&scratch, ""), PROA_REASON_READ_ONLY, "/var is mounted read-only");
+	context_expect(check(&scratch, ""), PROA_HEALTH_FAIL, PROA_FAULT_OF_NODE, PROA_REASON_READ_ONLY,
+		"/var is mounted read-only");
 	g_assert_cmpint(umount(var), ==, 0);
 	g_assert_cmpint(mount("none", var, "tmpfs", 0, "size=32m,nr_inodes=2"), ==, 0);
 	g_assert_true(g_file_set_contents(file, "", 0, NULL));
