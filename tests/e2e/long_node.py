@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node that comes back: health, operators, counting after the blessing, the black box, generations of /etc.
 
-Written, and not run as a whole yet, so it is not part of `./dev test`; see docs/testing.md. One guest lives through all of it.
 """
 
 import json
