@@ -13,7 +13,7 @@ usage: tests/run.py [GROUP...|all] [e2e/PATTERN]     inside the builder root; `.
   long   more of them (tests/e2e/long_*.py): left out unless named, or `all` is, where guests run in software emulation
 
 One line a test, with its time; where one fails, its log. e2e/PATTERN runs the end-to-end tests up to the last whose
-"module/function" matches the regular expression.
+"module/function" matches the regular expression; in modules that say EACH_ALONE, only those that match.
 Ends with "N passed, N failed" and, if there are any, ", N skipped". Exit status 1 if one failed or none ran.
 """
 
@@ -337,8 +337,9 @@ def run_chain(report, module, pattern):
         write_failure(logs, "setup", error)
         report.test("e2e", f"{name}/setup", False, time.monotonic() - began, first_line(error), logs)
     try:
-        last = max(i for i, (label, _) in enumerate(claims) if pattern.search(label))
-        for _, claim in claims[:last + 1]:
+        matching = [i for i, (label, _) in enumerate(claims) if pattern.search(label)]
+        alone = getattr(module, "EACH_ALONE", False)
+        for _, claim in [claims[i] for i in matching] if alone else claims[:max(matching) + 1]:
             label = f"{name}/{claim.__name__.removeprefix('test_').replace('_', '-')}"
             if lost:
                 report.test("e2e", label, False, 0, f"not reached: {lost}", logs)
