@@ -8,9 +8,44 @@
 #include "boot/volatile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+/* A file without a name: nothing is left of it, whatever happens. A file system that knows none is asked no
+ * further. 0 or an errno. */
+static int try_to_write(const char *path)
+{
+	static const char bytes[] = "probe";
+	int error = 0;
+	int fd = open(path, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return errno == EOPNOTSUPP || errno == EISDIR ? 0 : errno;
+	ssize_t written = write(fd, bytes, sizeof bytes);
+	if (written != (ssize_t)sizeof bytes)
+		error = written < 0 ? errno : ENOSPC;
+	else if (fsync(fd) < 0)
+		error = errno;
+	close(fd);
+	return error;
+}
+
+/*
+ * Since Linux 6.12 an ext4 that met damage is not flagged as read-only any more (its journal is aborted, and
+ * every write fails), so the flags tell too little.
+ */
+static void check_writing(const char *path, const char *full, ProaHealthResult *result)
+{
+	int error = try_to_write(full);
+	gboolean room = error == ENOSPC || error == EDQUOT;
+
+	if (error)
+		proa_health_set(result, room ? PROA_HEALTH_WAIT : PROA_HEALTH_FAIL,
+			room ? PROA_REASON_DISK_SPACE : PROA_REASON_READ_ONLY,
+			g_strdup_printf("writing to %s: %s", path, g_strerror(error)));
+}
 
 static void check_room(
 	const ProaConfig *config, const char *path, const struct statvfs *fs, ProaHealthResult *result)
@@ -57,6 +92,8 @@ static void run(const ProaHealthContext *context, ProaHealthResult *result)
 				g_strdup_printf("%s: %s", *path, g_strerror(errno)));
 		else
 			check_room(context->config, *path, &fs, result);
+		if (proa_health_good(result->verdict))
+			check_writing(*path, full, result);
 	}
 }
 

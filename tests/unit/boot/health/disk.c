@@ -70,6 +70,27 @@ static void read_only_and_no_inodes(void)
 	g_assert_cmpint(umount(var), ==, 0);
 }
 
+/* A real ext4 whose kernel was told that it met damage: its flags still say that it can be written. */
+static void one_that_met_damage_cannot_be_written(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *var = scratch_file(&scratch, "var"), *image = scratch_file(&scratch, "image");
+	g_autofree char *line = g_strdup_printf(
+		"truncate -s 16M '%s' && mke2fs -q -F -t ext4 '%s' && mount -o loop,errors=remount-ro '%s' '%s' && "
+		"echo probe >/sys/fs/ext4/$(basename $(findmnt -n -o SOURCE '%s'))/trigger_fs_error",
+		image, image, image, var, var);
+
+	g_assert_cmpint(g_mkdir(var, 0755), ==, 0);
+	if (geteuid() != 0 || system(line) != 0) {
+		umount2(var, MNT_DETACH);
+		g_test_skip("cannot mount");
+		return;
+	}
+	ProaHealthResult result = check(&scratch, "[disk]\nfree=1K\n");
+	g_assert_cmpint(umount2(var, MNT_DETACH), ==, 0);
+	context_expect(result, PROA_HEALTH_FAIL, PROA_FAULT_OF_NODE, PROA_REASON_READ_ONLY, "/var");
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -78,5 +99,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/disk/a-var-in-memory-is-told", a_var_in_memory_is_told);
 	g_test_add_func("/disk/a-missing-one-is-not-writable", a_missing_one_is_not_writable);
 	g_test_add_func("/disk/read-only-and-no-inodes", read_only_and_no_inodes);
+	g_test_add_func("/disk/one-that-met-damage-cannot-be-written", one_that_met_damage_cannot_be_written);
 	return g_test_run();
 }
