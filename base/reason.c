@@ -110,7 +110,7 @@ static const Entry table[PROA_REASON_MAX] = {
 	[PROA_REASON_DISK_SPACE] = { "disk-space", PROA_EXIT_FAILED,
 		"Make room on the file system named (du -x), or change [disk] in health.conf." },
 	[PROA_REASON_READ_ONLY] = { "read-only", PROA_EXIT_FAILED,
-		"Look at the kernel's messages (journalctl -k): a damaged file system is mounted read-only." },
+		"Look at the kernel's messages (journalctl -k): a damaged file system is mounted read-only, or not at all." },
 	[PROA_REASON_NO_ROUTE] = { "no-route", PROA_EXIT_FAILED, "See `networkctl` and `ip route`." },
 	[PROA_REASON_DNS] = { "dns-failed", PROA_EXIT_FAILED, "See `resolvectl status`." },
 	[PROA_REASON_TIME] = { "clock-not-in-step", PROA_EXIT_FAILED, "See `chronyc sources`." },

@@ -281,6 +281,12 @@ GPtrArray *proa_rejected_load(const char *dir, GError **error)
 	return g_steal_pointer(&list);
 }
 
+gboolean proa_rejected_is_operators(const ProaRejected *entry)
+{
+	return strcmp(entry->reason, proa_reason_to_string(PROA_REASON_REJECTED)) == 0 ||
+	       strcmp(entry->reason, proa_reason_to_string(PROA_REASON_ROLLED_BACK)) == 0;
+}
+
 const ProaRejected *proa_rejected_find(const GPtrArray *rejected, const char *root_hash)
 {
 	for (guint i = 0; i < rejected->len; i++) {

@@ -92,6 +92,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaRejected, proa_rejected_free)
  */
 GPtrArray *proa_rejected_load(const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Whether an operator said it (reject, rollback), not a failure. */
+gboolean proa_rejected_is_operators(const ProaRejected *entry);
+
 /* The entry for @root_hash in an array of proa_rejected_load(), or NULL. */
 const ProaRejected *proa_rejected_find(const GPtrArray *rejected, const char *root_hash);
 

@@ -5,6 +5,7 @@
 #include "boot/crashes.h"
 #include "boot/daemon.h"
 #include "boot/doctor.h"
+#include "boot/extension.h"
 #include "boot/giveup.h"
 #include "boot/operator.h"
 #include "boot/proof.h"
@@ -266,6 +267,20 @@ static int run_give_up(const Options *options)
 	return switched ? PROA_EXIT_OK : PROA_EXIT_FAILED;
 }
 
+/* Before systemd-sysext merges: its policy asks images for a signature, and directories for nothing. */
+static int run_check_extensions(const Options *options)
+{
+	g_autofree char *path = NULL;
+	g_autoptr(GError) error = NULL;
+
+	if (proa_extension_find_directory(options->root ? options->root : "", &path, &error) && path)
+		proa_fail(&error, PROA_REASON_NOT_VERIFIED,
+			"%s is a directory: nothing verifies it, so no system extension is merged; take it away, "
+			"and use a signed image (systemd-sysext(8))",
+			path);
+	return error ? print_error(error) : PROA_EXIT_OK;
+}
+
 static int run_daemon(const Options *options)
 {
 	return proa_daemon_run(&options->daemon);
@@ -285,6 +300,7 @@ static const Verb verbs[] = {
 	{ "scrub", run_scrub },
 	{ "doctor", run_doctor },
 	{ "going-down", run_going_down },
+	{ "check-extensions", run_check_extensions },
 };
 
 /* To the journal, each line with its priority; libraries above speak through g_warning() and g_message(). */
@@ -329,7 +345,7 @@ static gboolean parse(int *argc, char ***argv, Options *options, GError **error)
 
 	g_option_context_set_summary(context,
 		"Boot entries and the health of this boot.\n\n"
-		"Verbs: run, status, rollback, check-rollback, bless, give-up, reject, unreject, pin, unpin, scrub, doctor, going-down");
+		"Verbs: run, status, rollback, check-rollback, bless, give-up, reject, unreject, pin, unpin, scrub, doctor, going-down, check-extensions");
 	g_option_context_add_main_entries(context, entries, NULL);
 	if (!g_option_context_parse(context, argc, argv, error))
 		return FALSE;

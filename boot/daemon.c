@@ -5,9 +5,12 @@
 #include "base/json.h"
 #include "boot/blackbox.h"
 #include "boot/crashes.h"
+#include "boot/evidence.h"
 #include "boot/giveup.h"
+#include "boot/health/check.h"
 #include "boot/journal.h"
 #include "boot/settle.h"
+#include "boot/volatile.h"
 
 #include <signal.h>
 #include <string.h>
@@ -21,12 +24,16 @@
 #define REBOOT_SECONDS 30
 #define SYNC_SECONDS 5
 #define LOCK_SECONDS 30
+/* Where nothing of an operator's comes before it, boot-complete.target is reached at once. */
+#define COMPLETE_SECONDS 2
+#define COMPLETE_POLL_US 100000
 
 typedef struct {
 	const ProaDaemonOptions *options;
 	ProaNode *node;
 	ProaConfig *config;
 	ProaSystemd *systemd;
+	gboolean unsettled;    /* /var did not take what the last boot came to */
 	gboolean completing;   /* the start of boot-complete.target was asked for */
 	GHashTable *memory;    /* of the checks */
 	ProaHealthResult last; /* the result that stands */
@@ -47,6 +54,21 @@ static void warn(const char *doing, GError **error)
 	g_clear_error(error);
 }
 
+/* Whether boot-complete.target is reached, now or within @seconds. */
+static gboolean wait_boot_complete(Daemon *daemon, gint64 seconds)
+{
+	gint64 end = g_get_monotonic_time() + seconds * G_USEC_PER_SEC;
+
+	for (;;) {
+		g_autofree char *state = proa_systemd_unit_state(daemon->systemd, BOOT_COMPLETE, NULL);
+		if (g_strcmp0(state, "active") == 0)
+			return TRUE;
+		if (g_strcmp0(state, "failed") == 0 || g_get_monotonic_time() >= end)
+			return FALSE;
+		g_usleep(COMPLETE_POLL_US);
+	}
+}
+
 /*
  * Our own checks come first; then boot-complete.target, before which a package or an operator may order
  * checks of theirs (systemd.special(7)).
@@ -55,13 +77,13 @@ static void check_boot_complete(Daemon *daemon, ProaHealthResult *result)
 {
 	g_autoptr(GError) error = NULL;
 
+	gint64 seconds = daemon->completing ? 0 : COMPLETE_SECONDS;
 	if (!daemon->completing && !proa_systemd_start(daemon->systemd, BOOT_COMPLETE, "replace", &error)) {
 		proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_HEALTH_CHECK, g_strdup(error->message));
 		return;
 	}
 	daemon->completing = TRUE;
-	g_autofree char *state = proa_systemd_unit_state(daemon->systemd, BOOT_COMPLETE, &error);
-	if (g_strcmp0(state, "active") == 0)
+	if (wait_boot_complete(daemon, seconds))
 		return;
 	g_autofree char *failed = proa_systemd_failed_units(daemon->systemd, NULL);
 	gboolean named = failed && *failed;
@@ -122,19 +144,48 @@ static ProaHealthDecision wait_for_health(Daemon *daemon)
 
 	proa_health_trial_begin(&trial, daemon->config, now());
 	for (;;) {
+		gint64 began = now();
 		run_checks(daemon, settled);
-		decision = proa_health_trial_add(&trial, daemon->last.verdict, daemon->last.fault, now());
-		if (decision == PROA_UNHEALTHY || (decision == PROA_HEALTHY && settled))
+		decision =
+			proa_health_trial_add(&trial, daemon->last.verdict, daemon->last.fault, began, now());
+		if (decision == PROA_UNHEALTHY)
 			return decision;
-		if (decision == PROA_HEALTHY)
+		/* To wait for boot-complete.target unsettles nothing; what the checks say does. */
+		gboolean right = decision == PROA_HEALTHY || proa_health_good(daemon->last.verdict);
+		if (settled && right)
+			return PROA_HEALTHY;
+		if (decision == PROA_HEALTHY) {
 			settled = TRUE;
-		else
-			g_usleep((gulong)interval * G_USEC_PER_SEC);
+			continue;
+		}
+		if (!right && g_strcmp0(daemon->last_check, BOOT_COMPLETE) != 0)
+			settled = FALSE;
+		g_usleep((gulong)interval * G_USEC_PER_SEC);
 	}
+}
+
+/* For the next boot, should this one's /var not keep it. Set aside or not is the firmware's count: no entry
+ * is touched. */
+static void leave_word(Daemon *daemon, const char *reason)
+{
+	const ProaNode *node = daemon->node;
+	ProaEvidence word = { .root_hash = node->booted.root_hash,
+		.version = node->booted.version,
+		.reason = (char *)(gsize)reason,
+		.detail = daemon->last.detail,
+		.where = (char *)(gsize) "system",
+		.time = g_get_real_time() / G_USEC_PER_SEC };
+	g_autoptr(GError) error = NULL;
+	PROA_AUTO_FD int lock = proa_esp_lock(node->run_dir, LOCK_SECONDS, &error);
+
+	if (lock < 0 || !proa_evidence_write(node->esp, &word, &error))
+		warn("leaving word on the ESP", &error);
 }
 
 static void record_unhealthy(Daemon *daemon)
 {
+	g_autofree char *lost = g_build_filename(daemon->node->root, "/" PROA_VOLATILE_VAR, NULL);
+	gboolean kept = access(lost, F_OK) < 0;
 	const ProaStateRelease *booted = &daemon->node->booted;
 	const char *reason = proa_reason_to_string(daemon->last.reason), *dir = daemon->node->state_dir;
 	g_autofree char *journal = proa_journal_tail();
@@ -144,8 +195,12 @@ static void record_unhealthy(Daemon *daemon)
 	g_autoptr(GError) error = NULL;
 
 	g_warning("release %s is not healthy (%s): %s", booted->version, reason, daemon->last.detail);
-	if (!proa_blackbox_set_verdict(dir, booted, reason, daemon->last.detail, checks, &error))
+	if (!proa_blackbox_set_verdict(dir, booted, reason, daemon->last.detail, checks, &error)) {
+		kept = FALSE;
 		warn("remembering why", &error);
+	}
+	if (!kept && proa_node_on_trial(daemon->node))
+		leave_word(daemon, reason);
 	if (!proa_history_append(dir, "unhealthy", booted, reason, daemon->last.detail, &error))
 		warn("writing the history", &error);
 	if (!proa_blackbox_write(dir, booted, reason, daemon->last.detail, text, &error))
@@ -167,6 +222,15 @@ static void reboot_node(Daemon *daemon)
 	proa_reboot_now(SYNC_SECONDS);
 }
 
+/* With no entry that boots by its own turn, the firmware takes the newest: an operator went back to an older
+ * release, and it is not healthy. */
+static gboolean next_is_another(const ProaNode *node)
+{
+	const ProaEntry *next = proa_entry_next(node->entries);
+
+	return next && g_strcmp0(next->root_hash, node->booted.root_hash) != 0;
+}
+
 /* A release on trial, or one set aside that the firmware took for want of another, is left only if another
  * one boots. */
 static gboolean may_leave(Daemon *daemon)
@@ -184,19 +248,8 @@ static gboolean may_leave(Daemon *daemon)
 	gboolean other = node->partitions->len > 0
 				 ? proa_node_other_bootable(node)
 				 : proa_entry_find_other(node->entries, node->booted.root_hash) != NULL;
-	return proa_node_on_trial(node) && (other || node->booted_entry->tries_left > 0);
-}
-
-/* A blessed release that is not healthy goes on; proa-etc counts such boots, and health resets the count. */
-static void wait_on(Daemon *daemon)
-{
-	g_message("no other release to go to, or this one is blessed: it goes on");
-	for (;;) {
-		g_usleep((gulong)SLOW_SECONDS * G_USEC_PER_SEC);
-		run_checks(daemon, TRUE);
-		if (proa_health_good(daemon->last.verdict))
-			return;
-	}
+	return proa_node_on_trial(node) &&
+	       (other || node->booted_entry->tries_left > 0 || next_is_another(node));
 }
 
 /* Health takes back what a failed boot said of a release, but not what an operator did. */
@@ -235,11 +288,38 @@ static void settle(Daemon *daemon)
 	g_autoptr(GError) error = NULL;
 	g_autoptr(ProaSettled) settled = proa_settle(daemon->node, &error);
 
+	daemon->unsettled = settled && settled->unrecorded;
 	if (!settled)
 		warn("settling the last boot", &error);
 	else if (settled->fell_back)
 		g_warning("fell back from release %s (%s): %s", settled->failed.version, settled->reason,
 			settled->detail ? settled->detail : "no detail");
+}
+
+static gboolean var_is_right(const Daemon *daemon)
+{
+	ProaHealthContext context = { daemon->config, daemon->systemd, daemon->options->node.root,
+		daemon->memory };
+	ProaHealthResult result = { 0 };
+
+	proa_health_disk.run(&context, &result);
+	gboolean right = proa_health_good(result.verdict);
+	proa_health_result_clear(&result);
+	return right;
+}
+
+/* A blessed release that is not healthy goes on; proa-etc counts such boots, and health resets the count. */
+static void wait_on(Daemon *daemon)
+{
+	g_message("no other release to go to, or this one is blessed: it goes on");
+	for (;;) {
+		g_usleep((gulong)SLOW_SECONDS * G_USEC_PER_SEC);
+		run_checks(daemon, TRUE);
+		if (daemon->unsettled && var_is_right(daemon))
+			settle(daemon);
+		if (proa_health_good(daemon->last.verdict))
+			return;
+	}
 }
 
 /* Notes that this boot began, and judges the one before; whether it ended unasked once too often. */

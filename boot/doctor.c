@@ -9,12 +9,14 @@
 #include "boot/proof.h"
 #include "boot/skew.h"
 #include "boot/uki.h"
+#include "boot/volatile.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #define SECURE_BOOT "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 #define MAX_VARIABLE 64
@@ -147,9 +149,14 @@ static void look_at_var(Doctor *doctor)
 	g_autoptr(ProaState) state = NULL;
 	g_autoptr(GPtrArray) rejected = NULL;
 	g_autoptr(GError) error = NULL;
+	g_autofree char *lost = g_build_filename(doctor->node->root, "/" PROA_VOLATILE_VAR, NULL);
 	struct statvfs fs;
 
-	if (statvfs(var, &fs) < 0)
+	if (access(lost, F_OK) == 0)
+		say(doctor, "var", "problem", PROA_REASON_READ_ONLY,
+			"Repair it (fsck.ext4 -f /dev/disk/by-partlabel/state) or make it anew (mkfs.ext4 -L state), then reboot.",
+			"the state partition could not be mounted: /var is in memory, and gone with the next boot");
+	else if (statvfs(var, &fs) < 0)
 		say(doctor, "var", "problem", PROA_REASON_READ_ONLY, NULL, "/var: %s", g_strerror(errno));
 	else if (fs.f_flag & ST_RDONLY)
 		say(doctor, "var", "problem", PROA_REASON_READ_ONLY, NULL, "/var is mounted read-only");
@@ -272,6 +279,15 @@ static void look_at_extensions(Doctor *doctor)
 	g_auto(GStrv) names = proa_extension_names(node->root);
 	g_autofree char *release = node->other_entry ? other_release(node) : NULL;
 
+	g_autofree char *directory = NULL;
+	g_autoptr(GError) error = NULL;
+	if (!proa_extension_find_directory(node->root, &directory, &error))
+		say(doctor, "extensions", "problem", proa_reason_of(error), NULL, "%s", error->message);
+	else if (directory)
+		say(doctor, "extensions", "problem", PROA_REASON_NOT_VERIFIED,
+			"Take it away; a signed image (systemd-sysext(8)) can take its place.",
+			"%s is a directory, which nothing verifies: no system extension is merged",
+			directory);
 	if (proa_extension_unpaired(node->root))
 		say(doctor, "extensions", "warning", PROA_REASON_EXTENSION,
 			"Keep images in /var/lib/proa/extensions and link to them from /etc/extensions.",

@@ -66,8 +66,10 @@ static ProaEsp *open_root(int fd, GError **error)
 	esp->entries_fd = open_dir(fd, PROA_ESP_ENTRY_DIR, error);
 	if (esp->entries_fd < 0)
 		return NULL;
-	esp->proa_fd = open_dir(fd, PROA_ESP_PROA_DIR, error);
-	return esp->proa_fd < 0 ? NULL : g_steal_pointer(&esp);
+	/* A full or damaged ESP may have none, and must not keep anyone from blessing, leaving or going back.
+	 */
+	esp->proa_fd = open_dir(fd, PROA_ESP_PROA_DIR, NULL);
+	return g_steal_pointer(&esp);
 }
 
 /*
@@ -241,7 +243,8 @@ gboolean proa_esp_free_bytes(const ProaEsp *esp, guint64 *ret_bytes, GError **er
 
 gboolean proa_esp_sync(const ProaEsp *esp, GError **error)
 {
-	if (fsync(esp->entries_fd) < 0 || fsync(esp->proa_fd) < 0 || syncfs(esp->fd) < 0)
+	if (fsync(esp->entries_fd) < 0 || (esp->proa_fd >= 0 && fsync(esp->proa_fd) < 0) ||
+		syncfs(esp->fd) < 0)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "syncing the ESP");
 	return TRUE;
 }

@@ -39,7 +39,8 @@ ProaEsp *proa_esp_open_device(int dev_fd, const char *name, GError **error) G_GN
 void proa_esp_free(ProaEsp *esp);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaEsp, proa_esp_free)
 
-/* Descriptors owned by @esp: its root directory, EFI/Linux, EFI/proa. */
+/* Descriptors owned by @esp: its root directory, EFI/Linux, EFI/proa; the last is -1 if that could not be
+ * opened or made. */
 int proa_esp_fd(const ProaEsp *esp);
 int proa_esp_entries_fd(const ProaEsp *esp);
 int proa_esp_proa_fd(const ProaEsp *esp);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * proa-etc: in the initrd, when /sysroot and /sysroot/var are mounted: counts the boot, then mounts the
- * overlay of /etc (man page proa-etc(8)). Whatever goes wrong here is said and passed over: a node without
- * /var still boots.
+ * overlay of /etc (man page proa-etc(8)). Whatever goes wrong here is said and passed over: a node that lost
+ * its state partition still boots, with a /var in memory.
  */
 #include "base/file.h"
 #include "boot/attempts.h"
 #include "boot/entry.h"
 #include "boot/generation.h"
 #include "boot/giveup.h"
+#include "boot/volatile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,8 @@
  */
 #define VOLATILE_DIR "/run/proa/etc"
 #define SYNC_SECONDS 10
+/* Of the memory: what runs on the node needs the rest. */
+#define VOLATILE_SIZE "30%"
 
 static void say(const char *doing, const GError *error)
 {
@@ -108,6 +111,18 @@ static gboolean mount_volatile(const char *etc, GError **error)
 	       proa_file_make_dirs(VOLATILE_DIR "/work", error) && mount_overlay(etc, VOLATILE_DIR, error);
 }
 
+/*
+ * A node without its state partition is no good as a node, but it can be reached, asked and mended, and a
+ * release whose kernel cannot mount the partition can be left. A reboot would bring none of that.
+ */
+static gboolean mount_volatile_var(const char *var, GError **error)
+{
+	if (mount("proa-var", var, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=" VOLATILE_SIZE) < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "mounting memory on %s", var);
+	return proa_file_make_dirs("/run/proa", error) &&
+	       proa_file_replace("/" PROA_VOLATILE_VAR, "", 0, 0644, error);
+}
+
 static int run(const char *sysroot)
 {
 	g_autoptr(GError) error = NULL;
@@ -125,7 +140,10 @@ static int run(const char *sysroot)
 		if (mount_generation(state_dir, etc, root_hash, &error))
 			return PROA_EXIT_OK;
 	} else {
-		proa_fail(&error, PROA_REASON_NOT_FOUND, "%s is not mounted", var);
+		g_autoptr(GError) lost = NULL;
+		proa_fail(&error, PROA_REASON_NOT_FOUND, "the state partition is not mounted on %s", var);
+		if (!mount_volatile_var(var, &lost))
+			say("/var stays read-only", lost);
 	}
 	say("this boot's changes of /etc will be lost", error);
 	g_clear_error(&error);

@@ -36,11 +36,14 @@ ProaEvidence *proa_evidence_parse(const char *text, gsize size, GError **error)
 
 ProaEvidence *proa_evidence_read(const ProaEsp *esp, GError **error)
 {
+	int fd = proa_esp_proa_fd(esp);
 	g_autoptr(GError) inner = NULL;
 	gsize size = 0;
-	g_autofree char *text = proa_file_read_at(
-		proa_esp_proa_fd(esp), PROA_EVIDENCE_NAME, PROA_EVIDENCE_MAX_SIZE, &size, &inner);
 
+	if (fd < 0)
+		return NULL;
+	g_autofree char *text =
+		proa_file_read_at(fd, PROA_EVIDENCE_NAME, PROA_EVIDENCE_MAX_SIZE, &size, &inner);
 	if (text)
 		return proa_evidence_parse(text, size, error);
 	if (proa_reason_of(inner) != PROA_REASON_NOT_FOUND)

@@ -74,3 +74,30 @@ gboolean proa_extension_unpaired(const char *root)
 
 	return dir && g_dir_read_name(dir);
 }
+
+/* A "NAME.raw.v" holds images only, of which systemd takes one (systemd.v(7)). */
+static gboolean is_directory(const char *folder, const char *name)
+{
+	g_autofree char *path = g_build_filename(folder, name, NULL);
+
+	return !g_str_has_suffix(name, ".raw.v") && g_file_test(path, G_FILE_TEST_IS_DIR);
+}
+
+gboolean proa_extension_find_directory(const char *root, char **ret_path, GError **error)
+{
+	/* systemd 257, src/shared/discover-image.c, image_search_path[IMAGE_SYSEXT]. */
+	static const char *const folders[] = { "/etc/extensions", "/run/extensions", UNPAIRED_DIR };
+
+	*ret_path = NULL;
+	for (gsize i = 0; i < G_N_ELEMENTS(folders) && !*ret_path; i++) {
+		g_autofree char *folder = g_strconcat(root, folders[i], NULL);
+		g_autoptr(GError) local = NULL;
+		g_autoptr(GDir) dir = g_dir_open(folder, 0, &local);
+		if (!dir && !g_error_matches(local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+			return proa_fail(error, PROA_REASON_IO, "%s", local->message);
+		for (const char *name; dir && !*ret_path && (name = g_dir_read_name(dir));)
+			if (is_directory(folder, name))
+				*ret_path = g_build_filename(folder, name, NULL);
+	}
+	return TRUE;
+}

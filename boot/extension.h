@@ -34,3 +34,11 @@ char *proa_extension_release(const char *root, const char *name);
  * Whether something in /var/lib/extensions below @root would be merged into every release, paired with none.
  */
 gboolean proa_extension_unpaired(const char *root);
+
+/*
+ * A directory below @root that systemd-sysext(8) would merge: it applies its image policy to images alone,
+ * and takes what lies in a directory as it is. *ret_path: free with g_free(); NULL: none. IO with the path if
+ * a folder that is there cannot be read: what cannot be looked at is not merged either.
+ */
+gboolean proa_extension_find_directory(
+	const char *root, char **ret_path, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -212,16 +212,23 @@ static void bless_state(ProaState *state, gpointer data)
 		state->kind = PROA_STATE_GOOD;
 }
 
-/* That of a release whose tries are used up goes as well: if an operator has it tried again, what was mended
- * since in the good release's /etc must be in it. */
-static gboolean prune_generations(const ProaNode *node, GError **error)
+/* A way back or forward is, also one that an operator closed for now; what failed here is not. */
+static gboolean keeps_generation(const ProaEntry *entry, const GPtrArray *rejected)
+{
+	const ProaRejected *word = rejected ? proa_rejected_find(rejected, entry->root_hash) : NULL;
+
+	return entry->tries_left != 0 || (word && proa_rejected_is_operators(word));
+}
+
+gboolean proa_node_prune_generations(const ProaNode *node, GError **error)
 {
 	g_autofree char *etc_dir = g_build_filename(node->state_dir, "etc", NULL);
+	g_autoptr(GPtrArray) rejected = proa_rejected_load(node->state_dir, NULL);
 	g_autoptr(GStrvBuilder) names = g_strv_builder_new();
 
 	for (guint i = 0; i < node->entries->len; i++) {
 		const ProaEntry *entry = g_ptr_array_index(node->entries, i);
-		if (entry->root_hash && entry->tries_left != 0)
+		if (entry->root_hash && keeps_generation(entry, rejected))
 			g_strv_builder_take(names, proa_generation_name(entry->root_hash));
 	}
 	g_strv_builder_take(names, proa_generation_name(node->booted.root_hash));
@@ -256,7 +263,7 @@ gboolean proa_node_bless(ProaNode *node, GError **error)
 	if ((had_counter || !blessing.was_good) &&
 		!proa_history_append(node->state_dir, "blessed", &node->booted, NULL, NULL, &inner))
 		warn("writing the history", &inner);
-	if (!prune_generations(node, &inner))
+	if (!proa_node_prune_generations(node, &inner))
 		warn("removing old generations of /etc", &inner);
 	return TRUE;
 }

@@ -59,3 +59,10 @@ int proa_node_lock_install(const ProaNode *node, GError **error) G_GNUC_WARN_UNU
  * for the next boot, so what fails after that is only warned of.
  */
 gboolean proa_node_bless(ProaNode *node, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * Removes the generations of /etc that no slot needs: all but those of the running release, of entries that
+ * boot, and of entries that an operator set aside. That of a release that failed goes: if it is tried again,
+ * what was mended since in the good release's /etc must be in it.
+ */
+gboolean proa_node_prune_generations(const ProaNode *node, GError **error) G_GNUC_WARN_UNUSED_RESULT;

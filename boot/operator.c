@@ -183,6 +183,10 @@ gboolean proa_operator_unreject(
 	if (!entry)
 		return proa_fail(error, PROA_REASON_NO_SUCH_RELEASE,
 			word ? "%s is not rejected" : "%snothing is rejected", word ? word : "");
+	/* The good release may not have been blessed since: its own health may suffer from what is mended
+	 * now. */
+	if (!proa_node_prune_generations(node, error))
+		return FALSE;
 	if (!proa_rejected_lift(node->state_dir, entry->root_hash, &found, error))
 		return FALSE;
 	proa_state_set_release(&release, entry->version, entry->root_hash,

@@ -22,6 +22,15 @@ static gboolean next_is_booted(const ProaNode *node)
 	return next && g_strcmp0(next->root_hash, node->booted.root_hash) == 0;
 }
 
+/* A release that an operator went back from had come to health. */
+static gboolean left_by_operator(const ProaNode *node, const char *root_hash)
+{
+	g_autoptr(GPtrArray) list = proa_rejected_load(node->state_dir, NULL);
+	const ProaRejected *entry = list ? proa_rejected_find(list, root_hash) : NULL;
+
+	return entry && strcmp(entry->reason, proa_reason_to_string(PROA_REASON_ROLLED_BACK)) == 0;
+}
+
 static gboolean make_plan(const ProaNode *node, const char *version, Plan *ret_plan, GError **error)
 {
 	Plan plan = { .from = &node->booted, .to = &node->other, .to_other = TRUE };
@@ -40,7 +49,8 @@ static gboolean make_plan(const ProaNode *node, const char *version, Plan *ret_p
 	if (version && strcmp(version, plan.to->version) != 0)
 		return proa_fail(error, PROA_REASON_NO_BOOT_ENTRY, "the release to go to is %s, not %s",
 			plan.to->version, version);
-	if (plan.to_other && proa_node_on_trial(node) && node->other_entry->tries_left >= 0)
+	if (plan.to_other && proa_node_on_trial(node) && node->other_entry->tries_left >= 0 &&
+		!left_by_operator(node, node->other.root_hash))
 		return proa_fail(error, PROA_REASON_TRIAL_BOOT,
 			"release %s is still on trial, and %s was never blessed or was set aside",
 			node->booted.version, node->other.version);
@@ -60,7 +70,7 @@ gboolean proa_rollback_plan(
 	return TRUE;
 }
 
-/* Whether the release to go to was good when it was left, so that it needs no trial. */
+/* Whether it is the one that came to health last, which needs no trial: an operator who changed his mind. */
 static gboolean was_good(const ProaNode *node, const char *root_hash)
 {
 	g_autoptr(ProaState) state = proa_state_load(node->state_dir, NULL);
@@ -69,9 +79,11 @@ static gboolean was_good(const ProaNode *node, const char *root_hash)
 }
 
 /*
- * The order keeps an entry that boots on the ESP at every moment: first the target gets its tries back (now
- * both boot, the old choice first or, if the target is newer, the target already), only then is the other one
- * set aside.
+ * The order keeps an entry that boots on the ESP at every moment: first the target gets its tries (now both
+ * boot, the old choice first or, if the target is newer, the target already), only then is the other one set
+ * aside. Also one that was blessed is on trial again: what a newer release left in /var may be more than it
+ * understands, and with the other one set aside nothing else would ever end its boots. Once its tries are
+ * used up the firmware takes the newest of those set aside, which is the one that was left.
  */
 static gboolean switch_entries(ProaNode *node, const char *to_hash, GError **error)
 {
@@ -83,8 +95,8 @@ static gboolean switch_entries(ProaNode *node, const char *to_hash, GError **err
 	if (!target)
 		return proa_fail(
 			error, PROA_REASON_NO_BOOT_ENTRY, "the entry of the release to go to has gone");
-	if (target->tries_left == 0) {
-		gboolean good = was_good(node, to_hash);
+	gboolean good = was_good(node, to_hash);
+	if (target->tries_left == 0 || (target->tries_left < 0 && !good)) {
 		if (!(good ? proa_entry_bless(node->esp, target, error)
 			   : proa_entry_rearm(node->esp, target, error)) ||
 			!proa_node_reload(node, error))

@@ -7,6 +7,7 @@
 #include "boot/evidence.h"
 #include "boot/journal.h"
 #include "boot/pstore.h"
+#include "boot/volatile.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -290,9 +291,12 @@ static void load(Settling *s)
 
 static void settle_now(Settling *s)
 {
+	g_autofree char *volatile_var = g_build_filename(s->node->root, "/" PROA_VOLATILE_VAR, NULL);
 	g_autoptr(GError) error = NULL;
 
 	load(s);
+	/* What is written to memory is not recorded. */
+	s->unrecorded = access(volatile_var, F_OK) == 0;
 	if (!proa_state_update(s->node->state_dir, settle_state, s, &error))
 		forgot(s, "recording the outcome of the last boot", &error);
 	if (s->evidence)
@@ -304,9 +308,12 @@ static void settle_now(Settling *s)
 			"the node restarted meanwhile");
 	if (s->trial)
 		record_trial(s);
-	mark_settled(s->node);
-	if (!s->unrecorded && !proa_evidence_remove(s->node->esp, &error))
-		warn("removing the evidence from the ESP", &error);
+	s->settled->unrecorded = s->unrecorded;
+	if (!s->unrecorded) {
+		mark_settled(s->node);
+		if (!proa_evidence_remove(s->node->esp, &error))
+			warn("removing the evidence from the ESP", &error);
+	}
 	g_clear_pointer(&s->evidence, proa_evidence_free);
 	g_clear_pointer(&s->rejected, g_ptr_array_unref);
 	clear_release(&s->lost);

@@ -16,6 +16,7 @@ typedef struct {
 	gboolean fell_back;      /* a release failed and was left */
 	ProaStateRelease failed; /* which; members are NULL if none */
 	char *reason, *detail;   /* why; detail may be NULL */
+	gboolean unrecorded;     /* /var did not take it: settle again when it does */
 } ProaSettled;
 
 /* The kernel's identifier of this boot; free with g_free(). */

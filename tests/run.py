@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the tests: all groups, or the named ones, in the order below.
 
-usage: tests/run.py [GROUP...] [e2e/PATTERN]     inside the builder root; `./dev test` and `./dev check` call it
+usage: tests/run.py [GROUP...|all] [e2e/PATTERN]     inside the builder root; `./dev test` and `./dev check` call it
 
   lint   linters (tests/lint.py)
   unit   C unit tests with the address and undefined-behaviour sanitizers, Python unit tests
@@ -10,9 +10,10 @@ usage: tests/run.py [GROUP...] [e2e/PATTERN]     inside the builder root; `./dev
   image  the releases are reproducible and within their budgets
   feed   feeds against other implementations (tests/conformance)
   e2e    real images in QEMU (tests/e2e)
+  long   more of them (tests/e2e/long_*.py): left out unless named, or `all` is, where guests run in software emulation
 
 One line a test, with its time; where one fails, its log. e2e/PATTERN runs the end-to-end tests up to the last whose
-"module/function" matches the regular expression.
+"module/function" matches the regular expression; in modules that say EACH_ALONE, only those that match.
 Ends with "N passed, N failed" and, if there are any, ", N skipped". Exit status 1 if one failed or none ran.
 """
 
@@ -33,6 +34,7 @@ TOP = pathlib.Path(__file__).resolve().parents[1]
 LOGS = TOP / "build/test-logs"
 ASAN_DIR = TOP / "build/meson-asan"
 FUZZ_SECONDS = 5
+LONG = "long"
 FUZZ_SEED = 1
 ROOT_BUDGET = 450 * 1000 * 1000
 PAYLOAD_BUDGET = 115 * 1000 * 1000
@@ -256,12 +258,12 @@ def load(path):
     return module
 
 
-def group_e2e(report, wanted=""):
+def group_e2e(report, wanted="", kind="test"):
     """Each module in a process of its own, as many at a time as guests fit on this machine."""
     pattern = re.compile(wanted)
     # What has never passed yet is not part of `./dev test`, but can be named; docs/status.md lists it.
-    unproven = sorted((TOP / "tests/e2e").glob("unproven_*.py")) if wanted else []
-    waiting = [path for path in sorted((TOP / "tests/e2e").glob("test_*.py")) + unproven
+    kinds = ("test", LONG, "unproven") if wanted else (kind,)
+    waiting = [path for one in kinds for path in sorted((TOP / "tests/e2e").glob(f"{one}_*.py"))
                if any(pattern.search(label) for label, _ in claims_of(load(path)))]
     places = importlib.import_module("harness.guest").guests()
     running = []
@@ -278,6 +280,11 @@ def group_e2e(report, wanted=""):
             chain.process.terminate()
         for chain in running:
             chain.process.join(60)
+
+
+def group_long(report):
+    """As many boots again as those of the group above: more than an hour without hardware virtualisation."""
+    group_e2e(report, kind=LONG)
 
 
 class Chain:
@@ -310,7 +317,7 @@ class Chain:
 
 def claims_of(module):
     """[("module/function", function)] of a module's test_ functions, in the order in which they stand in the file."""
-    name = module.__name__.removeprefix("test_").removeprefix("unproven_")
+    name = re.sub("^(test|long|unproven)_", "", module.__name__)
     return [(f"{name}/{value.__name__}", value) for key, value in vars(module).items()
             if key.startswith("test_") and callable(value)]
 
@@ -330,8 +337,9 @@ def run_chain(report, module, pattern):
         write_failure(logs, "setup", error)
         report.test("e2e", f"{name}/setup", False, time.monotonic() - began, first_line(error), logs)
     try:
-        last = max(i for i, (label, _) in enumerate(claims) if pattern.search(label))
-        for _, claim in claims[:last + 1]:
+        matching = [i for i, (label, _) in enumerate(claims) if pattern.search(label)]
+        alone = getattr(module, "EACH_ALONE", False)
+        for _, claim in [claims[i] for i in matching] if alone else claims[:max(matching) + 1]:
             label = f"{name}/{claim.__name__.removeprefix('test_').replace('_', '-')}"
             if lost:
                 report.test("e2e", label, False, 0, f"not reached: {lost}", logs)
@@ -359,7 +367,8 @@ def write_failure(logs, name, error):
     (logs / f"{name}.failure.txt").write_text("".join(traceback.format_exception(error)))
 
 
-GROUPS = {"lint": group_lint, "unit": group_unit, "fuzz": group_fuzz, "image": group_image, "feed": group_feed, "e2e": group_e2e}
+GROUPS = {"lint": group_lint, "unit": group_unit, "fuzz": group_fuzz, "image": group_image, "feed": group_feed, "e2e": group_e2e,
+          LONG: group_long}
 
 
 def main():
@@ -369,6 +378,10 @@ def main():
         return 0
     wanted = next((name.removeprefix("e2e/") for name in names if name.startswith("e2e/")), "")
     names = ["e2e" if name.startswith("e2e/") else name for name in names]
+    if "all" in names:
+        names = list(GROUPS)
+    elif not names and os.environ.get("PROA_ACCEL", "tcg") == "tcg":
+        names = [name for name in GROUPS if name != LONG]
     unknown = [name for name in names if name not in GROUPS]
     if unknown:
         print(f"test: no such group: {' '.join(unknown)} (there are: {' '.join(GROUPS)})", file=sys.stderr)

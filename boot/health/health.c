@@ -6,10 +6,11 @@
 /* Between a try and the next within one round. */
 #define RETRY_SECONDS 1
 
-/* In the order in which they run: what costs least and tells most first. */
+/* In the order in which they run: what costs least and tells most first. Of two that fail the first is the
+ * reason: where /var cannot be written units fail, and are not to blame. */
 static const ProaHealthCheck *const checks[] = {
-	&proa_health_units,
 	&proa_health_disk,
+	&proa_health_units,
 	&proa_health_containerd,
 	&proa_health_kubelet,
 	&proa_health_network,
@@ -159,15 +160,15 @@ static gint64 holds_since(gint64 since, gboolean holds, gint64 now)
 }
 
 ProaHealthDecision proa_health_trial_add(
-	ProaHealthTrial *trial, ProaHealthVerdict verdict, ProaHealthFault fault, gint64 now)
+	ProaHealthTrial *trial, ProaHealthVerdict verdict, ProaHealthFault fault, gint64 began, gint64 now)
 {
 	gboolean good = proa_health_good(verdict), elsewhere = !good && fault == PROA_FAULT_OF_ELSEWHERE;
 
-	trial->ok_since = holds_since(trial->ok_since, good, now);
+	trial->ok_since = holds_since(trial->ok_since, good, began);
 	trial->node_since = holds_since(trial->node_since, !good && !elsewhere, now);
 	trial->fail_since = holds_since(trial->fail_since, verdict == PROA_HEALTH_FAIL && !elsewhere, now);
 
-	if (trial->ok_since >= 0 && now - trial->ok_since >= trial->settle)
+	if (trial->ok_since >= 0 && began - trial->ok_since >= trial->settle)
 		return PROA_HEALTHY;
 	if (trial->fail_since >= 0 && now - trial->fail_since >= trial->failing)
 		return PROA_UNHEALTHY;

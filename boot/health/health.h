@@ -49,5 +49,10 @@ typedef enum {
 } ProaHealthDecision;
 
 void proa_health_trial_begin(ProaHealthTrial *trial, const ProaConfig *config, gint64 now);
+/*
+ * Adds what a round of checks came to. It began at @began and ended at @now (seconds): what was right then
+ * has been right since the round began, but only another round shows that it stayed so, however long this one
+ * took.
+ */
 ProaHealthDecision proa_health_trial_add(
-	ProaHealthTrial *trial, ProaHealthVerdict verdict, ProaHealthFault fault, gint64 now);
+	ProaHealthTrial *trial, ProaHealthVerdict verdict, ProaHealthFault fault, gint64 began, gint64 now);

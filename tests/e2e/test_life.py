@@ -229,11 +229,13 @@ def test_history_tells_the_update(scene):
 
 def test_rollback_returns_to_the_previous_release(scene):
     node, base = scene.node, scene.releases["base"]
+    node.ok("echo of-security >/etc/paired")
     status, answer = node.rollback()
     check(status == 0 and answer.get("ok", True) is True, f"status {status}, {answer}")
     node.reboot("proa reboot")
     check_runs(node.settle(), base, "root-a")
     check(node.events("rolled-back"), "history does not tell of the rollback")
+    check(node.run("test -e /etc/paired").status != 0, "/etc did not go back with the release")
 
 
 def test_rollback_goes_forward_again(scene):
@@ -242,6 +244,7 @@ def test_rollback_goes_forward_again(scene):
     check(status == 0 and answer.get("ok", True) is True, f"status {status}, {answer}")
     check_runs(node.trial_of(security), security, "root-b")
     check(f"proa_{security.version}.efi" in node.entries(), f"entries on the ESP: {node.entries()}")
+    check(node.ok("cat /etc/paired").strip() == "of-security", "/etc did not go forward with the release")
 
 
 # --- 4. releases that do not work ------------------------------------------------------------------------------

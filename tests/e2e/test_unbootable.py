@@ -6,51 +6,21 @@ update leaves it. So every one of them is the first boot of a trial.
 """
 
 import re
-import shutil
 
-from harness import release
-from harness.disk import Disk
-from harness.node import Node, check, check_runs
-from harness.scene import BY_HAND, TOP, WATCHDOG
+from harness.node import check, check_runs
+from harness.prepared import Prepared
 
 # The machine's watchdog must bite, but a test need not wait for two minutes: systemd takes the time from here.
 SHORT_WATCHDOG = "systemd.watchdog_sec=30"
 # Starves everything, systemd included: since Linux 6.12 a server of its own gives ordinary tasks 5 % beside such.
 HANG = "for f in /sys/kernel/debug/sched/fair_server/cpu*/runtime; do echo 0 >$f || exit 1; done; " \
        "sysctl -qw kernel.sched_rt_runtime_us=-1; for i in 1 2 3 4; do chrt -f 99 bash -c 'while :; do :; done' & done"
-
-
-class Scene:
-    """Releases, and at most one node at a time."""
-
-    def __init__(self, logs):
-        self.logs = logs
-        shutil.rmtree(logs, ignore_errors=True)
-        logs.mkdir(parents=True)
-        self.releases = release.build(("base", "security", "broken-module"), logs / "images.log")
-        self.node = self.disk = None
-
-    def start(self, name, armed, change=lambda disk: None, extra=""):
-        """Prepares a disk, switches the machine on."""
-        self.throw_away()
-        self.disk = Disk(TOP / "build/e2e/unbootable.raw", self.releases["base"])
-        self.disk.arm(self.releases[armed])
-        change(self.disk)
-        self.node = Node(self.logs / name, self.disk.path, devices=WATCHDOG, credentials={"tmpfiles.extra": BY_HAND})
-        self.node.start(extra)
-        return self.node
-
-    def throw_away(self):
-        if self.node:
-            self.node.throw_away()
-            self.node = None
-        if self.disk:
-            self.disk.throw_away()
-            self.disk = None
+# Each claim starts a node of its own.
+EACH_ALONE = True
 
 
 def setup(logs):
-    return Scene(logs)
+    return Prepared(logs, ("base", "security", "broken-module"))
 
 
 def after_failure(scene, name):
@@ -67,6 +37,7 @@ def fell_back(scene, armed, *reasons):
     """base runs, verified and blessed; the armed release is rejected with one of the reasons."""
     node, bad = scene.node, scene.releases[armed]
     status = node.comes_back_with(scene.releases["base"])
+    scene.took("the good release is healthy")
     check_runs(status, scene.releases["base"], "root-a")
     entry = node.rejected(bad.root_hash)
     check(entry, f"{bad.version} is not remembered as rejected: {status['rejected']}")

@@ -3,7 +3,8 @@
  * A model of the boot counter, the trial and the reject memory, with power cuts between any two durable steps. Checked
  * exhaustively by spin (tests/unit/model/test_boot.py); what it shows:
  *
- *   - whatever happens, an entry that boots by its own turn leads to a release that is healthy;
+ *   - whatever happens, an entry that boots leads to a release that is healthy: by its own turn or, after an operator went back to an older
+ *     one that turns out bad, as the newest of those set aside once that one's tries are used up;
  *   - no release is tried by itself once it is rejected;
  *   - a slot is written only while another one boots, and never the one that runs;
  *   - whoever runs when nothing happens any more is healthy;
@@ -12,8 +13,8 @@
  * Each WRONG_... is a mistake that must be found (tests/unit/model/test_boot.py): a model that finds nothing proves nothing.
  *
  * What stands for what: entry[s] is the boot entry of slot s on the ESP (docs/architecture.md, "Boot entries"),
- * holds[s] the release in it. The steps are those of updater/install/install.c, boot/settle.c, boot/node.c,
- * boot/giveup.c, boot/operator.c and boot/etc.c, in their order.
+ * holds[s] the release in it. The steps are those of updater/install/install.c, boot/settle.c, boot/node.c, boot/daemon.c,
+ * boot/giveup.c, boot/operator.c, boot/rollback.c and boot/etc.c, in their order.
  */
 
 #ifndef CUTS
@@ -43,6 +44,7 @@ byte nature[RELEASES];
 byte holds[2];          /* NOBODY: half written */
 byte entry[2] = NONE;
 bool rejected[RELEASES];
+bool left[RELEASES];    /* rejected only because an operator went back from it */
 byte evidence = NOBODY; /* the release named on the ESP */
 byte attempts, attempts_of = NOBODY;
 byte crashes, crashes_of = NOBODY;
@@ -51,11 +53,14 @@ byte running;           /* a slot */
 byte cuts = CUTS;
 bool rotten[2];
 byte in_a_row;          /* boots since the last that came to health */
+bool went_back;         /* an operator went back to an older release */
 
 #define IS_BOOTABLE(s) (entry[s] != NONE && entry[s] != 0)
 #define OTHER(s) (1 - (s))
 #define ON_TRIAL(s) (entry[s] != BLESSED)
 #define IS_WELL(s) (holds[s] != NOBODY && !rotten[s] && (nature[holds[s]] == GOOD || nature[holds[s]] == CRASHY))
+
+#define MAY_LEAVE (IS_BOOTABLE(OTHER(running)) || entry[running] > 0 || IS_LAST_RESORT(OTHER(running)))
 
 /* The power may go after any durable step. */
 #define MAY_CUT \
@@ -77,10 +82,19 @@ inline choose_entry(ret)
 	}
 }
 
-/* An entry that boots by its own turn leads to a healthy release, at every moment. */
+/* With nothing else to boot the firmware takes the newest of what was set aside. */
+#ifdef WRONG_A_SICK_RELEASE_IS_NEVER_LEFT_FOR_ONE_SET_ASIDE
+#define IS_LAST_RESORT(s) false
+#else
+#define IS_LAST_RESORT(s) (entry[s] == 0 && entry[OTHER(s)] != BLESSED && holds[OTHER(s)] != NOBODY && holds[s] > holds[OTHER(s)])
+#endif
+
+#define IS_WAY_OUT(s) (IS_WELL(s) && (IS_BOOTABLE(s) || (went_back && entry[s] == 0 && holds[s] > holds[OTHER(s)] && ON_TRIAL(OTHER(s)))))
+
+/* An entry leads to a healthy release, at every moment. */
 inline check_way_out()
 {
-	assert((IS_BOOTABLE(0) && IS_WELL(0)) || (IS_BOOTABLE(1) && IS_WELL(1)))
+	assert(IS_WAY_OUT(0) || IS_WAY_OUT(1))
 }
 
 active proctype node()
@@ -108,7 +122,8 @@ power_on:
 	choose_entry(running);
 	release = holds[running];
 	assert(release != NOBODY);
-	assert(!(by_turn && rejected[release]));
+	/* One that came to health as the last resort may have met a power cut before that was remembered. */
+	assert(!(by_turn && rejected[release] && (ON_TRIAL(running) || !went_back)));
 	/* The firmware counts before it starts it. */
 	if
 #ifndef WRONG_FIRMWARE_DOES_NOT_COUNT
@@ -146,7 +161,7 @@ give_up:
 	if
 	:: nature[release] == DEAD || rotten[running] ->
 		/* With nowhere to go to and no tries left it is started over and over; that must not come about. */
-		assert(IS_BOOTABLE(OTHER(running)) || entry[running] != 0);
+		assert(IS_BOOTABLE(OTHER(running)) || IS_LAST_RESORT(OTHER(running)) || entry[running] != 0);
 		goto power_on
 	:: else
 	fi;
@@ -157,7 +172,7 @@ give_up:
 	:: else
 	fi;
 	if
-	:: entry[OTHER(running)] == 0 && !rejected[holds[OTHER(running)]] ->
+	:: entry[OTHER(running)] == 0 && !rejected[holds[OTHER(running)]] && !left[holds[OTHER(running)]] ->
 		rejected[holds[OTHER(running)]] = true; MAY_CUT
 	:: else
 	fi;
@@ -187,10 +202,8 @@ give_up:
 
 	/* Health. */
 	if
-	:: nature[release] == SICK && ON_TRIAL(running) && (IS_BOOTABLE(OTHER(running)) || entry[running] > 0) ->
-		goto power_on
-	:: nature[release] == SICK && !(ON_TRIAL(running) && (IS_BOOTABLE(OTHER(running)) || entry[running] > 0)) ->
-		assert(false) /* it would run on for ever */
+	:: nature[release] == SICK && ON_TRIAL(running) && MAY_LEAVE -> goto power_on
+	:: nature[release] == SICK && !(ON_TRIAL(running) && MAY_LEAVE) -> assert(false) /* it would run on for ever */
 	:: else
 	fi;
 	if
@@ -199,7 +212,8 @@ give_up:
 	fi;
 	healthy_noted = true; in_a_row = 0; MAY_CUT;
 	attempts_of = NOBODY; attempts = 0; MAY_CUT;
-	rejected[release] = false; MAY_CUT;
+	d_step { rejected[release] = false; left[release] = false };
+	MAY_CUT;
 
 life:
 	/* A crashy one goes down for as long as it counts against it. */
@@ -235,7 +249,7 @@ life:
 		:: else -> goto life
 		fi
 	/* The disk damages the slot that runs, while the other one is a way out. */
-	:: rots > 0 && IS_BOOTABLE(OTHER(running)) && IS_WELL(OTHER(running)) ->
+	:: rots > 0 && entry[OTHER(running)] == BLESSED && IS_WELL(OTHER(running)) ->
 		rots--;
 		rotten[running] = true;
 		goto give_up
@@ -248,6 +262,34 @@ life:
 		entry[OTHER(running)] = 0; MAY_CUT;
 		rejected[holds[OTHER(running)]] = true; MAY_CUT;
 		goto life
+	/* An operator goes to the other slot's release, whatever it is, and reboots. Newer: this one stays its way back. */
+	:: words > 0 && entry[OTHER(running)] != NONE ->
+		words--;
+		went_back = went_back || holds[OTHER(running)] < release;
+		d_step { rejected[holds[OTHER(running)]] = false; left[holds[OTHER(running)]] = false };
+		MAY_CUT;
+#ifdef WRONG_THE_OLDER_ONE_STAYS_BLESSED
+		if
+		:: entry[OTHER(running)] == 0 -> entry[OTHER(running)] = TRIES; MAY_CUT
+		:: else
+		fi;
+#else
+		entry[OTHER(running)] = TRIES; MAY_CUT;
+#endif
+		if
+		:: holds[OTHER(running)] < release ->
+			entry[running] = 0;
+			/* It may not understand what the newer one left in /var. */
+			if
+			:: nature[holds[OTHER(running)]] = SICK
+			:: true
+			fi;
+			MAY_CUT;
+			left[release] = true; MAY_CUT
+		:: else
+		fi;
+		healthy_noted = false; MAY_CUT;
+		goto power_on
 	/* Nothing happens any more. */
 	:: true
 	fi;

@@ -21,7 +21,7 @@ def make(folder, work, packages, definition, version, root_hash):
         "/loader/loader.conf": work / "loader", f"/EFI/Linux/proa_{version}.efi": folder / "uki.efi",
     }
     seed = uuid.UUID(disk.seed)
-    _partition(work, "10-esp", "esp", "esp", disk.esp_mib, uuid.uuid5(seed, "esp"), "Format=vfat",
+    _partition(work, "10-esp", "esp", "esp", disk.esp_mib, uuid.uuid5(seed, "esp"), "Format=vfat", "MakeDirectories=/EFI/proa",
                *[f"CopyFiles={source}:{target}" for target, source in esp.items()])
     _partition(work, "20-root-a", ROOT, "root-a", disk.slot_mib, root_hash[:32], f"CopyBlocks={folder / 'root.img'}",
                "ReadOnly=yes")

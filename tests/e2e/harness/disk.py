@@ -24,14 +24,14 @@ class Disk:
         return {entry["name"]: (number, entry["start"] * SECTOR, entry["size"] * SECTOR)
                 for number, entry in enumerate(table["partitions"], 1)}
 
-    def arm(self, release, slot="root-b"):
-        """Brings a release into a slot and gives it a boot entry with three tries, as an update does."""
+    def arm(self, release, slot="root-b", tries="+3"):
+        """Brings a release into a slot and gives it a boot entry with that counter, as an update does with three tries."""
         self.write(slot, release.folder / "root.img")
         self.write(f"{slot}-verity", release.folder / "root.verity")
         for label, digits in ((slot, release.root_hash[:32]), (f"{slot}-verity", release.root_hash[32:])):
             uuid = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
             _run("sfdisk", "--part-uuid", self.path, str(self.partitions()[label][0]), uuid)
-        self.esp("mcopy", "-o", release.folder / "uki.efi", f"::EFI/Linux/proa_{release.version}+3.efi")
+        self.esp("mcopy", "-o", release.folder / "uki.efi", f"::EFI/Linux/proa_{release.version}{tries}.efi")
 
     def write(self, label, source, offset=0):
         """Copies a file into a partition."""
@@ -59,6 +59,29 @@ class Disk:
         """Runs one of mtools on the EFI system partition."""
         label = next(name for name in self.partitions() if name.lower() == "esp")
         return _run(tool, "-i", f"{self.path}@@{self.partitions()[label][1]}", *arguments)
+
+    def change_words(self, name, old, new):
+        """Replaces words of the command line in a boot entry by others that are no longer."""
+        copy = self.path.with_suffix(".efi")
+        self.esp("mcopy", "-o", f"::EFI/Linux/{name}", copy)
+        image = copy.read_bytes()
+        if image.count(old.encode()) != 1 or len(new) > len(old):
+            raise AssertionError(f"{name}: {old!r} cannot be replaced by {new!r}")
+        copy.write_bytes(image.replace(old.encode(), new.ljust(len(old)).encode()))
+        self.esp("mcopy", "-o", copy, f"::EFI/Linux/{name}")
+        copy.unlink()
+
+    def fill_esp(self):
+        """Leaves no room for another file on the ESP."""
+        rest = self.path.with_suffix(".rest")
+        for size in (1 << 20, 1 << 15, 1 << 9):
+            rest.write_bytes(bytes(size))
+            for number in range(4096):
+                try:
+                    self.esp("mcopy", "-o", rest, f"::rest-{size}-{number}")
+                except AssertionError:
+                    break
+        rest.unlink()
 
     def throw_away(self):
         self.path.unlink(missing_ok=True)

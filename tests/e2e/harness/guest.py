@@ -47,7 +47,7 @@ class GuestError(AssertionError):
 class Guest:
     """A node. `logs` is a directory for its serial log, journal and command log; `disk` an image to start from."""
 
-    def __init__(self, logs, disk, memory_mib=1024, disk_gib=8, credentials=None, devices=()):
+    def __init__(self, logs, disk, memory_mib=1024, disk_gib=8, credentials=None, devices=(), network=True):
         self.logs = pathlib.Path(logs)
         self.logs.mkdir(parents=True, exist_ok=True)
         self.serial = self.logs / "serial.log"
@@ -55,6 +55,8 @@ class Guest:
         self._work = pathlib.Path(tempfile.mkdtemp(prefix="proa-guest-"))
         self._memory = memory_mib
         self._devices = list(devices)
+        if network:
+            self._devices += ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]
         self._credentials = {**agent.credentials(), **(credentials or {})}
         self._process = self._channel = self._stream = self._lock = None
         self._seen = 0
@@ -81,8 +83,7 @@ class Guest:
             "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}",
             "-drive", f"if=pflash,format=raw,file={self._work}/vars.fd",
             "-drive", f"if=none,id=disk,file={self.disk},format=qcow2,cache=unsafe,discard=unmap",
-            "-device", "virtio-blk-pci,drive=disk", "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
-            "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
+            "-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
             "-chardev", f"file,id=serial,path={self.serial},append=on", "-serial", "chardev:serial",
             *self._port("command", agent.COMMAND_PORT), *self._port("journal", agent.JOURNAL_PORT),
             "-qmp", f"unix:{self._work}/qmp,server=on,wait=off", *self._devices, *given,

@@ -106,6 +106,17 @@ class Node(Guest):
             if self.root_hash() == release.root_hash:
                 return self.settle(max(end - time.monotonic(), 60))
 
+    def falls_back_to(self, release, time_limit=FALLBACK_TIME_LIMIT):
+        """Waits, over as many boots as it takes, until `release` runs and has settled what the last boot came to; returns
+        `proa status`. Whether it is healthy is not waited for."""
+        end = time.monotonic() + time_limit
+        while True:
+            self.wait_boot(max(end - time.monotonic(), 10))
+            if self.root_hash() == release.root_hash:
+                break
+        self.wait_journal(r"proa-bootd\[.*: (not healthy yet|release .* is )", max(end - time.monotonic(), 60))
+        return self.status()
+
     def _answer(self, command, result):
         try:
             return json.loads(result.output)

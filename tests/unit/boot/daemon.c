@@ -3,6 +3,8 @@
 #include "boot/daemon.h"
 
 #include "boot/blackbox.h"
+#include "boot/evidence.h"
+#include "boot/volatile.h"
 #include "tests/unit/boot/fixture.h"
 
 #include <signal.h>
@@ -43,6 +45,40 @@ static void unhealthy_trial_says_why_and_ends(void)
 	g_assert_null(fixture_rejected(&fixture, HASH_2));
 }
 
+/* What it says would be gone with its /var: the next boot finds it on the ESP. */
+static void without_a_var_the_esp_keeps_its_word(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *mark = scratch_write(&fixture.scratch, "root/" PROA_VOLATILE_VAR, "", 0);
+
+	g_assert_nonnull(mark);
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+0-3.efi", "2.0.0", HASH_2);
+	fixture_state(&fixture, PROA_STATE_STAGED, HASH_2, HASH_1);
+	fixture_run_root(&fixture, HASH_2);
+	g_assert_cmpint(run(&fixture), ==, PROA_EXIT_OK);
+	g_autoptr(ProaEsp) esp = proa_esp_open(fixture.esp, NULL);
+	g_autoptr(ProaEvidence) word = proa_evidence_read(esp, NULL);
+	g_assert_cmpstr(word->root_hash, ==, HASH_2);
+	g_assert_cmpstr(word->version, ==, "2.0.0");
+	g_assert_cmpstr(word->reason, ==, "read-only");
+	g_assert_cmpstr(word->where, ==, "system");
+}
+
+/* With its tries used up, and a newer one set aside by an operator's way back: the firmware would take that
+ * one. */
+static void an_older_one_that_fails_gives_way_to_the_one_left(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture_entry(fixture.esp, "proa_1.0.0+0-3.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+0-1.efi", "2.0.0", HASH_2);
+	fixture_state(&fixture, PROA_STATE_STAGED, HASH_1, HASH_2);
+	fixture_run_root(&fixture, HASH_1);
+	g_assert_cmpint(run(&fixture), ==, PROA_EXIT_OK);
+	g_assert_true(fixture_history_has(&fixture, "unhealthy", HASH_1, "not-running"));
+}
+
 /* A blessed release is not left for being unhealthy once, nor is one that has nowhere to go to. */
 static void others_go_on(void)
 {
@@ -70,6 +106,9 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/daemon/unhealthy-trial-says-why-and-ends", unhealthy_trial_says_why_and_ends);
+	g_test_add_func("/daemon/without-a-var-the-esp-keeps-its-word", without_a_var_the_esp_keeps_its_word);
+	g_test_add_func("/daemon/an-older-one-that-fails-gives-way-to-the-one-left",
+		an_older_one_that_fails_gives_way_to_the_one_left);
 	g_test_add_func("/daemon/others-go-on", others_go_on);
 	return g_test_run();
 }

@@ -59,6 +59,27 @@ static void none_is_no_error(void)
 	g_assert_true(proa_evidence_remove(esp, NULL));
 }
 
+/* A full ESP has no room for the directory; a file in its place is what a test can make. */
+static void without_its_directory_there_is_none(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *file = scratch_write(&scratch, PROA_ESP_PROA_DIR, "", 0);
+	g_autofree char *linux_dir = scratch_write(&scratch, PROA_ESP_ENTRY_DIR "/x", "", 0);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaEsp) esp = proa_esp_open(scratch.path, &error);
+	char hash[] = HASH_1, reason[] = "root-corrupt", where[] = "guard";
+	ProaEvidence evidence = { .root_hash = hash, .reason = reason, .where = where };
+
+	g_assert_true(file && linux_dir);
+	g_assert_no_error(error);
+	g_assert_null(proa_evidence_read(esp, &error));
+	g_assert_no_error(error);
+	g_assert_true(proa_evidence_remove(esp, &error));
+	g_assert_true(proa_esp_sync(esp, &error));
+	g_assert_false(proa_evidence_write(esp, &evidence, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_ESP_FULL);
+}
+
 static void refuses_nonsense(void)
 {
 	expect_refused("");
@@ -88,6 +109,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/evidence/reads-what-it-writes", reads_what_it_writes);
 	g_test_add_func("/evidence/stays-under-its-cap", stays_under_its_cap);
 	g_test_add_func("/evidence/none-is-no-error", none_is_no_error);
+	g_test_add_func("/evidence/without-its-directory-there-is-none", without_its_directory_there_is_none);
 	g_test_add_func("/evidence/refuses-nonsense", refuses_nonsense);
 	g_test_add_func("/evidence/refuses-a-large-file", refuses_a_large_file);
 	return g_test_run();

@@ -118,6 +118,23 @@ static void blessing_prunes_the_generation_of_what_failed(void)
 	g_assert_false(g_file_test(given_up, G_FILE_TEST_EXISTS));
 }
 
+/* The way forward after an operator's rollback, with what was changed there. */
+static void blessing_keeps_the_generation_of_what_an_operator_left(void)
+{
+	static const char *const reasons[] = { "rolled-back", "rejected", "unit-failed" };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(reasons); i++) {
+		g_auto(Fixture) fixture = fixture_new();
+		g_autofree char *left = scratch_write(&fixture.scratch,
+			"root" PROA_STATE_DIR "/etc/bbbbbbbbccccddddeeeeffffffffffff/upper/x", "x", -1);
+		fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+		fixture_entry(fixture.esp, "proa_2.0.0+0-1.efi", "2.0.0", HASH_2);
+		g_assert_true(proa_rejected_add(fixture.state_dir, HASH_2, "2.0.0", reasons[i], NULL, NULL));
+		fixture_bless(&fixture);
+		g_assert_cmpint(g_file_test(left, G_FILE_TEST_EXISTS), ==, i < 2);
+	}
+}
+
 static void cannot_bless_without_an_entry(void)
 {
 	g_auto(Fixture) fixture = fixture_new();
@@ -139,6 +156,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/node/blessing-prunes-generations", blessing_prunes_generations);
 	g_test_add_func("/node/blessing-prunes-the-generation-of-what-failed",
 		blessing_prunes_the_generation_of_what_failed);
+	g_test_add_func("/node/blessing-keeps-the-generation-of-what-an-operator-left",
+		blessing_keeps_the_generation_of_what_an_operator_left);
 	g_test_add_func("/node/cannot-bless-without-an-entry", cannot_bless_without_an_entry);
 	return g_test_run();
 }

@@ -114,8 +114,12 @@ static void a_rejection_is_taken_back_for_good(void)
 	fixture_entry(fixture.esp, "proa_2.0.0+0-3.efi", "2.0.0", HASH_2);
 	fixture_settle(&fixture);
 	expect_rejected(&fixture, HASH_2, "boot-failed");
+	g_autofree char *generation = scratch_write(&fixture.scratch,
+		"root" PROA_STATE_DIR "/etc/bbbbbbbbccccddddeeeeffffffffffff/upper/x", "x", -1);
 	decide(&fixture, proa_operator_unreject, "2.0.0", HASH_2);
 	expect_rejected(&fixture, HASH_2, NULL);
+	/* The next try starts from what the good release's /etc is then. */
+	g_assert_false(g_file_test(generation, G_FILE_TEST_EXISTS));
 	fixture_expect_entries(&fixture, "proa_1.0.0.efi proa_2.0.0+0-3.efi");
 	fixture_reboot(&fixture, HASH_1);
 	fixture_settle(&fixture);

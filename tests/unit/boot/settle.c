@@ -3,6 +3,7 @@
 
 #include "boot/blackbox.h"
 #include "boot/evidence.h"
+#include "boot/volatile.h"
 #include "tests/unit/boot/fixture.h"
 
 /* Settles and compares: the state now, and the root hash that failed with its reason (NULL: none). */
@@ -231,6 +232,23 @@ static void evidence_stays_where_var_does_not_work(void)
 	g_assert_false(g_file_test(evidence, G_FILE_TEST_EXISTS));
 }
 
+/* Written to memory is not written: a boot that has a /var hears it again. */
+static void evidence_stays_while_var_is_in_memory(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *mark = scratch_write(&fixture.scratch, "root/" PROA_VOLATILE_VAR, "", 0);
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+0-1.efi", "2.0.0", HASH_2);
+	leave_evidence(&fixture, HASH_2, "read-only");
+	expect(&fixture, PROA_STATE_FALLEN_BACK, HASH_2, "read-only");
+	g_assert_cmpint(g_unlink(mark), ==, 0);
+	g_autofree char *gone = g_strconcat(fixture.state_dir, ".gone", NULL);
+	g_assert_cmpint(g_rename(fixture.state_dir, gone), ==, 0);
+	fixture_reboot(&fixture, HASH_1);
+	expect(&fixture, PROA_STATE_FALLEN_BACK, HASH_2, "read-only");
+}
+
 /* /var was lost, and with it the memory; the entry still says it. */
 static void set_aside_and_forgotten_is_rejected(void)
 {
@@ -303,6 +321,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/settle/broken-evidence-is-removed", broken_evidence_is_removed);
 	g_test_add_func(
 		"/settle/evidence-stays-where-var-does-not-work", evidence_stays_where_var_does_not_work);
+	g_test_add_func(
+		"/settle/evidence-stays-while-var-is-in-memory", evidence_stays_while_var_is_in_memory);
 	g_test_add_func("/settle/set-aside-and-forgotten-is-rejected", set_aside_and_forgotten_is_rejected);
 	g_test_add_func("/settle/left-by-an-operator-is-no-failure", left_by_an_operator_is_no_failure);
 	g_test_add_func("/settle/settles-once-a-boot", settles_once_a_boot);

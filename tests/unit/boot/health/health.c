@@ -12,8 +12,8 @@ static ProaHealthDecision decide(ProaHealthTrial *trial, char letter, gint64 now
 				    : letter == 'f' ? PROA_HEALTH_FAIL
 						    : PROA_HEALTH_WAIT;
 
-	return proa_health_trial_add(
-		trial, verdict, letter == 'e' ? PROA_FAULT_OF_ELSEWHERE : PROA_FAULT_OF_NODE, 100 + now);
+	return proa_health_trial_add(trial, verdict,
+		letter == 'e' ? PROA_FAULT_OF_ELSEWHERE : PROA_FAULT_OF_NODE, 100 + now, 100 + now);
 }
 
 static void expect_if(gboolean keep, const char *verdicts, gint64 seconds, ProaHealthDecision decision)
@@ -48,6 +48,29 @@ static void healthy_once_it_settled(void)
 {
 	expect("o", 3, PROA_HEALTHY);
 	expect("wwwo", 6, PROA_HEALTHY);
+}
+
+/* A round that took longer than the settling time shows one moment, as any other; the next one shows that it
+ * lasts. */
+static void one_long_round_is_one_moment(void)
+{
+	ProaHealthTrial trial = { .deadline = 20,
+		.settle = 3,
+		.failing = 5,
+		.limit = 30,
+		.began = 100,
+		.ok_since = -1,
+		.fail_since = -1,
+		.node_since = -1 };
+
+	g_assert_cmpint(proa_health_trial_add(&trial, PROA_HEALTH_OK, PROA_FAULT_OF_NODE, 100, 110), ==,
+		PROA_HEALTH_UNDECIDED);
+	g_assert_cmpint(proa_health_trial_add(&trial, PROA_HEALTH_WAIT, PROA_FAULT_OF_NODE, 111, 112), ==,
+		PROA_HEALTH_UNDECIDED);
+	g_assert_cmpint(proa_health_trial_add(&trial, PROA_HEALTH_OK, PROA_FAULT_OF_NODE, 113, 118), ==,
+		PROA_HEALTH_UNDECIDED);
+	g_assert_cmpint(proa_health_trial_add(&trial, PROA_HEALTH_OK, PROA_FAULT_OF_NODE, 119, 119), ==,
+		PROA_HEALTHY);
 }
 
 /* "Booted" is not healthy: what falls over at once never settles. */
@@ -139,14 +162,16 @@ static void says_what_is_missing(void)
 
 	proa_health_run(&context, &result, &name, &report);
 	g_assert_cmpint(result.verdict, ==, PROA_HEALTH_WAIT);
-	g_assert_cmpint(result.reason, ==, PROA_REASON_NOT_RUNNING);
-	g_assert_cmpstr(name, ==, "units");
-	g_assert_nonnull(strstr(result.detail, "system manager"));
+	/* The first of those that are equally wrong: without a /var nothing else can be right. */
+	g_assert_cmpint(result.reason, ==, PROA_REASON_READ_ONLY);
+	g_assert_cmpstr(name, ==, "disk");
+	g_assert_nonnull(strstr(result.detail, "/var"));
 	proa_health_result_clear(&result);
 
 	/* What costs much waits for what costs little. */
 	g_autofree char *text = proa_health_report_to_text(report);
-	g_assert_nonnull(strstr(text, "units       waiting (not-running, fault of node): "));
+	g_assert_nonnull(strstr(
+		text, "units       waiting (not-running, fault of node): connecting to the system manager"));
 	g_assert_nonnull(strstr(text, "disk        waiting (read-only, fault of node): /var"));
 	g_assert_nonnull(strstr(text, "canary      skipped: waits until"));
 	g_assert_nonnull(strstr(text, "kubelet     skipped: this node has no kubelet"));
@@ -156,6 +181,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/health/healthy-once-it-settled", healthy_once_it_settled);
+	g_test_add_func("/health/one-long-round-is-one-moment", one_long_round_is_one_moment);
 	g_test_add_func("/health/one-good-moment-is-not-enough", one_good_moment_is_not_enough);
 	g_test_add_func("/health/failing-ends-it-early", failing_ends_it_early);
 	g_test_add_func("/health/deadline-ends-it", deadline_ends_it);

@@ -16,6 +16,8 @@
 /* One frame of a full payload, and what is on its way: requests, sockets' buffers, the pipe. */
 #define FETCHED_TWICE (4u << 20)
 #define CUTS 20
+/* Of the server, bytes a second. What must be caught in the middle is slowed down by configuration. */
+#define RATE (16u << 20)
 /* The changed quarter of the image and the head come to more than this many bytes, and to less than the next.
  */
 #define BLOCKS_LEAST (4u << 20)
@@ -71,8 +73,7 @@ static guint64 answered(void)
 	return bytes;
 }
 
-/* What a transaction takes from the server when nothing goes wrong. */
-static guint64 clean_cost(const char *payload)
+static guint64 run_clean(const char *payload)
 {
 	Node node;
 
@@ -87,6 +88,24 @@ static guint64 clean_cost(const char *payload)
 		payload, answered(), run.install_kib, run.fetch_kib);
 	node_clear(&node);
 	return answered();
+}
+
+/* What a transaction takes from the server when nothing goes wrong; each is run once. */
+static guint64 clean_cost(const char *payload)
+{
+	static struct {
+		const char *payload;
+		guint64 bytes;
+	} known[] = { { "auto", 0 }, { "full", 0 }, { "blocks", 0 }, { "delta", 0 } };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(known); i++) {
+		if (strcmp(known[i].payload, payload) != 0)
+			continue;
+		if (known[i].bytes == 0)
+			known[i].bytes = run_clean(payload);
+		return known[i].bytes;
+	}
+	g_assert_not_reached();
 }
 
 static void blocks_are_cheapest(void)
@@ -414,7 +433,7 @@ int main(int argc, char **argv)
 				  .version = "1.0.1",
 				  .blocks = TRUE,
 				  .delta_from = BOOTED_HASH });
-	nginx_start(&nginx, world.feed, SLOW_RATE, FALSE);
+	nginx_start(&nginx, world.feed, RATE, FALSE);
 	cutter_start(&cutter, nginx.port);
 	g_test_add_func("/install/bring/blocks-are-cheapest", blocks_are_cheapest);
 	for (guint i = 0; i < G_N_ELEMENTS(breaks); i++)

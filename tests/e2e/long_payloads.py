@@ -19,6 +19,8 @@ CONFIG = r"f+ /etc/proa/update.conf.d/70-fetch.conf 0644 - - - [fetch]\npayload=
 UPDATE = "proa update --json >/run/proa-test/update.out 2>&1"
 # Waits until the other slot's checkpoint says that so many bytes lie there.
 HOLDS = "grep -Eq '\"done\" *: *[0-9]{{{digits},}}' {where}/checkpoint.json"
+# Each claim starts a node of its own.
+EACH_ALONE = True
 
 
 def setup(logs):

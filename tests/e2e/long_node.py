@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node that comes back: health, operators, counting after the blessing, the black box, generations of /etc.
 
-Written, and not run as a whole yet, so it is not part of `./dev test`; see docs/testing.md. One guest lives through all of it.
 """
 
 import json
@@ -134,7 +133,7 @@ def test_a_damaged_way_back_is_told_before_it_is_needed(scene):
 
 def fell_back(scene, release, reason):
     node, security = scene.node, scene.releases["security"]
-    check_runs(node.comes_back_with(security, FALLBACK_TIME_LIMIT), security, "root-b")
+    check_runs(node.falls_back_to(security), security, "root-b")
     entry = node.rejected(release.root_hash)
     check(entry and entry["reason"] == reason, f"rejected: {entry}")
     node.ok(f"rm -f {HEALTH}")
