@@ -63,6 +63,7 @@ ConditionPathExists=!/etc/initrd-release
 DefaultDependencies=no
 Conflicts=shutdown.target
 Before=shutdown.target
+StartLimitIntervalSec=0
 %s
 [Service]
 Type=exec
@@ -72,7 +73,6 @@ StandardOutput=null
 StandardError=journal
 Restart=always
 RestartSec=1s
-StartLimitIntervalSec=0
 SuccessExitStatus=0 1 2 126 127 SIGTERM SIGHUP SIGPIPE
 TimeoutStopSec=2s
 OOMScoreAdjust=-1000

@@ -21,8 +21,9 @@ from .process import die_with_parent
 TOP = pathlib.Path(__file__).resolve().parents[3]
 OVMF_CODE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
-# Servers' processors have instructions for SHA-256, and all that a node reads is hashed.
-EMULATED_PROCESSOR = "qemu64,+ssse3,+sse4.1,+sse4.2,+sha-ni"
+# Servers' processors have instructions for SHA-256, and all that a node reads is hashed. What qemu64 has besides makes udev
+# load kvm and powernow, modules whose signatures the kernel checks for nothing.
+EMULATED_PROCESSOR = "qemu64,+ssse3,+sse4.1,+sse4.2,+sha-ni,-svm,family=6"
 # What guards a processor against speculation, and memory against what was left in it, is only dear in emulation.
 EMULATED_COMMAND_LINE = "mitigations=off init_on_alloc=0"
 # In software emulation a second processor was seen to get no timer after a reset, and the kernel to report stalls for ever.
