@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boots that get far enough to be told what is wrong with them, and nodes that lose what they stand on.
+
+Each claim starts a fresh node whose disk was prepared from outside, as in test_unbootable.py. What is wrong is put into the
+armed release alone: units and drop-ins from credentials, with a condition on its root hash.
+"""
+
+from harness.extension import Extension, put
+from harness.node import check, check_runs
+from harness.prepared import Prepared
+
+ONE_TRY = "+1-2"
+# In place before proa-bootd begins: what takes five minutes on a node is seen here in one.
+SOONER = {"proa-bootd.service": "[Service]\nExecStartPre=+/bin/sh -c 'mkdir -p /etc/proa/health.conf.d; "
+                                "printf \"[health]\\\\ndeadline=60s\\\\nfailing=5s\\\\n\" >/etc/proa/health.conf.d/50-test.conf'\n"}
+# Each claim starts a node of its own.
+EACH_ALONE = True
+
+
+def setup(logs):
+    return Prepared(logs, ("base", "security"))
+
+
+def after_failure(scene, name):
+    if scene.node:
+        scene.node.collect(name)
+    return None
+
+
+def teardown(scene):
+    scene.throw_away()
+
+
+def only_in(release, start, more="Type=oneshot\n"):
+    """A unit that runs in that release alone, once /var has its size."""
+    return (f"[Unit]\nConditionKernelCommandLine=roothash={release.root_hash}\nDefaultDependencies=no\n"
+            "After=proa-bootd.service systemd-growfs@var.service\nConflicts=shutdown.target\nBefore=shutdown.target\n"
+            f"[Service]\n{more}ExecStart={start}\n")
+
+
+def left(scene, *reasons):
+    """base runs; security is rejected for one of the reasons and is not what boots next."""
+    node, bad = scene.node, scene.releases["security"]
+    status = node.falls_back_to(scene.releases["base"])
+    scene.took("the good release runs")
+    check_runs(status, scene.releases["base"], "root-a")
+    entry = node.rejected(bad.root_hash)
+    check(entry, f"{bad.version} is not remembered as rejected: {status['rejected']}")
+    check(entry["reason"] in reasons, f"rejected as {entry['reason']} ({entry.get('detail')}), not {' or '.join(reasons)}")
+    check(node.bootd()["next"] == node.bootd()["booted"]["entry"], f"{node.bootd()['next']} is next")
+
+
+def in_trial(scene, name, unit):
+    """Starts a trial of security, its last try, in which a unit of that text runs."""
+    return scene.start(name, "security", tries=ONE_TRY, units={"trouble.service": unit}, dropins=SOONER)
+
+
+# --- a boot that is not healthy --------------------------------------------------------------------------------
+
+
+def test_initrd_in_emergency_mode(scene):
+    entry = f"proa_{scene.releases['security'].version}{ONE_TRY}.efi"
+    scene.start("emergency", "security", tries=ONE_TRY, change=lambda disk: disk.change_words(
+        entry, "systemd.show_status=yes systemd.log_color=no", "rd.systemd.unit=emergency.target"))
+    left(scene, "boot-failed")
+
+
+def test_a_unit_fails(scene):
+    in_trial(scene, "unit", only_in(scene.releases["security"], "/bin/false"))
+    left(scene, "unit-failed")
+
+
+def test_target_is_never_reached(scene):
+    in_trial(scene, "target", only_in(scene.releases["security"], "/usr/bin/sleep infinity", "Type=oneshot\nTimeoutStartSec=infinity\n"))
+    left(scene, "not-running")
+
+
+def test_bootd_cannot_be_started(scene):
+    broken = f"[Service]\nExecStartPre=/bin/sh -c '! grep -q {scene.releases['security'].root_hash} /proc/cmdline'\n"
+    scene.start("bootd", "security", tries=ONE_TRY, dropins={"proa-bootd.service": broken})
+    left(scene, "boot-failed")
+
+
+def test_blessed_release_whose_boots_never_come_to_health(scene):
+    """Nothing but the count of proa-etc is left to end it: the entry has no counter, and proa-bootd never comes to speak."""
+    unit = only_in(scene.releases["security"], "/usr/bin/systemctl reboot --force --force")
+    scene.start("blessed", "security", tries="", units={"trouble.service": unit})
+    left(scene, "boot-failed")
+    check(scene.node.events("gave-up", root_hash=scene.releases["security"].root_hash), "the history does not tell who left it")
+
+
+# --- /var ------------------------------------------------------------------------------------------------------
+
+
+def test_var_read_only(scene):
+    """The kernel meets damage and mounts it read-only: the word of the boot is kept by the ESP."""
+    in_trial(scene, "read-only", only_in(scene.releases["security"],
+                                         "/bin/sh -c 'for f in /sys/fs/ext4/vda*/trigger_fs_error; do echo test >$f; done'"))
+    left(scene, "read-only")
+
+
+def test_var_full(scene):
+    """It stays full: base runs on, answers, and comes to health when there is room again."""
+    fill = "/bin/sh -c 'fallocate -l $(($(stat -f -c %%f /var) / 100 * 99 * 4096)) /var/fill; dd if=/dev/zero of=/var/fill2 bs=4k; true'"
+    node = in_trial(scene, "full", only_in(scene.releases["security"], fill))
+    base, security = scene.releases["base"], scene.releases["security"]
+    check_runs(node.falls_back_to(base), base, "root-a")
+    scene.took("the good release runs")
+    check(node.run("df --output=avail -k /var | tail -n 1 | grep -qx ' *0'").status == 0, node.ok("df /var"))
+    check(node.bootd()["next"] == node.bootd()["booted"]["entry"], f"{node.bootd()['next']} is next")
+    node.ok("rm -f /var/fill /var/fill2")
+    node.wait_for(f"grep -q {security.root_hash} /var/lib/proa/rejected.json", 120)
+    entry = node.rejected(security.root_hash)
+    # What fails for want of room is named before the room.
+    check(entry and entry["reason"] in ("disk-space", "unit-failed"), f"rejected: {entry}")
+    node.ok("systemctl restart $(systemctl --failed --no-legend --plain | cut -d ' ' -f 1); true")
+    node.wait_journal("proa-bootd.*: release .* is healthy: blessed", 300)
+
+
+def test_lost_var(scene):
+    """The state partition is gone: the trial is left, base can be reached and asked, and is mended by its operator."""
+    scene.start("lost", "security", tries=ONE_TRY, dropins=SOONER, change=lambda disk: disk.overwrite("state", 0, bytes(8 << 20)))
+    left(scene, "read-only")
+    node = scene.node
+    check(node.ok("findmnt -n -o FSTYPE /var").strip() == "tmpfs", "/var is not in memory")
+    doctor = {one["check"]: one for one in node.json("proa doctor --json")["checks"]}
+    check(doctor["var"]["verdict"] == "problem" and "state partition" in doctor["var"]["message"], f"{doctor['var']}")
+    node.ok("mkfs.ext4 -q -F -L state /dev/disk/by-partlabel/state")
+    node.reboot("proa reboot")
+    check_runs(node.settle(), scene.releases["base"], "root-a")
+    check(node.ok("findmnt -n -o FSTYPE /var").strip() == "ext4", "/var is not on its partition")
+    entry = node.rejected(scene.releases["security"].root_hash)
+    check(entry and entry["reason"] == "read-only", f"rejected: {entry}")
+
+
+# --- what a node can do without ----------------------------------------------------------------------------------
+
+
+def test_full_esp_does_not_keep_a_node_from_leaving(scene):
+    def change(disk):
+        disk.overwrite("root-b", 1024, b"\xa5" * 512)
+        disk.fill_esp()
+    scene.start("esp", "security", change=change)
+    left(scene, "boot-failed", "root-corrupt")
+
+
+def test_no_network_and_no_agent(scene):
+    """A trial is blessed with neither; what nothing verifies is not merged into it, and costs it nothing."""
+    node, security = scene.start("alone", "security", network=False, dropins={
+        "proad.service": "[Unit]\nConditionPathExists=/nonexistent\n"}), scene.releases["security"]
+    node.wait_boot()
+    node.wait_journal("proa-bootd.*: release .* is healthy: blessed")
+    check(node.run("systemctl is-active proad").output.strip() == "inactive", "proad runs")
+    check_runs(node.status(), security, "root-b")
+
+
+def test_only_signed_extensions_are_merged(scene):
+    """On the node of the claim before."""
+    node, merged = scene.node, "test -e /usr/lib/extension-release.d/extension-release.tree"
+    node.ok("mkdir -p /run/tree/usr/lib/extension-release.d /var/lib/extensions /etc/extensions && "
+            "echo ID=_any >/run/tree/usr/lib/extension-release.d/extension-release.tree && truncate -s 8M /run/tree.raw && "
+            "mke2fs -q -t ext4 -F -d /run/tree /run/tree.raw")
+    for place in ("/var/lib/extensions", "/etc/extensions"):
+        for what, name in (("a directory", "tree"), ("an image that nobody signed", "tree.raw")):
+            node.ok(f"cp -r /run/{name} {place}/")
+            node.ok("systemd-sysext refresh")
+            check(node.run(merged).status == 0, f"{what} is no extension: the claim would be empty")
+            node.ok("systemctl reload-or-restart systemd-sysext.service; true")
+            node.ok("systemd-sysext unmerge; systemctl restart systemd-sysext.service; true")
+            check(node.run(merged).status != 0, f"{what} in {place} is merged")
+            node.ok(f"rm -rf {place}/{name}")
+    check(node.ok("systemctl --failed --no-legend").strip() == "", node.ok("systemctl --failed"))
+
+
+def test_a_signed_extension_is_merged(scene):
+    """On the same node, as the operator's guide says; then one that another key signed, and one that was changed."""
+    node, tool, link = scene.node, "/usr/bin/of-the-extension", "/etc/extensions/tool.raw"
+    ours, theirs = (Extension("tool", {tool.lstrip("/"): f"made by {who}\n"}) for who in ("us", "them"))
+    changed = bytearray(ours.image)
+    at = changed.index(b"made by us")
+    changed[at:at + 4] = b"MADE"
+    put(node, "/etc/verity.d/ours.crt", ours.certificate)
+    for name, image, merged in (("ours", ours.image, True), ("theirs", theirs.image, False), ("changed", bytes(changed), False)):
+        put(node, f"/var/lib/proa/extensions/{name}.raw", image)
+        node.ok(f"mkdir -p /etc/extensions && ln -sfn /var/lib/proa/extensions/{name}.raw {link}")
+        node.ok("systemctl reload-or-restart systemd-sysext.service")
+        said = node.run(f"cat {tool}")
+        if merged:
+            check(said.status == 0 and said.output == "made by us\n", f"{name}: {said.output}")
+            check(node.run(f"touch {tool}").status != 0, "what an extension brings could be written")
+            doctor = [one for one in node.json("proa doctor --json")["checks"] if one["check"].startswith("extension")]
+            check([one["verdict"] for one in doctor] == ["ok"], f"{doctor}")
+        else:
+            check(said.status != 0, f"{name} could be read: {said.output}")
+        node.ok(f"rm {link} && systemctl reload-or-restart systemd-sysext.service")
+        check(node.run(f"test -e {tool}").status != 0, f"{name} is still there")
+    check(node.ok("systemctl --failed --no-legend").strip() == "", node.ok("systemctl --failed"))
