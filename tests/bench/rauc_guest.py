@@ -30,7 +30,6 @@ bundle-formats=verity
 
 [keyring]
 path=/etc/rauc/bench.crt
-allow-single-signature=true
 
 [slot.rootfs.0]
 device=/dev/vdb
@@ -51,10 +50,21 @@ Type=oneshot
 StandardOutput=tty
 StandardError=tty
 TTYPath=/dev/ttyS0
-ExecStart=/bin/sh -c 'modprobe nbd; udevadm settle; d=$(ls /sys/class/net | grep -v lo | head -n 1); ip addr add 10.0.2.15/24 dev $d; \
- ip link set $d up; ip route add default via 10.0.2.2; rauc --version; rauc install {url}; echo "install gave $?"; \
- sync; echo "slot $(head -c {size} /dev/vdc | sha256sum)"'
+ExecStart=/bin/sh /usr/local/bin/bench-install
 ExecStopPost=/bin/systemctl --force --force poweroff
+"""
+SCRIPT = """modprobe nbd
+udevadm settle
+device=$(ls /sys/class/net | grep -v lo | head -n 1)
+ip addr add 10.0.2.15/24 dev $device
+ip link set $device up
+ip route add default via 10.0.2.2
+rauc --version
+systemctl start rauc.service || journalctl -b -u rauc.service --no-pager
+rauc install {url}
+echo "install gave $?"
+sync
+echo "slot $(head -c {size} /dev/vdc | sha256sum)"
 """
 
 
@@ -78,7 +88,8 @@ def _disk(work, tree, cert, url, size):
     (tree / "etc/rauc").mkdir(exist_ok=True)
     (tree / "etc/rauc/system.conf").write_text(SYSTEM)
     shutil.copy(cert, tree / "etc/rauc/bench.crt")
-    (tree / "etc/systemd/system/bench.service").write_text(UNIT.format(url=url, size=size))
+    (tree / "etc/systemd/system/bench.service").write_text(UNIT)
+    (tree / "usr/local/bin/bench-install").write_text(SCRIPT.format(url=url, size=size))
     (tree / "etc/systemd/system/multi-user.target.wants").mkdir(exist_ok=True)
     wanted = tree / "etc/systemd/system/multi-user.target.wants/bench.service"
     if not wanted.is_symlink():
@@ -129,7 +140,8 @@ def _install(work, cache, old, new_sha256, size):
                 ["qemu-system-x86_64", "-machine", "q35", "-accel", os.environ.get("PROA_ACCEL", "tcg"), "-cpu",
                  "host" if os.environ.get("PROA_ACCEL") == "kvm" else "qemu64,+ssse3,+sse4.1,+sse4.2,+sha-ni,-svm", "-m", "2048",
                  "-nodefaults", "-display", "none", "-no-reboot", "-serial", f"file:{logs}/serial.log", "-kernel", str(kernel),
-                 "-initrd", str(initrd), "-append", "root=/dev/vda rw console=ttyS0 rauc.slot=A panic=1 mitigations=off",
+                 "-initrd", str(initrd), "-append", "root=/dev/vda rw console=ttyS0 rauc.slot=A panic=1 mitigations=off "
+                 "systemd.mask=serial-getty@ttyS0.service",
                  *(word for path in (disk, *slots)
                    for word in ("-drive", f"if=virtio,format=raw,cache=unsafe,file={path}")),
                  "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci"],

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What the tests of bring.c and of proa-install as a process share: a feed with every payload behind an nginx whose
- * connections can be cut, and nodes with the old image. */
+/* What the tests of bring.c and of proa-install as a process share: a feed with every payload behind an nginx
+ * whose connections can be cut, and nodes with the old image. */
 #include "tests/unit/updater/cutter.h"
 #include "tests/unit/updater/install/world.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proa-install as a process: its connections are cut, it is killed, the power goes; what is done is not fetched twice. */
+/* proa-install as a process: its connections are cut, it is killed, the power goes; what is done is not
+ * fetched twice. */
 #include "tests/unit/updater/install/bringing.h"
 
 /* One frame of a full payload, and what is on its way: requests, sockets' buffers, the pipe. */
