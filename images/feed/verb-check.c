@@ -14,13 +14,13 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 }
 
 /* A walk in a store of its own, which goes with it. */
-static ProaWalk *walk_new(const Call *call, const char *place, char **ret_store, GError **error)
+static ProaWalk *walk_new(const char *place, const ProaWalkOptions *options, char **ret_store, GError **error)
 {
 	g_autofree char *store = g_dir_make_tmp("proa-feed-XXXXXX", error);
 
 	if (!store)
 		return NULL;
-	ProaWalk *walk = proa_walk_new(place, call->root, call->channel, store, error);
+	ProaWalk *walk = proa_walk_new(place, options, store, error);
 	*ret_store = g_steal_pointer(&store);
 	return walk;
 }
@@ -47,8 +47,9 @@ static ProaExit audit(Call *call, ProaWalk *walk)
 
 ProaExit verb_audit(Call *call, GError **error)
 {
+	const ProaWalkOptions options = { .root = call->root, .channel = call->channel, .go_on = TRUE };
 	char *store = NULL;
-	g_autoptr(ProaWalk) walk = walk_new(call, call->feed, &store, error);
+	g_autoptr(ProaWalk) walk = walk_new(call->feed, &options, &store, error);
 	ProaExit status = walk ? audit(call, walk) : PROA_EXIT_FAILED;
 
 	remove_store(store);
@@ -57,8 +58,9 @@ ProaExit verb_audit(Call *call, GError **error)
 
 ProaExit verb_mirror(Call *call, GError **error)
 {
+	const ProaWalkOptions walking = { .root = call->root, .channel = call->channel };
 	char *store = NULL;
-	g_autoptr(ProaWalk) walk = walk_new(call, call->argv[1], &store, error);
+	g_autoptr(ProaWalk) walk = walk_new(call->argv[1], &walking, &store, error);
 	g_autoptr(JsonObject) result = verb_result(call);
 	const ProaMirrorOptions options = { .trees = !call->no_trees, .prune = call->prune };
 	ProaMirrored mirrored;

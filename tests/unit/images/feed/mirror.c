@@ -18,8 +18,9 @@ static void add(const Fixture *fixture, const char *channel, const char *version
 static ProaWalk *walk_of(const Fixture *fixture, const char *place, const char *channel, const char *store)
 {
 	g_autofree char *path = scratch_file(&fixture->scratch, store);
+	const ProaWalkOptions options = { .channel = channel };
 	g_autoptr(GError) error = NULL;
-	ProaWalk *walk = proa_walk_new(place, NULL, channel, path, &error);
+	ProaWalk *walk = proa_walk_new(place, &options, path, &error);
 
 	g_assert_no_error(error);
 	return walk;
