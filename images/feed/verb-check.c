@@ -3,6 +3,7 @@
 #include "images/feed/audit.h"
 #include "images/feed/mirror.h"
 #include "images/feed/verbs.h"
+#include "updater/trust/role.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -56,14 +57,36 @@ ProaExit verb_audit(Call *call, GError **error)
 	return status;
 }
 
+/* What was accepted though it had expired is the operator's decision, and is said each time. */
+static void warn_of_stale(const Call *call, const ProaWalk *walk)
+{
+	g_autoptr(GPtrArray) roles = proa_trust_roles(walk->trust);
+	g_autofree char *until = proa_role_time_format(call->accept_stale);
+
+	for (guint i = 0; proa_trust_was_stale(walk->trust) && i < roles->len; i++) {
+		const ProaTrustRole *role = roles->pdata[i];
+		g_autofree char *expires = proa_role_time_format(role->expires);
+		g_autofree char *name = proa_printable(role->name);
+		if (role->expires <= g_get_real_time() / G_USEC_PER_SEC)
+			fprintf(stderr, "proa-feed: %s expired at %s; accepted until %s (--accept-stale)\n",
+				name, expires, until);
+	}
+}
+
 ProaExit verb_mirror(Call *call, GError **error)
 {
-	const ProaWalkOptions walking = { .root = call->root, .channel = call->channel };
+	const ProaWalkOptions walking = {
+		.root = call->root,
+		.channel = call->channel,
+		.accept_stale = call->accept_stale,
+	};
 	char *store = NULL;
 	g_autoptr(ProaWalk) walk = walk_new(call->argv[1], &walking, &store, error);
 	g_autoptr(JsonObject) result = verb_result(call);
 	const ProaMirrorOptions options = { .trees = !call->no_trees, .prune = call->prune };
 	ProaMirrored mirrored;
+	if (walk)
+		warn_of_stale(call, walk);
 	gboolean ok = walk && proa_mirror_run(walk, call->feed, &options, &mirrored, error);
 
 	remove_store(store);
@@ -71,14 +94,17 @@ ProaExit verb_mirror(Call *call, GError **error)
 		return PROA_EXIT_FAILED;
 	json_object_set_int_member(result, "files", mirrored.files);
 	json_object_set_int_member(result, "fetched", mirrored.fetched);
+	json_object_set_int_member(result, "damaged", mirrored.damaged);
 	json_object_set_int_member(result, "bytes", mirrored.bytes);
 	json_object_set_int_member(result, "trees", mirrored.trees);
 	json_object_set_int_member(result, "removed", mirrored.removed);
 	json_object_set_int_member(result, "freed", mirrored.freed);
 	g_autofree char *removed = g_strdup_printf(
 		"; %u files removed (%.1f MB)", mirrored.removed, (double)mirrored.freed / 1e6);
-	verb_say(call, result, "%s mirrors %s: %u files, %u of them new (%.1f MB), %u tree%s%s.", call->feed,
-		call->argv[1], mirrored.files, mirrored.fetched, (double)mirrored.bytes / 1e6, mirrored.trees,
-		mirrored.trees == 1 ? "" : "s", call->prune ? removed : "");
+	g_autofree char *damaged = g_strdup_printf("; %u of these were there, but damaged", mirrored.damaged);
+	verb_say(call, result, "%s mirrors %s: %u files, %u of them fetched (%.1f MB%s), %u tree%s%s.",
+		call->feed, call->argv[1], mirrored.files, mirrored.fetched, (double)mirrored.bytes / 1e6,
+		mirrored.damaged ? damaged : "", mirrored.trees, mirrored.trees == 1 ? "" : "s",
+		call->prune ? removed : "");
 	return PROA_EXIT_OK;
 }
