@@ -22,6 +22,7 @@ static JsonArray *describe_roles(ProaTrust *trust)
 		json_object_set_int_member(object, "version", role->version);
 		json_object_set_string_member(object, "expires", expires);
 		json_object_set_int_member(object, "seconds_left", role->expires - now);
+		json_object_set_boolean_member(object, "expired", role->expires <= now);
 		json_array_add_object_element(array, object);
 	}
 	return array;
@@ -42,11 +43,31 @@ static JsonArray *describe_problems(const ProaWalk *walk)
 	return array;
 }
 
+/* A walk that goes on past what has expired says nothing of it, and a node refuses it. */
+static void find_expired(ProaWalk *walk)
+{
+	g_autoptr(GPtrArray) roles = proa_trust_roles(walk->trust);
+	gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+	g_autofree char *today = proa_role_time_format(now);
+
+	for (guint i = 0; i < roles->len; i++) {
+		const ProaTrustRole *role = roles->pdata[i];
+		g_autofree char *expires = proa_role_time_format(role->expires);
+		g_autoptr(GError) error = NULL;
+		if (role->expires > now)
+			continue;
+		(void)proa_fail(
+			&error, PROA_REASON_STALE_FEED, "expired at %s, and it is %s", expires, today);
+		proa_walk_add_problem(walk, role->name, error);
+	}
+}
+
 JsonObject *proa_audit_run(ProaWalk *walk)
 {
 	JsonObject *audit = json_object_new();
 	gint64 bytes = 0;
 
+	find_expired(walk);
 	for (guint i = 0; i < walk->files->len; i++) {
 		const ProaWalkFile *file = walk->files->pdata[i];
 		g_autoptr(GError) error = NULL;
@@ -72,10 +93,12 @@ void proa_audit_print(JsonObject *audit)
 
 	for (guint i = 0; i < json_array_get_length(roles); i++) {
 		JsonObject *role = json_array_get_object_element(roles, i);
-		printf("%-12s version %-5" G_GINT64_FORMAT " expires %s, in %" G_GINT64_FORMAT " h\n",
+		gint64 left = proa_json_int_or(role, "seconds_left", 0);
+		gboolean expired = left <= 0;
+		printf("%-12s version %-5" G_GINT64_FORMAT " %s %s, %s%" G_GINT64_FORMAT " h%s\n",
 			proa_json_string_or(role, "role", "?"), proa_json_int_or(role, "version", 0),
-			proa_json_string_or(role, "expires", "?"),
-			proa_json_int_or(role, "seconds_left", 0) / HOUR);
+			expired ? "EXPIRED" : "expires", proa_json_string_or(role, "expires", "?"),
+			expired ? "" : "in ", (expired ? -left : left) / HOUR, expired ? " ago" : "");
 	}
 	for (guint i = 0; i < json_array_get_length(problems); i++) {
 		JsonObject *problem = json_array_get_object_element(problems, i);

@@ -5,9 +5,9 @@
 #include "images/feed/walk.h"
 
 /*
- * Checks every file of the walk and adds what is wrong to its problems. Returns {"roles": [{"role",
- * "version", "expires", "seconds_left"}], "files", "bytes", "requests", "problems": [{"path", "reason",
- * "message"}]}.
+ * Checks every file of the walk and adds what is wrong to its problems, and so each role that has expired
+ * (STALE_FEED), under its name. Returns {"roles": [{"role", "version", "expires", "seconds_left",
+ * "expired"}], "files", "bytes", "requests", "problems": [{"path", "reason", "message"}]}.
  */
 JsonObject *proa_audit_run(ProaWalk *walk);
 

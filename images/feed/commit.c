@@ -321,18 +321,33 @@ static void add_drafts(Commit *commit)
 	}
 }
 
-/* Root and timestamp: whichever may come first without shutting out those who have not seen the other. */
+/* Whether who has the root to come accepts what is out: timestamp, snapshot and targets. */
+static gboolean pleases_new(const Commit *commit)
+{
+	const ProaFeed *feed = commit->change->feed;
+	ProaRoleKeys *const *roles = commit->root->roles;
+
+	return proa_signed_check(feed->timestamp->file, roles[PROA_ROLE_TIMESTAMP], "timestamp", NULL) &&
+	       proa_signed_check(feed->snapshot->file, roles[PROA_ROLE_SNAPSHOT], "snapshot", NULL) &&
+	       proa_signed_check(feed->targets->file, roles[PROA_ROLE_TARGETS], "targets", NULL);
+}
+
+/*
+ * Root and timestamp: whichever may come first without shutting out those who have not seen the other. If
+ * both may, the root does: whoever sees the timestamp finds it, and no poll after that misses it.
+ */
 static void add_last(Commit *commit, GBytes *timestamp)
 {
 	const ProaDraft *draft = proa_change_find(commit->change, "root");
 	g_autoptr(GBytes) root = draft ? proa_envelope_bytes(draft->envelope) : NULL;
+	gboolean root_first = root && (!commit->pleases_old || pleases_new(commit));
 
-	if (commit->pleases_old)
+	if (!root_first)
 		add_file(commit->files, g_strdup("timestamp.json"), timestamp);
 	if (root)
 		add_file(commit->files,
 			g_strdup_printf("%" G_GINT64_FORMAT ".root.json", commit->root->head.version), root);
-	if (!commit->pleases_old)
+	if (root_first)
 		add_file(commit->files, g_strdup("timestamp.json"), timestamp);
 }
 

@@ -65,31 +65,53 @@ static JsonObject *find_signature(JsonObject *envelope, const char *keyid)
 	return NULL;
 }
 
-static gboolean add_signature(JsonObject *envelope, const ProaSigner *signer, const char *keyid,
+/* Whether a good signature of the key is there, under the id that the key is listed under. */
+static gboolean is_signed_by(JsonObject *envelope, const ProaKey *key)
+{
+	g_autoptr(GBytes) bytes = proa_envelope_bytes(envelope);
+	g_autoptr(ProaSigned) file = proa_signed_parse(bytes, PROA_ENVELOPE_MAX_SIZE, "the envelope", NULL);
+
+	return file && proa_signed_by(file, key);
+}
+
+static void remove_signatures(JsonObject *envelope, const char *keyid)
+{
+	JsonArray *list = signatures_of(envelope);
+
+	for (guint i = json_array_get_length(list); i > 0; i--) {
+		JsonObject *signature = json_array_get_object_element(list, i - 1);
+		if (g_strcmp0(proa_json_string_or(signature, "keyid", NULL), keyid) == 0)
+			json_array_remove_element(list, i - 1);
+	}
+}
+
+/* Signs as @key, in place of what stands under its id and is worth nothing. */
+static gboolean add_signature(JsonObject *envelope, const ProaSigner *signer, const ProaKey *key,
 	GBytes *canonical, guint *added, GError **error)
 {
-	if (find_signature(envelope, keyid))
+	if (is_signed_by(envelope, key))
 		return TRUE;
 	g_autofree char *hex = proa_signer_sign(signer, canonical, error);
 	if (!hex)
 		return FALSE;
+	remove_signatures(envelope, proa_key_id(key));
 	JsonObject *signature = json_object_new();
-	json_object_set_string_member(signature, "keyid", keyid);
+	json_object_set_string_member(signature, "keyid", proa_key_id(key));
 	json_object_set_string_member(signature, "sig", hex);
 	json_array_add_object_element(signatures_of(envelope), signature);
 	(*added)++;
 	return TRUE;
 }
 
-/* The id under which one of @roles lists the signer's key, or NULL. */
-static const char *id_in_roles(const ProaSigner *signer, const GPtrArray *roles)
+/* The signer's key as one of @roles lists it, or NULL. */
+static const ProaKey *key_in_roles(const ProaSigner *signer, const GPtrArray *roles)
 {
 	for (guint i = 0; i < roles->len; i++) {
 		const ProaRoleKeys *role = roles->pdata[i];
 		for (guint j = 0; role && j < role->keys->len; j++)
 			if (g_strcmp0(proa_key_identity(role->keys->pdata[j]),
 				    proa_signer_identity(signer)) == 0)
-				return proa_key_id(role->keys->pdata[j]);
+				return role->keys->pdata[j];
 	}
 	return NULL;
 }
@@ -103,8 +125,8 @@ gboolean proa_envelope_sign(JsonObject *envelope, const GPtrArray *signers, cons
 	if (!canonical)
 		return FALSE;
 	for (guint i = 0; i < signers->len; i++) {
-		const char *id = id_in_roles(signers->pdata[i], roles);
-		if (id && !add_signature(envelope, signers->pdata[i], id, canonical, &added, error))
+		const ProaKey *key = key_in_roles(signers->pdata[i], roles);
+		if (key && !add_signature(envelope, signers->pdata[i], key, canonical, &added, error))
 			return FALSE;
 	}
 	if (ret_added)
@@ -112,8 +134,8 @@ gboolean proa_envelope_sign(JsonObject *envelope, const GPtrArray *signers, cons
 	return TRUE;
 }
 
-/* The id that a root or targets gives this key, or its own. */
-static const char *id_in_content(const ProaSigner *signer, JsonObject *content)
+/* The signer's key as a root or targets lists it, or under its own id. */
+static ProaKey *key_in_content(const ProaSigner *signer, JsonObject *content, GError **error)
 {
 	JsonObject *keys = proa_json_object_or_null(content, "keys");
 	g_autoptr(GList) names = keys ? json_object_get_members(keys) : NULL;
@@ -122,9 +144,9 @@ static const char *id_in_content(const ProaSigner *signer, JsonObject *content)
 		JsonObject *object = proa_json_object_or_null(keys, name->data);
 		g_autoptr(ProaKey) key = object ? proa_key_new(name->data, object, NULL) : NULL;
 		if (key && g_strcmp0(proa_key_identity(key), proa_signer_identity(signer)) == 0)
-			return name->data;
+			return g_steal_pointer(&key);
 	}
-	return proa_signer_keyid(signer);
+	return proa_key_new(proa_signer_keyid(signer), proa_signer_public(signer), error);
 }
 
 gboolean proa_envelope_sign_all(
@@ -138,8 +160,8 @@ gboolean proa_envelope_sign_all(
 		return FALSE;
 	for (guint i = 0; i < signers->len; i++) {
 		const ProaSigner *signer = signers->pdata[i];
-		if (!add_signature(
-			    envelope, signer, id_in_content(signer, content), canonical, ret_added, error))
+		g_autoptr(ProaKey) key = key_in_content(signer, content, error);
+		if (!key || !add_signature(envelope, signer, key, canonical, ret_added, error))
 			return FALSE;
 	}
 	return TRUE;
@@ -160,8 +182,9 @@ guint proa_envelope_merge(JsonObject *into, JsonObject *from, const GPtrArray *r
 			if (g_hash_table_contains(good, id) || !proa_signed_by(file, key))
 				continue;
 			g_hash_table_add(good, (gpointer)(guintptr)id);
-			if (find_signature(into, id))
+			if (is_signed_by(into, key))
 				continue;
+			remove_signatures(into, id);
 			json_array_add_object_element(
 				signatures_of(into), json_object_ref(find_signature(from, id)));
 			added++;

@@ -25,19 +25,19 @@ gboolean proa_envelope_same(JsonObject *a, JsonObject *b);
 
 /*
  * Signs with those of @signers whose key one of @roles (array of const ProaRoleKeys *) lists, under the id
- * that it has there. Keys that signed before do so no second time. *@ret_added (may be NULL): how many were
- * added.
+ * that it has there. Keys that signed before do so no second time; a signature under their id that is worth
+ * nothing is replaced. *@ret_added (may be NULL): how many were added.
  */
 gboolean proa_envelope_sign(JsonObject *envelope, const GPtrArray *signers, const GPtrArray *roles,
 	guint *ret_added, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Signs with all of @signers, on a machine that knows no more than the envelope. */
+/* The same with all of @signers, on a machine that knows no more than the envelope. */
 gboolean proa_envelope_sign_all(JsonObject *envelope, const GPtrArray *signers, guint *ret_added,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * Takes over those signatures of @from, which is around the same content, that @into does not have and that
- * are good ones of keys of @roles (ProaRoleKeys, or NULL); how many. One that is worth nothing would stand in
- * the way of the true one under its id. *@ret_worthless: how many of @from's are no such ones.
+ * Takes over those signatures of @from, which is around the same content, that @into has no good ones of and
+ * that are good ones of keys of @roles (ProaRoleKeys, or NULL); how many. One that is worth nothing would
+ * stand in the way of the true one under its id. *@ret_worthless: how many of @from's are no such ones.
  */
 guint proa_envelope_merge(JsonObject *into, JsonObject *from, const GPtrArray *roles, guint *ret_worthless);

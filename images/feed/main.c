@@ -59,6 +59,15 @@ static gboolean parse_lifetime(const char *option, const char *value, gpointer d
 	return FALSE;
 }
 
+static gboolean parse_until(const char *option, const char *value, gpointer data, GError **error)
+{
+	if (proa_until_parse(value, &parsing->accept_stale))
+		return TRUE;
+	g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+		"%s: \"%s\" is no time to come (2026-12-31, or 2026-12-31T12:00:00Z)", option, value);
+	return FALSE;
+}
+
 void verb_say(const Call *call, JsonObject *object, const char *format, ...)
 {
 	va_list args;
@@ -217,6 +226,8 @@ static void add_common(GOptionContext *context, const Verb *verb, Call *call)
 		{ "no-trees", 0, 0, G_OPTION_ARG_NONE, &call->no_trees, "Leave the OSTree trees out", NULL },
 		{ "prune", 0, 0, G_OPTION_ARG_NONE, &call->prune, "Remove what the feed no longer names",
 			NULL },
+		{ "accept-stale", 0, 0, G_OPTION_ARG_CALLBACK, parse_until,
+			"Accept expired metadata until then", "DATE" },
 		NO_MORE,
 	};
 

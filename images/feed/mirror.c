@@ -52,16 +52,30 @@ static void keep(Mirror *mirror, const char *path)
 	g_hash_table_add(mirror->keep, g_strdup(path));
 }
 
+/* Whether the mirror has the file, whole: a medium rots, and it was whole when it got its name. */
+static gboolean has_file(Mirror *mirror, const ProaWalkFile *file, const char *path)
+{
+	g_auto(ProaContent) content = { 0 };
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return FALSE;
+	/* What can't be read is no better than what is altered. */
+	if (st.st_size == file->size && proa_content_of_file(path, &content, NULL) &&
+		g_strcmp0(content.sha256, file->sha256) == 0)
+		return TRUE;
+	mirror->mirrored.damaged++;
+	return FALSE;
+}
+
 static gboolean bring_file(Mirror *mirror, const ProaWalkFile *file, GError **error)
 {
 	g_autofree char *to = g_build_filename(mirror->dir, file->path, NULL);
 	g_autofree char *parent = g_path_get_dirname(to);
-	struct stat st;
 
 	keep(mirror, file->path);
 	mirror->mirrored.files++;
-	/* Its name is its digest, and it got that when it was whole. */
-	if (stat(to, &st) == 0 && st.st_size == file->size)
+	if (has_file(mirror, file, to))
 		return TRUE;
 	if (!proa_file_make_dirs(parent, error))
 		return FALSE;

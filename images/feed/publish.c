@@ -127,3 +127,46 @@ gboolean proa_publish(ProaFeed *feed, const GPtrArray *signers, const ProaLifeti
 	*ret_waiting = g_steal_pointer(&change);
 	return TRUE;
 }
+
+static void release_expired(gpointer data)
+{
+	ProaPublishExpired *expired = data;
+
+	g_free(expired->role);
+	g_free(expired);
+}
+
+static int compare_expired(gconstpointer a, gconstpointer b)
+{
+	return strcmp(((const ProaPublishExpired *)a)->role, ((const ProaPublishExpired *)b)->role);
+}
+
+static void add_expired(
+	GPtrArray *expired, const GPtrArray *waiting, const char *role, const ProaRoleHead *head)
+{
+	if (head->expires > g_get_real_time() / G_USEC_PER_SEC)
+		return;
+	ProaPublishExpired *one = g_new0(ProaPublishExpired, 1);
+	one->role = g_strdup(role);
+	one->expires = head->expires;
+	one->drafted = is_drafted(waiting, role);
+	g_ptr_array_add(expired, one);
+}
+
+GPtrArray *proa_publish_expired(const ProaFeed *feed, GError **error)
+{
+	g_autoptr(GPtrArray) waiting = proa_changes_load(feed, error);
+	g_autoptr(GPtrArray) expired = g_ptr_array_new_with_free_func(release_expired);
+	GHashTableIter iter;
+	gpointer name, targets;
+
+	if (!waiting)
+		return NULL;
+	add_expired(expired, waiting, "root", &feed->root->head);
+	add_expired(expired, waiting, "targets", &feed->targets->head);
+	g_hash_table_iter_init(&iter, feed->channels);
+	while (g_hash_table_iter_next(&iter, &name, &targets))
+		add_expired(expired, waiting, name, &((ProaTargets *)targets)->head);
+	g_ptr_array_sort_values(expired, compare_expired);
+	return g_steal_pointer(&expired);
+}

@@ -20,3 +20,16 @@ const char *proa_publish_role(const ProaFeed *feed, const char *path, char **ret
  */
 gboolean proa_publish(ProaFeed *feed, const GPtrArray *signers, const ProaLifetimes *lifetimes,
 	ProaPublishKind kind, ProaChange **ret_waiting, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* A role that every node refuses, and with it what it vouches for. */
+typedef struct {
+	char *role;
+	gint64 expires;   /* seconds since 1970 */
+	gboolean drafted; /* its next version waits for signatures */
+} ProaPublishExpired;
+
+/*
+ * Root, targets and channels of the feed, as it was when it was opened, that have expired: an array of
+ * ProaPublishExpired that owns them, sorted by role. NULL if a draft can't be read.
+ */
+GPtrArray *proa_publish_expired(const ProaFeed *feed, GError **error) G_GNUC_WARN_UNUSED_RESULT;

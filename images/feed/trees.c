@@ -42,9 +42,10 @@ static gboolean name_remote(OstreeRepo *repository, const char *url, GError **er
 	g_auto(GVariantDict) options = G_VARIANT_DICT_INIT(NULL);
 
 	g_variant_dict_insert(&options, "gpg-verify", "b", FALSE);
+	g_autoptr(GVariant) variant = g_variant_ref_sink(g_variant_dict_end(&options));
 	return ostree_repo_remote_change(repository, NULL,
 		url ? OSTREE_REPO_REMOTE_CHANGE_REPLACE : OSTREE_REPO_REMOTE_CHANGE_DELETE_IF_EXISTS, REMOTE,
-		url, url ? g_variant_dict_end(&options) : NULL, NULL, error);
+		url, url ? variant : NULL, NULL, error);
 }
 
 static gboolean pull(OstreeRepo *repository, const char *from, const char *tree, GError **error)

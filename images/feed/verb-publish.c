@@ -9,6 +9,7 @@
 #include "images/feed/verbs.h"
 
 #include <stdio.h>
+#include <string.h>
 
 ProaExit verb_init(Call *call, GError **error)
 {
@@ -104,6 +105,38 @@ ProaExit verb_add(Call *call, GError **error)
 	return PROA_EXIT_OK;
 }
 
+static void warn_of_expired(const Call *call, const ProaPublishExpired *expired)
+{
+	g_autofree char *when = proa_role_time_format(expired->expires);
+
+	fprintf(stderr, "proa-feed: %s expired at %s, and nodes refuse it: ", expired->role, when);
+	if (expired->drafted)
+		fprintf(stderr, "its draft waits for signatures; `proa-feed list --feed %s` tells whose\n",
+			call->feed);
+	else if (strcmp(expired->role, "root") == 0)
+		fprintf(stderr, "`proa-feed renew --feed %s` with its keys signs it anew\n", call->feed);
+	else
+		fprintf(stderr,
+			"`proa-feed refresh --feed %s` with its keys too (--key FILE) signs it anew\n",
+			call->feed);
+}
+
+/* What has expired and could not be signed: a timer that sees only a 0 would never tell. */
+static gboolean tell_expired(const Call *call, JsonObject *result, GError **error)
+{
+	g_autoptr(ProaFeed) feed = proa_feed_open(call->feed, FALSE, error);
+	g_autoptr(GPtrArray) expired = feed ? proa_publish_expired(feed, error) : NULL;
+	JsonArray *roles = json_array_new();
+
+	json_object_set_array_member(result, "expired", roles);
+	for (guint i = 0; expired && i < expired->len; i++) {
+		const ProaPublishExpired *one = expired->pdata[i];
+		json_array_add_string_element(roles, one->role);
+		warn_of_expired(call, one);
+	}
+	return expired != NULL;
+}
+
 static ProaExit publish(Call *call, ProaPublishKind kind, GError **error)
 {
 	g_autoptr(ProaFeed) feed = proa_feed_open(call->feed, TRUE, error);
@@ -117,6 +150,8 @@ static ProaExit publish(Call *call, ProaPublishKind kind, GError **error)
 		return PROA_EXIT_FAILED;
 	if (waiting)
 		return verb_tell_draft(call, waiting, error);
+	if (!tell_expired(call, result, error))
+		return PROA_EXIT_FAILED;
 	guint published = pending - json_object_get_size(feed->pending);
 	json_object_set_int_member(result, "releases", published);
 	json_object_set_int_member(result, "timestamp", feed->timestamp->head.version + 1);

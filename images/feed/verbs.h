@@ -20,9 +20,10 @@ typedef struct {
 	gboolean json;
 	gboolean may_make_keys; /* the directory of keys need not exist yet */
 	char *algorithm;
-	char **holders; /* init: ROLE=T/N */
-	char **publics; /* init: ROLE=FILE */
-	gboolean prune; /* mirror */
+	char **holders;      /* init: ROLE=T/N */
+	char **publics;      /* init: ROLE=FILE */
+	gboolean prune;      /* mirror */
+	gint64 accept_stale; /* mirror: until then, seconds since 1970; 0: never */
 	char **add;
 	char **remove;
 	gboolean keep;

@@ -6,6 +6,7 @@
 #include "base/version.h"
 #include "images/feed/release.h"
 #include "updater/trust/role.h"
+#include "updater/trust/targets.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -178,14 +179,105 @@ static gboolean check_channel(ProaWalk *walk, const char *channel, GError **erro
 		proa_source_place(walk->source), channel);
 }
 
-static gboolean read_manifests(ProaWalk *walk, const char *channel, GError **error)
+/* What a channel's role, or any (NULL), vouches for. */
+static GPtrArray *list_targets(ProaWalk *walk, const char *channel, GError **error)
 {
 	g_autofree char *prefix = channel ? g_strconcat(channel, "/", NULL) : g_strdup("");
-	g_autoptr(GPtrArray) targets = proa_trust_list_targets(walk->trust, prefix, error);
 
-	if (!targets && !channel && error && g_error_matches(*error, PROA_ERROR, PROA_REASON_NOT_FOUND))
+	return proa_trust_list_targets(walk->trust, prefix, error);
+}
+
+/* The feed's targets, as the store got them and verified them. */
+static ProaTargets *top_targets(const ProaWalk *walk, GError **error)
+{
+	g_autofree char *path = g_build_filename(walk->store, "targets.json", NULL);
+	gsize size;
+	char *text = proa_file_read(path, PROA_TARGETS_MAX_SIZE, &size, error);
+	g_autoptr(GBytes) bytes = text ? g_bytes_new_take(text, size) : NULL;
+
+	return bytes ? proa_targets_parse(bytes, path, error) : NULL;
+}
+
+static void hint_at_channel(GError **error)
+{
+	if (error && g_error_matches(*error, PROA_ERROR, PROA_REASON_NOT_FOUND))
 		g_prefix_error(error, "a mirror of one channel must be named with --channel: ");
-	if (!targets || (channel && targets->len == 0 && !check_channel(walk, channel, error)))
+}
+
+static int compare_targets(gconstpointer a, gconstpointer b)
+{
+	return strcmp(((const ProaTrustTarget *)a)->path, ((const ProaTrustTarget *)b)->path);
+}
+
+/*
+ * What is left of a feed of which all can't be listed, for @why: what targets itself vouches for, and each
+ * channel that holds. One that does not is a problem.
+ */
+static GPtrArray *list_what_holds(ProaWalk *walk, const GError *why, GError **error)
+{
+	g_autoptr(ProaTargets) top = top_targets(walk, error);
+	g_autoptr(GHashTable) found = g_hash_table_new(g_str_hash, g_str_equal); /* owned by the trust */
+	guint before = walk->problems->len;
+	GHashTableIter iter;
+	gpointer path;
+
+	if (!top)
+		return NULL;
+	g_autoptr(GPtrArray) channels =
+		top->delegations ? proa_delegations_all(top->delegations) : g_ptr_array_new();
+	for (guint i = 0; i < channels->len; i++) {
+		const char *channel = ((const ProaDelegate *)channels->pdata[i])->name;
+		g_autoptr(GError) inner = NULL;
+		g_autoptr(GPtrArray) targets = list_targets(walk, channel, &inner);
+		hint_at_channel(&inner);
+		if (!targets)
+			proa_walk_add_problem(walk, channel, inner);
+		for (guint j = 0; targets && j < targets->len; j++) {
+			ProaTrustTarget *target = targets->pdata[j];
+			g_hash_table_insert(found, target->path, target);
+		}
+	}
+	g_hash_table_iter_init(&iter, top->targets);
+	while (g_hash_table_iter_next(&iter, &path, NULL)) {
+		const ProaTrustTarget *target = proa_trust_find_target(walk->trust, path, NULL);
+		if (target)
+			g_hash_table_insert(found, target->path, (gpointer)(guintptr)target);
+	}
+	/* Of a role that is no channel. */
+	if (walk->problems->len == before)
+		proa_walk_add_problem(walk, "targets", why);
+	GPtrArray *targets = g_hash_table_get_values_as_ptr_array(found);
+	g_ptr_array_sort_values(targets, compare_targets);
+	return targets;
+}
+
+static GPtrArray *choose_targets(ProaWalk *walk, const ProaWalkOptions *options, GError **error)
+{
+	const char *channel = options->channel;
+	g_autoptr(GError) inner = NULL;
+	g_autoptr(GPtrArray) targets = list_targets(walk, channel, &inner);
+
+	if (targets && channel && targets->len == 0 && !check_channel(walk, channel, error))
+		return NULL;
+	if (targets)
+		return g_steal_pointer(&targets);
+	if (options->go_on && !channel)
+		return list_what_holds(walk, inner, error);
+	if (options->go_on) {
+		proa_walk_add_problem(walk, channel, inner);
+		return g_ptr_array_new();
+	}
+	if (!channel)
+		hint_at_channel(&inner);
+	g_propagate_error(error, g_steal_pointer(&inner));
+	return NULL;
+}
+
+static gboolean read_manifests(ProaWalk *walk, const ProaWalkOptions *options, GError **error)
+{
+	g_autoptr(GPtrArray) targets = choose_targets(walk, options, error);
+
+	if (!targets)
 		return FALSE;
 	for (guint i = 0; i < targets->len; i++) {
 		const ProaTrustTarget *target = targets->pdata[i];
@@ -212,8 +304,7 @@ static char *first_root(ProaWalk *walk, GError **error)
 	return g_steal_pointer(&path);
 }
 
-ProaWalk *proa_walk_new(
-	const char *place, const char *root, const char *channel, const char *store, GError **error)
+ProaWalk *proa_walk_new(const char *place, const ProaWalkOptions *options, const char *store, GError **error)
 {
 	g_autoptr(ProaWalk) walk = g_new0(ProaWalk, 1);
 
@@ -225,10 +316,13 @@ ProaWalk *proa_walk_new(
 	walk->problems = g_ptr_array_new_with_free_func(problem_free);
 	if (!proa_file_make_dirs(store, error))
 		return NULL;
-	g_autofree char *first = root ? g_strdup(root) : first_root(walk, error);
+	g_autofree char *first = options->root ? g_strdup(options->root) : first_root(walk, error);
 	walk->trust = first ? proa_trust_open(store, first, 0, error) : NULL;
-	if (!walk->trust || !proa_trust_refresh(walk->trust, proa_source_fetch, walk->metadata, error) ||
-		!read_manifests(walk, channel, error))
+	if (!walk->trust)
+		return NULL;
+	proa_trust_accept_stale(walk->trust, options->go_on ? G_MAXINT64 : options->accept_stale);
+	if (!proa_trust_refresh(walk->trust, proa_source_fetch, walk->metadata, error) ||
+		!read_manifests(walk, options, error))
 		return NULL;
 	return g_steal_pointer(&walk);
 }

@@ -24,9 +24,9 @@ typedef struct {
 	char *ref;
 } ProaWalkTree;
 
-/* What is wrong in the feed, though its metadata holds. */
+/* What is wrong in the feed, though root, timestamp, snapshot and targets hold. */
 typedef struct {
-	char *path;
+	char *path; /* of a file below the feed or of a target, or a role's name */
 	ProaReason reason;
 	char *message;
 } ProaWalkProblem;
@@ -41,13 +41,22 @@ typedef struct {
 	GPtrArray *problems; /* ProaWalkProblem */
 } ProaWalk;
 
+/* How a feed is walked. */
+typedef struct {
+	const char *root;    /* the file to begin with; NULL: the feed's own first root */
+	const char *channel; /* NULL: all */
+	gint64 accept_stale; /* until then what has expired is accepted, seconds since 1970; 0: never */
+	gboolean go_on;      /* past whatever has expired, and past a channel that does not hold */
+} ProaWalkOptions;
+
 /*
- * Refreshes from @place (a directory or URL), beginning with the root in @root (NULL: the feed's own first
- * one, which then proves only that the feed agrees with itself), and reads the manifests of @channel (NULL:
- * of all). @store is an empty directory of the caller's. An error as of proa_trust_refresh() if the metadata
- * does not hold, NOT_FOUND if there is no such channel; what is wrong with a manifest is a problem.
+ * Refreshes from @place (a directory or URL) and reads the manifests. A walk that begins with the feed's own
+ * root proves only that the feed agrees with itself. @store is an empty directory of the caller's. An error
+ * as of proa_trust_refresh() if the metadata does not hold, NOT_FOUND if there is no such channel; what is
+ * wrong with a manifest is a problem. With go_on so is what is wrong with a channel's role, under the role's
+ * name; of what has expired nothing is said here (proa_trust_roles() tells).
  */
-ProaWalk *proa_walk_new(const char *place, const char *root, const char *channel, const char *store,
+ProaWalk *proa_walk_new(const char *place, const ProaWalkOptions *options, const char *store,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void proa_walk_free(ProaWalk *walk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaWalk, proa_walk_free)

@@ -7,6 +7,7 @@
 
 import json
 import shutil
+import time
 import unittest
 
 from common import FEED, Node, Served, make_release, run
@@ -73,6 +74,31 @@ class Mirrors(Served):
         self.assertIn("(payload-digest)", run(FEED, "mirror", "--feed", self.mirror, self.served, status=1))
         self.assertFalse((self.mirror / "metadata/timestamp.json").exists())
         self.assertFalse((self.mirror / "payloads" / payload.name).exists())
+
+    def test_damage_with_the_size_unchanged(self):
+        self.copy(self.served)
+        payload = next((self.mirror / "payloads").glob("*.efi"))
+        payload.write_bytes(b"XX" + payload.read_bytes()[2:])
+        answer = self.copy(self.served)
+        self.assertEqual((answer["fetched"], answer["damaged"]), (1, 1))
+        self.assertIn("0 wrong", run(FEED, "audit", "--feed", self.mirror))
+
+    def test_a_stale_feed(self):
+        self.feed("publish", "--keys", self.keys, "--timestamp-expires", "1s")
+        time.sleep(2)
+        self.assertIn("(stale-feed)", run(FEED, "mirror", "--feed", self.mirror, self.url, status=3))
+        self.assertIn("no time to come",
+                      run(FEED, "mirror", "--feed", self.mirror, self.url, "--accept-stale", "2020-01-01", status=2))
+        self.assertFalse(self.mirror.exists())
+        told = run(FEED, "mirror", "--feed", self.mirror, self.url, "--accept-stale", "2099-12-31")
+        self.assertRegex(told, "timestamp expired at .*accepted until 2099-12-31T23:59:59Z")
+        node = Node(self.work / "node", self.served / "metadata/1.root.json", f"file://{self.mirror}")
+        self.assertEqual(node.check(), "stale-feed")
+        self.assertEqual(node.check("--accept-stale", "2099-12-31"), "1.0.0")
+        # An audit tells the same, and checks the files all the same.
+        told = run(FEED, "audit", "--feed", self.mirror, status=1)
+        self.assertRegex(told, "timestamp +version [0-9]+ +EXPIRED")
+        self.assertIn(", 1 wrong", told)
 
     def test_without_trees(self):
         self.assertEqual(self.copy(self.served, "--no-trees")["trees"], 0)

@@ -95,6 +95,17 @@ class PythonTufReadsOurFeed(OurFeed):
         self.assertEqual([metadata[role]["version"] for role in ("targets", "snapshot", "timestamp")], [5, 5, 6])
         self.updater().refresh()
 
+    def test_refresh_tells_what_has_expired_and_it_cannot_sign(self):
+        self.assertEqual(json.loads(self.feed("refresh", "--keys", self.keys, "--json"))["expired"], [])
+        self.feed("publish", "--keys", self.keys, "--targets-expires", "1s")
+        subprocess.run(["sleep", "2"], check=True)
+        (self.keys / "stable.pem").rename(self.work / "stable.pem")
+        told = self.feed("refresh", "--keys", self.keys, "--json").splitlines()
+        self.assertEqual(json.loads(told[0])["expired"], ["stable"])
+        self.assertRegex(told[1], "stable expired at .*`proa-feed refresh .*--key FILE")
+        told = self.feed("refresh", "--keys", self.keys, "--key", self.work / "stable.pem", "--json")
+        self.assertEqual(json.loads(told)["expired"], [])
+
     def test_refusals(self):
         self.assertIn("already holds a feed", self.feed("init", "--keys", self.keys, status=1))
         changed = make_release(self.work / "other/base", "1.0.0")

@@ -73,8 +73,9 @@ gboolean proa_trust_refresh(
  * hundred bytes. *@ret_news is FALSE if the feed still has the timestamp that is trusted, to the byte, and
  * everything stored still holds; then look-ups may be made as after a refresh. Otherwise it is TRUE, nothing
  * was changed, and proa_trust_refresh() is due; so it is, without any request, as long as the store holds no
- * timestamp. A publisher who changes root signs a new timestamp after it, so a poll misses no revocation.
- * Fails as proa_trust_refresh() does.
+ * timestamp. A publisher who changes root signs a new timestamp with it, so a poll leads to a revocation; but
+ * one whose timestamp was fetched while its root was not there yet is missed until the next timestamp, or
+ * until this one expires (docs/trust.md, "Polls"). Fails as proa_trust_refresh() does.
  */
 gboolean proa_trust_poll(ProaTrust *trust, ProaTrustFetch fetch, gpointer data, gboolean *ret_news,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;

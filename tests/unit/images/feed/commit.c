@@ -60,6 +60,64 @@ static void test_killed_anywhere(void)
 	g_assert_cmpuint(steps, >, 6);
 }
 
+static void rotate_root(const Fixture *fixture)
+{
+	rotate(fixture, "root");
+}
+
+static void rotate_targets(const Fixture *fixture)
+{
+	rotate(fixture, "targets");
+}
+
+static void renew_root(const Fixture *fixture)
+{
+	g_autoptr(ProaFeed) feed = fixture_open(fixture);
+	g_autoptr(GPtrArray) signers = fixture_signers(fixture);
+	g_autoptr(ProaChange) change = proa_ceremony_renew(feed, signers, &fixture->lifetimes, NULL);
+
+	g_assert_nonnull(change);
+	g_assert_true(proa_commit(change, signers, &fixture->lifetimes, NULL));
+}
+
+/* Whether a new root is out, at whatever place its publisher was killed. */
+static gboolean has_root(const Fixture *fixture)
+{
+	g_autofree char *path = scratch_file(&fixture->scratch, "feed/metadata/2.root.json");
+
+	return g_file_test(path, G_FILE_TEST_EXISTS);
+}
+
+/*
+ * A node that has the new timestamp and polls looks for no root before the next one. So the root comes first
+ * wherever what is out is good under it too: then no reader meets the timestamp without it. Elsewhere the
+ * timestamp comes first, or new readers would be shut out.
+ */
+static void test_root_first(void)
+{
+	static const struct {
+		void (*act)(const Fixture *fixture);
+		gboolean root_first;
+	} cases[] = { { renew_root, TRUE }, { rotate_root, TRUE }, { rotate_timestamp, FALSE },
+		{ rotate_targets, FALSE } };
+
+	for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+		guint alone = 0, steps = 0;
+		for (gboolean finished = FALSE; !finished && steps < 100; steps++) {
+			g_auto(Fixture) fixture = fixture_new();
+			g_assert_cmpint(client_accepts(&fixture), ==, 1);
+			finished = survives(cases[i].act, &fixture, steps);
+			gboolean root = has_root(&fixture);
+			gint64 version = client_accepts(&fixture);
+			alone += root != (version == 2);
+			if (root != (version == 2))
+				g_assert_cmpint(root, ==, cases[i].root_first);
+		}
+		g_test_message("%u places to be killed at, one of root and timestamp after %u", steps, alone);
+		g_assert_cmpuint(alone, >, 0);
+	}
+}
+
 static void begin(const Fixture *fixture)
 {
 	g_autofree char *dir = scratch_file(&fixture->scratch, "born");
@@ -114,6 +172,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/feed/commit/killed-anywhere-leaves-a-whole-feed", test_killed_anywhere);
+	g_test_add_func("/feed/commit/a-new-root-comes-first-where-it-may", test_root_first);
 	g_test_add_func(
 		"/feed/commit/killed-at-its-birth-a-feed-is-whole-or-made-again", test_killed_at_birth);
 	g_test_add_func("/feed/commit/a-new-timestamp-is-younger", test_younger);

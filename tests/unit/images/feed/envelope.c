@@ -70,6 +70,37 @@ static void test_worthless(void)
 	g_assert_cmpuint(worthless, ==, 0);
 }
 
+/* Rubbish under a holder's own id, as a copy gets it on its way, keeps nobody from signing. */
+static void test_rubbish_under_own_id(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autoptr(GPtrArray) alice = new_signers(&scratch, "a.pem"), bob = new_signers(&scratch, "b.pem");
+	g_autoptr(GPtrArray) roles = roles_of(alice, bob);
+	static const char *const rubbish[] = { "00ff", "", "no hexadecimal text" };
+
+	for (guint i = 0; i < 3 * G_N_ELEMENTS(rubbish); i++) {
+		g_autoptr(JsonObject) draft = new_envelope("y"), good = new_envelope("y");
+		JsonObject *bad = json_object_new();
+		guint added = 0, worthless = 0;
+		json_object_set_string_member(bad, "keyid", proa_signer_keyid(alice->pdata[0]));
+		json_object_set_string_member(bad, "sig", rubbish[i / 3]);
+		json_array_add_object_element(json_object_get_array_member(draft, "signatures"), bad);
+		g_assert_true(proa_envelope_sign_all(good, alice, &added, NULL));
+		if (i % 3 == 0)
+			g_assert_true(proa_envelope_sign_all(draft, alice, &added, NULL));
+		else if (i % 3 == 1)
+			g_assert_true(proa_envelope_sign(draft, alice, roles, &added, NULL));
+		else
+			added = proa_envelope_merge(draft, good, roles, &worthless);
+		g_assert_cmpuint(added, ==, 1);
+		g_assert_cmpuint(count(draft), ==, 1);
+		g_assert_true(proa_envelope_sign_all(draft, alice, &added, NULL));
+		g_assert_cmpuint(added, ==, 0);
+		g_assert_cmpuint(proa_envelope_merge(good, draft, roles, &worthless), ==, 0);
+		g_assert_cmpuint(worthless, ==, 0);
+	}
+}
+
 /* Two holders sign copies on their own machines, and both signatures come together. */
 static void test_merge(void)
 {
@@ -143,6 +174,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/feed/envelope/signatures-come-together", test_merge);
 	g_test_add_func("/feed/envelope/worthless-signatures-take-nobodys-place", test_worthless);
+	g_test_add_func("/feed/envelope/rubbish-under-ones-own-id-is-replaced", test_rubbish_under_own_id);
 	g_test_add_func("/feed/envelope/signs-for-its-roles-alone", test_roles);
 	g_test_add_func("/feed/envelope/refuses-what-is-none", test_refused);
 	return g_test_run();

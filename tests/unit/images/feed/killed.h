@@ -76,12 +76,11 @@ static inline gboolean survives(void (*act)(const Fixture *fixture), const Fixtu
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* A new key for the timestamp, so that the old one would not do under the new root. */
-static inline void rotate_timestamp(const Fixture *fixture)
+static inline void rotate(const Fixture *fixture, const char *role)
 {
 	g_autoptr(ProaFeed) feed = fixture_open(fixture);
 	g_autoptr(GPtrArray) signers = fixture_signers(fixture);
-	const ProaCeremonyRotation rotation = { .role = "timestamp",
+	const ProaCeremonyRotation rotation = { .role = role,
 		.keys_dir = fixture->keys,
 		.algorithm = "ed25519",
 		.lifetimes = &fixture->lifetimes };
@@ -92,4 +91,10 @@ static inline void rotate_timestamp(const Fixture *fixture)
 	gboolean ok = proa_commit(change, signers, &fixture->lifetimes, &error);
 	g_assert_no_error(error);
 	g_assert_true(ok);
+}
+
+/* A new key for the timestamp, so that the old one would not do under the new root. */
+static inline void rotate_timestamp(const Fixture *fixture)
+{
+	rotate(fixture, "timestamp");
 }

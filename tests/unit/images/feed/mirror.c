@@ -18,8 +18,9 @@ static void add(const Fixture *fixture, const char *channel, const char *version
 static ProaWalk *walk_of(const Fixture *fixture, const char *place, const char *channel, const char *store)
 {
 	g_autofree char *path = scratch_file(&fixture->scratch, store);
+	const ProaWalkOptions options = { .channel = channel };
 	g_autoptr(GError) error = NULL;
-	ProaWalk *walk = proa_walk_new(place, NULL, channel, path, &error);
+	ProaWalk *walk = proa_walk_new(place, &options, path, &error);
 
 	g_assert_no_error(error);
 	return walk;
@@ -110,6 +111,81 @@ static void test_altered(void)
 	g_autoptr(JsonObject) audit = proa_audit_run(walk);
 	g_assert_cmpuint(problems(audit), ==, 2);
 	g_assert_cmpint(json_array_get_length(json_object_get_array_member(audit, "roles")), >=, 5);
+}
+
+/* Changes one byte of each file of a folder of the mirror. */
+static guint rot(const char *dir)
+{
+	g_autoptr(GDir) entries = g_dir_open(dir, 0, NULL);
+	const char *name;
+	guint count = 0;
+
+	while (entries && (name = g_dir_read_name(entries))) {
+		g_autofree char *path = g_build_filename(dir, name, NULL), *text = NULL;
+		gsize size;
+		g_assert_true(g_file_get_contents(path, &text, &size, NULL));
+		text[size - 1] ^= 1;
+		g_assert_true(g_file_set_contents(path, text, (gssize)size, NULL));
+		count++;
+	}
+	return count;
+}
+
+/* A medium rots, and a file keeps its size: the next run finds it and fetches it again. */
+static void test_rotten(void)
+{
+	static const char *const folders[] = { "payloads", "sbom", "targets/stable/1.0.0" };
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *to = scratch_file(&fixture.scratch, "mirror");
+	const ProaMirrorOptions options = { .trees = TRUE };
+	ProaMirrored mirrored;
+	guint rotten = 0;
+
+	add(&fixture, "stable", "1.0.0");
+	g_autoptr(ProaWalk) walk = walk_of(&fixture, fixture.feed, NULL, "store1");
+	g_assert_true(proa_mirror_run(walk, to, &options, &mirrored, NULL));
+	g_assert_cmpuint(mirrored.damaged, ==, 0);
+	for (guint i = 0; i < G_N_ELEMENTS(folders); i++) {
+		g_autofree char *folder = g_build_filename(to, folders[i], NULL);
+		rotten += rot(folder);
+	}
+	g_assert_cmpuint(rotten, ==, 4);
+	g_assert_true(proa_mirror_run(walk, to, &options, &mirrored, NULL));
+	g_assert_cmpuint(mirrored.damaged, ==, rotten);
+	g_assert_cmpuint(mirrored.fetched, ==, rotten);
+	g_autoptr(ProaWalk) mirror = walk_of(&fixture, to, NULL, "store2");
+	g_autoptr(JsonObject) audit = proa_audit_run(mirror);
+	g_assert_cmpuint(problems(audit), ==, 0);
+}
+
+/* A feed that has expired is mirrored if the operator says until when, and not without. */
+static void test_stale(void)
+{
+	const gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+	const ProaWalkOptions strict = { 0 }, past = { .accept_stale = now - 1 },
+			      accepting = { .accept_stale = now + 1000 };
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *to = scratch_file(&fixture.scratch, "mirror"),
+			*store1 = scratch_file(&fixture.scratch, "store1"),
+			*store2 = scratch_file(&fixture.scratch, "store2"),
+			*store3 = scratch_file(&fixture.scratch, "store3");
+	const ProaMirrorOptions options = { .trees = TRUE };
+	g_autoptr(GError) error = NULL, other = NULL;
+	ProaMirrored mirrored;
+
+	for (ProaRole role = 0; role < _PROA_ROLE_MAX; role++)
+		fixture.lifetimes.of[role] = 1;
+	add(&fixture, "stable", "1.0.0");
+	g_usleep(2100 * 1000);
+	g_assert_null(proa_walk_new(fixture.feed, &strict, store1, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_STALE_FEED);
+	g_assert_null(proa_walk_new(fixture.feed, &past, store2, &other));
+	g_assert_error(other, PROA_ERROR, PROA_REASON_STALE_FEED);
+	g_autoptr(ProaWalk) walk = proa_walk_new(fixture.feed, &accepting, store3, NULL);
+	g_assert_nonnull(walk);
+	g_assert_true(proa_trust_was_stale(walk->trust));
+	g_assert_true(proa_mirror_run(walk, to, &options, &mirrored, NULL));
+	g_assert_cmpuint(mirrored.fetched, ==, 4);
 }
 
 /* The feed as it was read before the mirror is made: that the reading writes nothing there is no question. */
@@ -260,6 +336,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/feed/mirror/one-channel-is-a-feed", test_mirror);
 	g_test_add_func("/feed/mirror/prunes-what-nothing-names", test_prune);
 	g_test_add_func("/feed/mirror/audit-finds-what-a-mirror-refuses", test_altered);
+	g_test_add_func("/feed/mirror/fetches-again-what-has-rotted", test_rotten);
+	g_test_add_func("/feed/mirror/takes-a-stale-feed-if-told-to", test_stale);
 	g_test_add_func("/feed/mirror/killed-anywhere-leaves-a-whole-mirror", test_killed_anywhere);
 	g_test_add_func(
 		"/feed/mirror/killed-at-its-birth-a-mirror-is-whole-or-not-there", test_killed_at_birth);

@@ -185,6 +185,40 @@ static void test_draft(void)
 	g_assert_cmpuint(g_hash_table_size(stable->targets), ==, 1);
 }
 
+/* A channel whose key is elsewhere expires; a refresh goes on, and that it is so can be told. */
+static void test_expired(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture.lifetimes.of[PROA_ROLE_TARGETS] = 1;
+	fixture_publish(&fixture, PROA_PUBLISH_ALL);
+	remove_key(&fixture, "beta.pem");
+	proa_lifetimes_defaults(&fixture.lifetimes);
+	g_usleep(2100 * 1000);
+	for (guint i = 0; i < 2; i++) {
+		g_autoptr(ProaFeed) feed = fixture_open(&fixture);
+		g_autoptr(GPtrArray) expired = proa_publish_expired(feed, NULL);
+		static const char *const roles[] = { "beta", "stable", "targets" };
+		g_assert_cmpuint(expired->len, ==, i == 0 ? 3 : 1);
+		for (guint j = 0; j < expired->len; j++) {
+			const ProaPublishExpired *one = expired->pdata[j];
+			g_assert_cmpstr(one->role, ==, roles[j]);
+			g_assert_cmpint(one->expires, <, g_get_real_time() / G_USEC_PER_SEC);
+			g_assert_false(one->drafted);
+		}
+		g_clear_pointer(&feed, proa_feed_free);
+		fixture_publish(&fixture, PROA_PUBLISH_REFRESH);
+	}
+	/* With the key out of the way, what can be done is to wait for who holds it. */
+	g_autoptr(ProaFeed) feed = fixture_open(&fixture);
+	g_autoptr(ProaChange) change = proa_change_new(feed, "publish");
+	g_assert_nonnull(proa_change_edit(change, "beta", HOUR, NULL));
+	g_assert_true(proa_change_save(change, NULL));
+	g_autoptr(GPtrArray) expired = proa_publish_expired(feed, NULL);
+	g_assert_cmpuint(expired->len, ==, 1);
+	g_assert_true(((const ProaPublishExpired *)expired->pdata[0])->drafted);
+}
+
 static gboolean fetch_file(
 	const char *path, gsize max_size, char **etag, GBytes **ret_bytes, gpointer data, GError **error)
 {
@@ -240,6 +274,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/feed/publish/missing-keys", test_missing_keys);
 	g_test_add_func("/feed/publish/a-channel-has-its-own-key", test_channels);
 	g_test_add_func("/feed/publish/a-draft-waits-for-other-holders", test_draft);
+	g_test_add_func("/feed/publish/tells-what-has-expired", test_expired);
 	g_test_add_func("/feed/publish/readers-never-see-half-a-feed", test_readers_never_see_half);
 	return g_test_run();
 }

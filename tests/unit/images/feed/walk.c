@@ -10,6 +10,7 @@ static ProaWalk *walk_of_manifest(const Fixture *fixture, const char *text)
 	g_autofree char *name = g_strdup_printf("feed/targets/stable/1.0.0/%s.manifest.json", digest),
 			*store = scratch_file(&fixture->scratch, "store");
 	JsonObject *target = json_object_new(), *hashes = json_object_new();
+	const ProaWalkOptions options = { 0 };
 	g_autoptr(GError) error = NULL;
 
 	g_free(scratch_write(&fixture->scratch, name, text, -1));
@@ -21,7 +22,7 @@ static ProaWalk *walk_of_manifest(const Fixture *fixture, const char *text)
 	g_assert_true(proa_feed_save_pending(feed, NULL));
 	g_clear_pointer(&feed, proa_feed_free);
 	fixture_publish(fixture, PROA_PUBLISH_ALL);
-	ProaWalk *walk = proa_walk_new(fixture->feed, NULL, NULL, store, &error);
+	ProaWalk *walk = proa_walk_new(fixture->feed, &options, store, &error);
 	g_assert_no_error(error);
 	return walk;
 }
@@ -71,8 +72,9 @@ static void test_channels(void)
 	for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
 		g_auto(Fixture) fixture = fixture_new();
 		g_autofree char *store = scratch_file(&fixture.scratch, "store");
+		const ProaWalkOptions options = { .channel = cases[i].channel };
 		g_autoptr(GError) error = NULL;
-		g_autoptr(ProaWalk) walk = proa_walk_new(fixture.feed, NULL, cases[i].channel, store, &error);
+		g_autoptr(ProaWalk) walk = proa_walk_new(fixture.feed, &options, store, &error);
 		g_assert_cmpint(walk != NULL, ==, cases[i].ok);
 		if (!cases[i].ok)
 			g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
@@ -85,9 +87,10 @@ static void test_foreign_root(void)
 	g_auto(Fixture) fixture = fixture_new(), other = fixture_new();
 	g_autofree char *root = g_build_filename(other.feed, "metadata/1.root.json", NULL),
 			*store = scratch_file(&fixture.scratch, "store");
+	const ProaWalkOptions options = { .root = root };
 	g_autoptr(GError) error = NULL;
 
-	g_assert_null(proa_walk_new(fixture.feed, root, NULL, store, &error));
+	g_assert_null(proa_walk_new(fixture.feed, &options, store, &error));
 	g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_SIGNATURE);
 }
 
