@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/version.h"
+#include "images/feed/payloads.h"
 #include "images/feed/release.h"
 #include "images/payload/uki.h"
 #include "updater/payload/delta-format.h"
@@ -127,18 +128,59 @@ static GPtrArray *predecessors(const GPtrArray *images, const Image *to, guint c
 	return found;
 }
 
+/* This release, as release.json tells it. */
+static Image *read_release(const char *release_dir, const char *channel, GError **error)
+{
+	g_autofree char *path = g_build_filename(release_dir, "release.json", NULL);
+	gsize size = 0;
+	g_autofree char *text = proa_file_read(path, PROA_RELEASE_MAX_MANIFEST, &size, error);
+	g_autoptr(JsonObject) release =
+		text ? proa_json_parse(text, size, path, PROA_REASON_BAD_MANIFEST, error) : NULL;
+	const char *version =
+		release ? proa_json_string(release, "version", PROA_REASON_BAD_MANIFEST, error) : NULL;
+	JsonObject *root =
+		version ? proa_json_object(release, "root", PROA_REASON_BAD_MANIFEST, error) : NULL;
+	const char *hash = root ? proa_json_string(root, "hash", PROA_REASON_BAD_MANIFEST, error) : NULL;
+
+	if (!hash)
+		return NULL;
+	if (!proa_sha256_hex_valid(hash) || !proa_version_valid(version)) {
+		proa_fail(error, PROA_REASON_BAD_MANIFEST, "%s: version or root hash is malformed", path);
+		return NULL;
+	}
+	g_autofree char *absolute = g_canonicalize_filename(release_dir, NULL);
+	Image *image = g_new0(Image, 1);
+	*image = (Image){ g_strdup(channel), g_strdup(version), g_strdup(hash),
+		g_build_filename(absolute, "root.img", NULL) };
+	return image;
+}
+
+/* A folder that was used again for a later release holds another image by now. */
+static gboolean still_there(const Image *image)
+{
+	g_autofree char *dir = g_path_get_dirname(image->image);
+	Image *now = g_file_test(image->image, G_FILE_TEST_EXISTS) ? read_release(dir, image->channel, NULL)
+								   : NULL;
+	gboolean same = now && strcmp(now->root_hash, image->root_hash) == 0;
+
+	if (now)
+		image_free(now);
+	return same;
+}
+
 static gboolean make_one(const Image *from, const Image *to, const char *release_dir, GError **error)
 {
 	g_autofree char *name = g_strdup_printf("root.%.16s.delta", from->root_hash);
 	g_autofree char *out = g_build_filename(release_dir, name, NULL);
-	const ProaDeltaMaker maker = { 0 };
+	ProaPayloadsProgress progress = { 0 };
+	const ProaDeltaMaker maker = { .progress = proa_payloads_progress, .user_data = &progress };
 	const ProaDeltaImage old_image = { from->image, from->root_hash },
 			     new_image = { to->image, to->root_hash };
 	gint64 start = g_get_monotonic_time();
 
 	if (g_file_test(out, G_FILE_TEST_EXISTS))
 		return TRUE;
-	if (!g_file_test(from->image, G_FILE_TEST_EXISTS)) {
+	if (!still_there(from)) {
 		fprintf(stderr, "proa-feed: no delta from %s: its image %s is gone\n", from->version,
 			from->image);
 		return TRUE;
@@ -209,7 +251,7 @@ static gboolean make_uki_from(
 		const char *suffix;
 	} kinds[] = { { PROA_UKI_DELTA, "delta" }, { PROA_UKI_KERNEL, "kernel" } };
 
-	if (!g_file_test(from->image, G_FILE_TEST_EXISTS))
+	if (!still_there(from))
 		return TRUE;
 	for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
 		g_autofree char *name = g_strdup_printf("uki.%.16s.%s", from->root_hash, kinds[i].suffix);
@@ -234,39 +276,14 @@ static gboolean make_uki(const GPtrArray *before, const Image *to, const char *r
 	return TRUE;
 }
 
-/* This release, as release.json tells it. */
-static Image *read_release(const char *release_dir, const char *channel, GError **error)
-{
-	g_autofree char *path = g_build_filename(release_dir, "release.json", NULL);
-	gsize size = 0;
-	g_autofree char *text = proa_file_read(path, PROA_RELEASE_MAX_MANIFEST, &size, error);
-	g_autoptr(JsonObject) release =
-		text ? proa_json_parse(text, size, path, PROA_REASON_BAD_MANIFEST, error) : NULL;
-	const char *version =
-		release ? proa_json_string(release, "version", PROA_REASON_BAD_MANIFEST, error) : NULL;
-	JsonObject *root =
-		version ? proa_json_object(release, "root", PROA_REASON_BAD_MANIFEST, error) : NULL;
-	const char *hash = root ? proa_json_string(root, "hash", PROA_REASON_BAD_MANIFEST, error) : NULL;
-
-	if (!hash)
-		return NULL;
-	if (!proa_sha256_hex_valid(hash) || !proa_version_valid(version)) {
-		proa_fail(error, PROA_REASON_BAD_MANIFEST, "%s: version or root hash is malformed", path);
-		return NULL;
-	}
-	g_autofree char *absolute = g_canonicalize_filename(release_dir, NULL);
-	Image *image = g_new0(Image, 1);
-	*image = (Image){ g_strdup(channel), g_strdup(version), g_strdup(hash),
-		g_build_filename(absolute, "root.img", NULL) };
-	return image;
-}
-
 /* Its own entry is the newest one of that version. */
 static void remember(GPtrArray *images, const Image *to)
 {
 	for (guint i = images->len; i-- > 0;) {
 		const Image *image = images->pdata[i];
-		if (strcmp(image->channel, to->channel) == 0 && strcmp(image->version, to->version) == 0)
+		if ((strcmp(image->channel, to->channel) == 0 && strcmp(image->version, to->version) == 0) ||
+			(strcmp(image->image, to->image) == 0 &&
+				strcmp(image->root_hash, to->root_hash) != 0))
 			g_ptr_array_remove_index(images, i);
 	}
 	add_image(images, to->channel, to->version, to->root_hash, to->image);

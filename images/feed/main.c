@@ -189,6 +189,8 @@ static void add_common(GOptionContext *context, const Verb *verb, Call *call)
 		{ "trees", 0, 0, G_OPTION_ARG_FILENAME, &call->trees,
 			"OSTree repository that holds the tree (default: RELEASE_DIR/../ostree)", "REPO" },
 		{ "no-trees", 0, 0, G_OPTION_ARG_NONE, &call->no_trees, "Leave the tree out", NULL },
+		{ "no-blocks", 0, 0, G_OPTION_ARG_NONE, &call->no_blocks,
+			"Make no blocks payload where there is none", NULL },
 		{ "deltas", 0, 0, G_OPTION_ARG_INT, &call->deltas,
 			"Make deltas from so many releases before it (default: 5)", "N" },
 		NO_MORE,

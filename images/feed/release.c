@@ -94,7 +94,7 @@ static gboolean check_release(JsonObject *release, GError **error)
 	return TRUE;
 }
 
-static JsonObject *read_release(const char *release_dir, GError **error)
+JsonObject *proa_release_read(const char *release_dir, GError **error)
 {
 	g_autofree char *path = g_build_filename(release_dir, "release.json", NULL);
 	gsize size;
@@ -405,7 +405,7 @@ ProaReleaseAdded *proa_release_add(
 	ProaFeed *feed, const char *release_dir, const char *channel, GError **error)
 {
 	g_autoptr(ProaReleaseAdded) added = g_new0(ProaReleaseAdded, 1);
-	g_autoptr(JsonObject) release = read_release(release_dir, error);
+	g_autoptr(JsonObject) release = proa_release_read(release_dir, error);
 	g_autoptr(JsonObject) manifest = release ? make_manifest(feed, release_dir, release, error) : NULL;
 	g_autofree char *digest = NULL;
 

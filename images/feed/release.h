@@ -24,6 +24,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaReleaseAdded, proa_release_added_free)
  * not that of a role. */
 gboolean proa_release_channel_valid(const char *channel);
 
+/* RELEASE_DIR/release.json, whose members are what a manifest is made of. NOT_FOUND, or BAD_MANIFEST if it is
+ * not one. */
+JsonObject *proa_release_read(const char *release_dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /*
  * Adds the release in @release_dir to the pending targets of @feed (opened for writing);
  * proa_feed_save_pending() makes that last. Every file is compared with what release.json says of it first.

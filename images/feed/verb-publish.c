@@ -3,6 +3,7 @@
 #include "images/feed/ceremony.h"
 #include "images/feed/deltas.h"
 #include "images/feed/list.h"
+#include "images/feed/payloads.h"
 #include "images/feed/publish.h"
 #include "images/feed/release.h"
 #include "images/feed/trees.h"
@@ -85,6 +86,7 @@ ProaExit verb_add(Call *call, GError **error)
 	}
 	g_autoptr(ProaFeed) feed = proa_feed_open(call->feed, TRUE, error);
 	gboolean ready = feed && check_channel(feed, channel, error) &&
+			 proa_payloads_make(call->argv[1], !call->no_blocks, error) &&
 			 proa_deltas_make(feed, call->argv[1], channel, (guint)call->deltas, error);
 	g_autoptr(ProaReleaseAdded) added =
 		ready ? proa_release_add(feed, call->argv[1], channel, error) : NULL;

@@ -14,7 +14,7 @@ typedef struct {
 	char **channels; /* --channel, as often as it came; init */
 	char *channel;   /* --channel; all other verbs */
 	char *trees;
-	gboolean no_trees;
+	gboolean no_trees, no_blocks;
 	int deltas; /* add: from how many releases before it */
 	gboolean draft;
 	gboolean json;

@@ -6,6 +6,7 @@
 #include "updater/payload/blocks-format.h"
 
 /* What proa-payload and proa-image use; bytes. */
+#define PROA_BLOCKS_MAKER_LEVEL 12
 #define PROA_BLOCKS_MAKER_FRAME_SIZE (32u * 1024)
 #define PROA_BLOCKS_MAKER_WINDOW (4u * 1024 * 1024)
 #define PROA_BLOCKS_MAKER_STEP (1024u * 1024)

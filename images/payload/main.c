@@ -16,10 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DEFAULT_LEVEL 15
 /* The window is what saves bytes: level 19 saves a hundredth more, in ten times the time. */
-#define DEFAULT_BLOCKS_LEVEL 12
-#define DEFAULT_FRAME_SIZE "4M"
 
 static int usage_error(const char *message)
 {
@@ -70,7 +67,7 @@ static int run_full(int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
 	g_autofree char *image = NULL, *root_hash = NULL, *frame_size = NULL;
-	ProaMaker maker = { .level = DEFAULT_LEVEL, .progress = show_progress };
+	ProaMaker maker = { .level = PROA_MAKER_LEVEL, .progress = show_progress };
 	int threads = 0;
 	const GOptionEntry options[] = {
 		{ "image", 0, 0, G_OPTION_ARG_FILENAME, &image, "Root image", "FILE" },
@@ -88,7 +85,7 @@ static int run_full(int argc, char **argv)
 		return usage_error(error->message);
 	if (argc != 2 || !image || !root_hash || threads < 0)
 		return usage_error("full needs --image, --root-hash and one OUT");
-	maker.frame_size = parse_size(frame_size ? frame_size : DEFAULT_FRAME_SIZE);
+	maker.frame_size = frame_size ? parse_size(frame_size) : PROA_MAKER_FRAME_SIZE;
 	if (maker.frame_size == 0)
 		return usage_error("--frame-size must be a size up to 4M");
 	maker.threads = (guint)threads;
@@ -102,7 +99,7 @@ static int run_blocks(int argc, char **argv)
 	g_autoptr(GError) error = NULL;
 	g_autofree char *image = NULL, *root_hash = NULL, *salt = NULL, *frame = NULL, *window = NULL,
 			*step = NULL;
-	ProaBlocksMaker maker = { .base = { .level = DEFAULT_BLOCKS_LEVEL, .progress = show_progress } };
+	ProaBlocksMaker maker = { .base = { .level = PROA_BLOCKS_MAKER_LEVEL, .progress = show_progress } };
 	int threads = 0;
 	const GOptionEntry options[] = {
 		{ "image", 0, 0, G_OPTION_ARG_FILENAME, &image, "Root image", "FILE" },

@@ -4,6 +4,10 @@
 
 #include "updater/payload/format.h"
 
+/* What proa-payload and proa-feed use. */
+#define PROA_MAKER_LEVEL 15
+#define PROA_MAKER_FRAME_SIZE (4u * 1024 * 1024)
+
 /* Called after each frame is written: bytes of the image done and in all. */
 typedef void (*ProaMakerProgress)(guint64 done, guint64 total, gpointer user_data);
 

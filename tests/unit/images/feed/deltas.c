@@ -50,6 +50,22 @@ static void made_from_what_was_added_before(void)
 	g_assert_false(g_file_test(back, G_FILE_TEST_EXISTS));
 }
 
+/* A folder that was used again: the old root hash is not that of what lies there now. */
+static void a_folder_that_was_used_again(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autoptr(ProaFeed) feed = fixture_open(&fixture);
+	g_autofree char *old_dir = release_dir(&fixture, "1.0", OLD_HASH, 'a');
+	g_autofree char *new_dir = release_dir(&fixture, "1.1", NEW_HASH, 'b');
+	g_autofree char *delta = g_build_filename(new_dir, "root.0011223344556677.delta", NULL);
+
+	g_assert_true(proa_deltas_make(feed, old_dir, "stable", 5, NULL));
+	g_free(scratch_write(&fixture.scratch, "made/1.0/release.json",
+		"{\"version\":\"1.0\",\"root\":{\"hash\":\"" FIXTURE_HASH "\"}}", -1));
+	g_assert_true(proa_deltas_make(feed, new_dir, "stable", 5, NULL));
+	g_assert_false(g_file_test(delta, G_FILE_TEST_EXISTS));
+}
+
 /* A UKI without a kernel: there is one payload from nothing and one from the release before. */
 static void payloads_of_uki_are_made(void)
 {
@@ -177,6 +193,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/feed/deltas/payloads-of-uki-are-made", payloads_of_uki_are_made);
 	g_test_add_func("/feed/deltas/made-from-what-was-added-before", made_from_what_was_added_before);
+	g_test_add_func("/feed/deltas/a-folder-that-was-used-again", a_folder_that_was_used_again);
 	g_test_add_func("/feed/deltas/image-that-is-gone-is-left-out", image_that_is_gone_is_left_out);
 	g_test_add_func("/feed/deltas/broken-memory-is-told", broken_memory_is_told);
 	g_test_add_func("/feed/deltas/taken-into-the-manifest", taken_into_the_manifest);

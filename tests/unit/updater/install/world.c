@@ -216,8 +216,8 @@ void world_add(const World *world, const WorldRelease *release)
 	if (release->uki_payloads)
 		put_uki_payloads(world, uki, dir);
 	write_release_json(release, root_hash, dir);
-	SPAWN(g_getenv("PROA_FEED"), "add", "--deltas", "0", "--feed", world->feed, "--channel",
-		release->channel, "--no-trees", dir);
+	SPAWN(g_getenv("PROA_FEED"), "add", "--deltas", "0", "--no-blocks", "--feed", world->feed,
+		"--channel", release->channel, "--no-trees", dir);
 	SPAWN(g_getenv("PROA_FEED"), "publish", "--feed", world->feed, "--keys", world->keys);
 }
 
