@@ -53,7 +53,7 @@ TTYPath=/dev/ttyS0
 ExecStart=/bin/sh /usr/local/bin/bench-install
 ExecStopPost=/bin/systemctl --force --force poweroff
 """
-SCRIPT = """modprobe nbd
+SCRIPT = """for module in nbd dm-verity squashfs; do modprobe $module; done
 udevadm settle
 device=$(ls /sys/class/net | grep -v lo | head -n 1)
 ip addr add 10.0.2.15/24 dev $device
@@ -61,8 +61,7 @@ ip link set $device up
 ip route add default via 10.0.2.2
 rauc --version
 systemctl start rauc.service || journalctl -b -u rauc.service --no-pager
-rauc install {url}
-echo "install gave $?"
+rauc install {url} && echo "install gave 0" || journalctl -b -u rauc.service --no-pager
 sync
 echo "slot $(head -c {size} /dev/vdc | sha256sum)"
 """
