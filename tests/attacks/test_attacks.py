@@ -103,6 +103,17 @@ class Attacks(unittest.TestCase):
         self.feed("refresh", "--keys", self.keys)
         self.assertEqual(self.node.check(), "1.0.0")
 
+    def test_freeze_of_a_channel(self):
+        """Only the channel's own role has expired: nobody with its key has spoken for long."""
+        self.feed("add", "--no-trees", make_release(self.work / "images/1.0.1", "1.0.1"))
+        self.feed("publish", "--keys", self.keys, "--targets-expires", "1s")
+        time.sleep(2.1)
+        self.assertEqual(self.node.check(), "stale-feed")
+        self.assertEqual(self.node.check("--accept-stale", "2099-12-31"), "1.0.1")
+        self.assertIn("accepted-stale", (self.node.folder / "var/lib/proa/history.jsonl").read_text())
+        self.publish("1.0.2")
+        self.assertEqual(self.node.check(), "1.0.2")
+
     def test_freeze_by_304(self):
         """A server that says for ever that nothing has changed."""
         def answer(handler, path):
@@ -149,9 +160,12 @@ class Attacks(unittest.TestCase):
                 handler.wfile.flush()
                 time.sleep(0.2)
 
+        # As on a node, but for the patience: two seconds in place of a minute.
+        hasty = self.work / "proa-fetch"
+        hasty.write_text(f'#!/bin/sh\nexec {FETCH} --low-speed 1024:2 "$@"\n')
+        hasty.chmod(0o755)
         liar = Liar(answer)
-        done = subprocess.run([FETCH, "--low-speed", "1024:2", liar.url], capture_output=True, text=True)
-        self.assertEqual(json.loads(done.stderr)["reason"], "transfer-slow")
+        self.assertEqual(self.new_node(liar.url).check("--fetch-helper", hasty), "transfer-slow")
         liar.shutdown()
 
     def test_channel_key_speaks_for_another_channel(self):

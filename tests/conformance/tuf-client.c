@@ -20,6 +20,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MAX_FILE_NAME 200
+
 #define MAX_ROOT_SIZE ((gsize)512 * 1024)
 
 typedef struct {
@@ -81,7 +83,11 @@ static gboolean download(const Options *options, ProaTrust *trust, const char *n
 
 	if (!target)
 		return FALSE;
-	g_autofree char *file = g_uri_escape_string(target->path, NULL, FALSE);
+	g_autofree char *escaped = g_uri_escape_string(target->path, NULL, FALSE);
+	/* A file name has at most 255 bytes. */
+	g_autofree char *file = strlen(escaped) <= MAX_FILE_NAME
+					? g_strdup(escaped)
+					: g_compute_checksum_for_string(G_CHECKSUM_SHA256, target->path, -1);
 	g_autofree char *to = g_build_filename(options->target_dir, file, NULL);
 	if (is_there(target, to))
 		return TRUE;

@@ -279,8 +279,6 @@ static void record(Install *install)
 {
 	forget_checkpoint(install);
 	proa_memory_staged(install->state_dir, &install->target);
-	if (install->release->security_floor)
-		proa_memory_raise_floor(install->state_dir, install->release->security_floor);
 	proa_report_done(install->target.version, install->target.root_hash, install->target.slot);
 }
 
@@ -291,7 +289,12 @@ static gboolean transaction(Install *install, GError **error)
 	if (install->options->check)
 		return TRUE;
 	if (!remove_boot_entry(install, error) || !write_slot(install, error) ||
-		!set_partition_uuids(install, error) || !arm(install, error))
+		!set_partition_uuids(install, error))
+		return FALSE;
+	/* Before the commit point: nothing of a power cut behind that may lose it, and it only ever rises. */
+	if (install->release->security_floor)
+		proa_memory_raise_floor(install->state_dir, install->release->security_floor);
+	if (!arm(install, error))
 		return FALSE;
 	record(install);
 	return TRUE;

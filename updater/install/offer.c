@@ -154,14 +154,39 @@ static gboolean floor_opens(
 	return TRUE;
 }
 
+/*
+ * The floor here, or the one in the manifest of the channel's newest release, if that is higher: whoever asks
+ * for an older release by name may never have installed one that says it.
+ */
+static gboolean find_floor(
+	const ProaOfferAsk *ask, const GPtrArray *targets, char **ret_floor, GError **error)
+{
+	const ProaChooseRules rules = { .channel = ask->channel, .architecture = ARCHITECTURE, .booted = "" };
+	g_autofree char *floor = proa_memory_floor(ask->state_dir);
+	g_autoptr(GPtrArray) all = ask->wanted ? proa_choose(targets, &rules, NULL) : NULL;
+	const ProaCandidate *newest = all ? all->pdata[0] : NULL;
+
+	if (newest && strcmp(newest->version, ask->wanted) != 0) {
+		g_autoptr(ProaManifest) manifest = fetch_manifest(ask, newest, error);
+		if (!manifest)
+			return FALSE;
+		if (manifest->security_floor &&
+			(!floor || proa_version_compare(manifest->security_floor, floor) > 0))
+			g_set_str(&floor, manifest->security_floor);
+	}
+	*ret_floor = g_steal_pointer(&floor);
+	return TRUE;
+}
+
 static GPtrArray *choose(const ProaOfferAsk *ask, ProaTrust *trust, GError **error)
 {
 	g_autofree char *prefix = g_strconcat(ask->channel, "/", NULL);
 	g_autoptr(GPtrArray) targets = proa_trust_list_targets(trust, prefix, error);
-	g_autofree char *floor = proa_memory_floor(ask->state_dir);
+	g_autofree char *floor = NULL;
 	gboolean open = FALSE;
 
-	if (!targets || !floor_opens(ask, trust, floor, &open, error))
+	if (!targets || !find_floor(ask, targets, &floor, error) ||
+		!floor_opens(ask, trust, floor, &open, error))
 		return NULL;
 	if (open)
 		g_clear_pointer(&floor, g_free);
@@ -171,6 +196,14 @@ static GPtrArray *choose(const ProaOfferAsk *ask, ProaTrust *trust, GError **err
 		.floor = floor,
 		.wanted = ask->wanted };
 	return proa_choose(targets, &rules, error);
+}
+
+static void tell_stale(const ProaOfferAsk *ask)
+{
+	g_autofree char *until = time_text(ask->accept_stale);
+	g_autofree char *text = g_strdup_printf("expired metadata is accepted until %s", until);
+
+	proa_memory_decided(ask->state_dir, "accepted-stale", NULL, text);
 }
 
 static gboolean is_news(const ProaOfferAsk *ask, const ProaManifest *manifest, GError **error)
@@ -200,13 +233,11 @@ ProaManifest *proa_offer_find(ProaOfferAsk *ask, char **ret_offered, GError **er
 	if (!bring_up_to_date(ask, trust, error))
 		return NULL;
 
-	if (proa_trust_was_stale(trust)) {
-		g_autofree char *until = time_text(ask->accept_stale);
-		g_autofree char *text = g_strdup_printf("expired metadata is accepted until %s", until);
-		proa_memory_decided(ask->state_dir, "accepted-stale", NULL, text);
-	}
 	proa_report_phase("choose");
 	g_autoptr(GPtrArray) candidates = choose(ask, trust, error);
+	/* Only now: the channel's own role was loaded by choosing. */
+	if (proa_trust_was_stale(trust))
+		tell_stale(ask);
 	if (!candidates)
 		return NULL;
 	g_autoptr(ProaManifest) manifest = first_not_rejected(ask, candidates, ret_offered, error);

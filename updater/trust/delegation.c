@@ -110,14 +110,19 @@ static char **parse_strings(JsonObject *object, const char *member, GError **err
 	return g_strv_builder_end(builder);
 }
 
-static gboolean name_allowed(const char *name)
+/* The name becomes a file name in the store; 255 bytes less what is added to it. */
+static gboolean fits_a_file_name(const char *name)
 {
-	static const char *const taken[] = { "", "root", "timestamp", "snapshot", "targets", NULL };
-
 	g_autofree char *quoted = proa_store_quote(name);
 
-	/* The name becomes a file name in the store; 255 bytes less what is added to it. */
-	return !g_strv_contains(taken, name) && strlen(quoted) <= 230;
+	return *name && strlen(quoted) <= 230;
+}
+
+static gboolean name_allowed(const char *name)
+{
+	static const char *const taken[] = { "root", "timestamp", "snapshot", "targets", NULL };
+
+	return !g_strv_contains(taken, name) && fits_a_file_name(name);
 }
 
 static Role *parse_role(JsonObject *object, GHashTable *keys, GError **error)
@@ -182,7 +187,8 @@ static gboolean parse_succinct(ProaDelegations *delegations, JsonObject *object,
 
 	if (!prefix || !proa_json_int(object, "bit_length", 1, 32, &bits, PROA_REASON_BAD_METADATA, error))
 		return FALSE;
-	if (!name_allowed(prefix))
+	/* The names are "PREFIX-<bin>": none can be a top-level role's. */
+	if (!fits_a_file_name(prefix))
 		return proa_fail(error, PROA_REASON_BAD_METADATA,
 			"\"%s\" may not be the prefix of delegated roles", prefix);
 	delegations->bin_prefix = g_strdup(prefix);

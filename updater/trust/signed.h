@@ -10,7 +10,7 @@
 /* Caps of what is looked at, whatever the size limits of a role let through. */
 #define PROA_SIGNED_MAX_SIGNATURES 256
 #define PROA_SIGNED_MAX_SIGNATURE_SIZE 8192 /* bytes; ML-DSA-87 needs 4627 */
-#define PROA_SIGNED_MAX_KEYS 256
+#define PROA_SIGNED_MAX_KEYS 2048           /* two for each of the most delegated roles */
 
 /* The keys that may sign for a role, and how many of them must. */
 typedef struct {

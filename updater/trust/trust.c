@@ -117,16 +117,20 @@ static void push_delegates(GPtrArray *stack, const GPtrArray *delegates, gboolea
 	}
 }
 
-/* The next role on the stack that was not visited yet, loaded; NULL without an error when there is none. */
+/*
+ * The next role on the stack that was not visited yet, loaded; NULL without an error when there is none, or
+ * when @max were: it is on the stack then.
+ */
 static ProaTargets *next_role(
 	ProaTrust *trust, GPtrArray *stack, GHashTable *visited, guint max, GError **error)
 {
 	while (stack->len > 0) {
+		const Visit *top = g_ptr_array_index(stack, stack->len - 1);
+		if (!g_hash_table_contains(visited, top->name) && g_hash_table_size(visited) >= max)
+			return NULL;
 		g_autoptr(Visit) visit = g_ptr_array_steal_index(stack, stack->len - 1);
 		if (g_hash_table_contains(visited, visit->name))
 			continue;
-		if (g_hash_table_size(visited) >= max)
-			return NULL;
 		g_hash_table_add(visited, g_strdup(visit->name));
 		return proa_refresh_targets(trust, visit->name, visit->keys, error);
 	}
@@ -210,6 +214,10 @@ static GPtrArray *collect_paths(ProaTrust *trust, const char *prefix, GError **e
 		g_autoptr(GPtrArray) delegates = proa_delegations_for_prefix(role->delegations, prefix);
 		push_delegates(stack, delegates, FALSE);
 	}
+	/* A list that lacks some would pass for all. */
+	if (!inner && stack->len > 0)
+		proa_fail(&inner, PROA_REASON_TOO_LARGE, "more than %d roles are delegated to",
+			MAX_VISITED_BY_LISTING);
 	if (inner) {
 		g_propagate_error(error, g_steal_pointer(&inner));
 		return NULL;

@@ -553,6 +553,28 @@ static void floor_rises(Fixture *f, gconstpointer channel)
 	g_assert_nonnull(strstr(text, "\"1.0.0\""));
 }
 
+/* The rename that arms is the commit point: a power cut behind it must not lose the floor. */
+static void floor_rises_before_it_is_armed(Fixture *f, gconstpointer channel)
+{
+	g_autofree char *path = node_path(&f->node, "var/lib/proa/floor.json");
+	g_autofree char *text = NULL;
+	g_auto(Run) run = node_run(&f->node, NULL, NULL);
+
+	assert_failed(&run, 1, "bad-uki");
+	g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+	g_assert_nonnull(strstr(text, "\"1.0.0\""));
+}
+
+/* Of a release that was never here. */
+static void floor_of_the_newest_counts(Fixture *f, gconstpointer channel)
+{
+	g_auto(Run) old = node_run(&f->node, "--to", "1.0.1");
+	assert_failed(&old, 3, "below-floor");
+	assert_booted_untouched(&f->node);
+	g_auto(Run) new = node_run(&f->node, "--check", "--to=1.0.2");
+	g_assert_cmpint(new.status, ==, 0);
+}
+
 static void never_a_real_disk_with_root(void)
 {
 	g_autoptr(GError) error = NULL;
@@ -573,8 +595,12 @@ int main(int argc, char **argv)
 	world_add(&world, &(WorldRelease){ .channel = "stable", .version = "1.0.1", .floor = "1.0.0" });
 	world_add(&world,
 		&(WorldRelease){ .channel = "wrong-hash", .version = "1.0.1", .root_hash = WRONG_HASH });
-	world_add(&world,
-		&(WorldRelease){ .channel = "wrong-uki", .version = "1.0.1", .uki_root_hash = WRONG_HASH });
+	world_add(&world, &(WorldRelease){ .channel = "wrong-uki",
+				  .version = "1.0.1",
+				  .uki_root_hash = WRONG_HASH,
+				  .floor = "1.0.0" });
+	world_add(&world, &(WorldRelease){ .channel = "elsewhere", .version = "1.0.1" });
+	world_add(&world, &(WorldRelease){ .channel = "elsewhere", .version = "1.0.2", .floor = "1.0.2" });
 	nginx_start(&nginx, world.feed, SLOW_RATE, FALSE);
 #define ADD(name, channel, function)                                                                         \
 	g_test_add("/install/install/" name, Fixture, channel, set_up, function, tear_down)
@@ -610,6 +636,8 @@ int main(int argc, char **argv)
 	ADD("cmdline-without-root-hash", "stable", cmdline_without_root_hash);
 	ADD("broken-state", "stable", broken_state);
 	ADD("floor-rises", "stable", floor_rises);
+	ADD("floor-rises-before-it-is-armed", "wrong-uki", floor_rises_before_it_is_armed);
+	ADD("floor-of-the-newest-counts", "elsewhere", floor_of_the_newest_counts);
 	g_test_add_func("/install/install/never-a-real-disk-with-root", never_a_real_disk_with_root);
 	int status = g_test_run();
 	nginx_clear(&nginx);

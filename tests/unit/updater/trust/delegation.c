@@ -138,6 +138,18 @@ static void test_order(void)
 	g_assert_cmpstr(below_y, ==, "c");
 }
 
+/* A bin is "targets-0", which is nobody else's name. */
+static void test_prefix_like_a_role(void)
+{
+	g_autoptr(ProaDelegations) bins =
+		parse("{\"keys\":{},\"succinct_roles\":{\"keyids\":[],\"threshold\":1,"
+		      "\"bit_length\":1,\"name_prefix\":\"targets\"}}",
+			NULL);
+	g_autofree char *names = names_for(bins, "", TRUE);
+
+	g_assert_cmpstr(names, ==, "targets-0! targets-1!");
+}
+
 /* sha256("f") begins with 252f10c8. */
 static void test_digests(void)
 {
@@ -197,6 +209,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/trust/delegation/refuses-broken-delegations", test_refused);
 	g_test_add_func("/trust/delegation/keeps-the-order-of-the-metadata", test_order);
 	g_test_add_func("/trust/delegation/digest-prefixes-and-bins", test_digests);
+	g_test_add_func("/trust/delegation/a-prefix-like-a-role", test_prefix_like_a_role);
 	g_test_add_func("/trust/delegation/roles-are-bounded", test_bounded);
 	return g_test_run();
 }
