@@ -43,7 +43,7 @@ class Model(unittest.TestCase):
     def test_planted_mistakes_are_found(self):
         for mistake in re.findall(r"#ifn?def (WRONG_\w+)", MODEL.read_text()):
             with self.subTest(mistake):
-                errors, _, output = check("CUTS=2", "RELEASES=3", mistake)
+                errors, _, output = check("CUTS=3", "RELEASES=3", "WORDS=3", mistake)
                 self.assertGreater(errors, 0, output)
 
 
