@@ -103,17 +103,10 @@ inline rename(s, new)
 /* Each of its names. */
 inline set_aside(s)
 {
-#ifdef WRONG_ONLY_THE_FIRST_NAME_IS_SET_ASIDE
-	if
-	:: IS_BOOTABLE(s) -> rename(s, ASIDE)
-	:: else
-	fi
-#else
 	do
 	:: IS_BOOTABLE(s) -> rename(s, ASIDE)
 	:: else -> break
 	od
-#endif
 }
 
 /* systemd-boot: entries with no tries left last, newest first. */
