@@ -15,6 +15,7 @@
 #define MARKER "settled"
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 #define MAX_BOOT_ID 64
+#define LOCK_SECONDS 5
 
 typedef struct {
 	ProaNode *node;
@@ -277,6 +278,28 @@ static void mark_settled(const ProaNode *node)
 		warn("noting that this boot is settled", &error);
 }
 
+/*
+ * A power cut in the middle of a rename left the boot image of this trial a second name (boot/entry.c). When
+ * its tries are used up that one would boot as if it had been blessed, and the firmware cannot count down to
+ * a name that is taken.
+ */
+static gboolean drop_second_names(ProaNode *node, GError **error)
+{
+	PROA_AUTO_FD int lock = -1;
+
+	for (guint i = 0; i < node->entries->len; i++) {
+		const ProaEntry *entry = g_ptr_array_index(node->entries, i);
+		if (entry == node->booted_entry || !proa_entry_bootable(entry) ||
+			!same(entry->root_hash, node->booted.root_hash))
+			continue;
+		if (lock < 0 && (lock = proa_esp_lock(node->run_dir, LOCK_SECONDS, error)) < 0)
+			return FALSE;
+		if (!proa_entry_set_aside(node->esp, entry, error))
+			return FALSE;
+	}
+	return lock < 0 || proa_node_reload(node, error);
+}
+
 static void load(Settling *s)
 {
 	g_autoptr(GError) error = NULL;
@@ -299,6 +322,8 @@ static void settle_now(Settling *s)
 	s->unrecorded = access(volatile_var, F_OK) == 0;
 	if (!proa_state_update(s->node->state_dir, settle_state, s, &error))
 		forgot(s, "recording the outcome of the last boot", &error);
+	if (s->trial && !drop_second_names(s->node, &error))
+		warn("setting second names of the boot image aside", &error);
 	if (s->evidence)
 		record_evidence(s);
 	if (s->settled->fell_back)

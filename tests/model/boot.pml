@@ -12,7 +12,7 @@
  *
  * Each WRONG_... is a mistake that must be found (tests/unit/model/test_boot.py): a model that finds nothing proves nothing.
  *
- * What stands for what: entry[s] is the boot entry of slot s on the ESP (docs/architecture.md, "Boot entries"),
+ * What stands for what: names[s] are the boot entries of slot s on the ESP (docs/architecture.md, "Boot entries"),
  * holds[s] the release in it. The steps are those of updater/install/install.c, boot/settle.c, boot/node.c, boot/daemon.c,
  * boot/giveup.c, boot/operator.c, boot/rollback.c and boot/etc.c, in their order.
  */
@@ -23,8 +23,11 @@
 #ifndef RELEASES
 #define RELEASES 4 /* the first one is installed and good; a larger number is a newer release */
 #endif
+#ifndef WORDS
+#define WORDS 2 /* of an operator at most */
+#endif
 #define TRIES 3
-/* From one healthy boot to the next: all tries of a bad release, the one after it, and one for each power cut. */
+/* From one healthy boot to the next: all tries of a bad release, the one after it, and as many for each power cut: a torn rename gives tries back. */
 #define BOOTS (TRIES + 1 + CUTS)
 #define ATTEMPTS 3
 #define CRASHES 2
@@ -36,13 +39,19 @@
 #define SICK 2   /* its checks never pass */
 #define CRASHY 3 /* healthy, but goes down unasked again and again */
 
-/* Entries: 0 to TRIES tries left, or: */
-#define NONE 10
-#define BLESSED 11
+/*
+ * The names that a slot's boot image bears, a bit each: set aside (0), 1 to TRIES tries left, blessed. A power cut in the middle of a rename
+ * leaves two (docs/boot.md, "What keeps the ESP whole").
+ */
+#define ASIDE 1
+#define BLESSED 16
+#define BOOTS_BY_TURN 30
+#define ARMED (1 << TRIES)
+#define NONE 0
 
 byte nature[RELEASES];
 byte holds[2];          /* NOBODY: half written */
-byte entry[2] = NONE;
+byte names[2] = NONE;
 bool rejected[RELEASES];
 bool left[RELEASES];    /* rejected only because an operator went back from it */
 byte evidence = NOBODY; /* the release named on the ESP */
@@ -55,12 +64,15 @@ bool rotten[2];
 byte in_a_row;          /* boots since the last that came to health */
 bool went_back;         /* an operator went back to an older release */
 
-#define IS_BOOTABLE(s) (entry[s] != NONE && entry[s] != 0)
+#define IS_BOOTABLE(s) ((names[s] & BOOTS_BY_TURN) != 0)
+#define IS_ASIDE(s) (names[s] == ASIDE)
+/* The name that systemd-boot and proa-bootd take for the slot's: most tries first, then the blessed one, then what is set aside. */
+#define FIRST(s) ((names[s] & 8) -> 8 : ((names[s] & 4) -> 4 : ((names[s] & 2) -> 2 : ((names[s] & BLESSED) -> BLESSED : names[s] & ASIDE))))
 #define OTHER(s) (1 - (s))
-#define ON_TRIAL(s) (entry[s] != BLESSED)
+#define ON_TRIAL(s) (FIRST(s) != BLESSED)
 #define IS_WELL(s) (holds[s] != NOBODY && !rotten[s] && (nature[holds[s]] == GOOD || nature[holds[s]] == CRASHY))
 
-#define MAY_LEAVE (IS_BOOTABLE(OTHER(running)) || entry[running] > 0 || IS_LAST_RESORT(OTHER(running)))
+#define MAY_LEAVE (IS_BOOTABLE(OTHER(running)) || IS_BOOTABLE(running) || IS_LAST_RESORT(OTHER(running)))
 
 /* The power may go after any durable step. */
 #define MAY_CUT \
@@ -69,6 +81,34 @@ bool went_back;         /* an operator went back to an older release */
 	:: true \
 	fi
 
+/* Renames the first name of slot s. No rename replaces a file: the name that is taken by a second one stays, and the first is set aside. */
+inline rename(s, new)
+{
+	d_step {
+		was = FIRST(s);
+		becomes = ((names[s] & new) && new != was -> ASIDE : new);
+	}
+	if
+#ifndef WRONG_A_TORN_RENAME_LOSES_THE_FILE
+	:: cuts > 0 -> cuts--; names[s] = names[s] | becomes; goto power_on
+#else
+	:: cuts > 0 -> cuts--; names[s] = names[s] & (31 - was); goto power_on
+#endif
+	:: true
+	fi;
+	names[s] = (names[s] & (31 - was)) | becomes;
+	MAY_CUT
+}
+
+/* Each of its names. */
+inline set_aside(s)
+{
+	do
+	:: IS_BOOTABLE(s) -> rename(s, ASIDE)
+	:: else -> break
+	od
+}
+
 /* systemd-boot: entries with no tries left last, newest first. */
 inline choose_entry(ret)
 {
@@ -76,8 +116,8 @@ inline choose_entry(ret)
 		if
 		:: IS_BOOTABLE(0) && (!IS_BOOTABLE(1) || holds[0] > holds[1]) -> ret = 0
 		:: IS_BOOTABLE(1) && (!IS_BOOTABLE(0) || holds[1] > holds[0]) -> ret = 1
-		:: !IS_BOOTABLE(0) && !IS_BOOTABLE(1) && entry[0] != NONE && (entry[1] == NONE || holds[0] > holds[1]) -> ret = 0
-		:: !IS_BOOTABLE(0) && !IS_BOOTABLE(1) && entry[1] != NONE && (entry[0] == NONE || holds[1] > holds[0]) -> ret = 1
+		:: !IS_BOOTABLE(0) && !IS_BOOTABLE(1) && names[0] != NONE && (names[1] == NONE || holds[0] > holds[1]) -> ret = 0
+		:: !IS_BOOTABLE(0) && !IS_BOOTABLE(1) && names[1] != NONE && (names[0] == NONE || holds[1] > holds[0]) -> ret = 1
 		fi
 	}
 }
@@ -86,10 +126,10 @@ inline choose_entry(ret)
 #ifdef WRONG_A_SICK_RELEASE_IS_NEVER_LEFT_FOR_ONE_SET_ASIDE
 #define IS_LAST_RESORT(s) false
 #else
-#define IS_LAST_RESORT(s) (entry[s] == 0 && entry[OTHER(s)] != BLESSED && holds[OTHER(s)] != NOBODY && holds[s] > holds[OTHER(s)])
+#define IS_LAST_RESORT(s) (IS_ASIDE(s) && ON_TRIAL(OTHER(s)) && holds[OTHER(s)] != NOBODY && holds[s] > holds[OTHER(s)])
 #endif
 
-#define IS_WAY_OUT(s) (IS_WELL(s) && (IS_BOOTABLE(s) || (went_back && entry[s] == 0 && holds[s] > holds[OTHER(s)] && ON_TRIAL(OTHER(s)))))
+#define IS_WAY_OUT(s) (IS_WELL(s) && (IS_BOOTABLE(s) || (went_back && IS_ASIDE(s) && holds[s] > holds[OTHER(s)] && ON_TRIAL(OTHER(s)))))
 
 /* An entry leads to a healthy release, at every moment. */
 inline check_way_out()
@@ -99,7 +139,7 @@ inline check_way_out()
 
 active proctype node()
 {
-	byte release, updates = RELEASES - 1, rots = 1, words = 1, i;
+	byte release, updates = RELEASES - 1, rots = 1, words = WORDS, i, was, becomes;
 	bool by_turn;
 
 	/* Any of the releases to come may be anything. */
@@ -112,7 +152,7 @@ active proctype node()
 		:: nature[i] = CRASHY
 		fi
 	}
-	holds[0] = 0; entry[0] = BLESSED; holds[1] = NOBODY;
+	holds[0] = 0; names[0] = BLESSED; holds[1] = NOBODY;
 
 power_on:
 	check_way_out();
@@ -127,7 +167,12 @@ power_on:
 	/* The firmware counts before it starts it. */
 	if
 #ifndef WRONG_FIRMWARE_DOES_NOT_COUNT
-	:: entry[running] != BLESSED && entry[running] > 0 -> entry[running]--; MAY_CUT
+	:: ON_TRIAL(running) && IS_BOOTABLE(running) ->
+		d_step {
+			was = FIRST(running);
+			names[running] = (names[running] & (31 - was)) | (was >> 1)
+		};
+		MAY_CUT
 #endif
 	:: else
 	fi;
@@ -136,15 +181,15 @@ power_on:
 	if
 	:: rotten[running] && IS_BOOTABLE(OTHER(running)) ->
 give_up:
-		entry[running] = 0; MAY_CUT;
+		set_aside(running);
 		evidence = release; MAY_CUT;
 		goto power_on
 	:: else
 	fi;
 	/* proa-etc counts boots that never came to health; it leaves a blessed one alone. */
 	if
-	:: attempts_of == release && attempts >= ATTEMPTS && entry[running] == BLESSED && IS_BOOTABLE(OTHER(running)) ->
-		entry[running] = 0; MAY_CUT;
+	:: attempts_of == release && attempts >= ATTEMPTS && !ON_TRIAL(running) && IS_BOOTABLE(OTHER(running)) ->
+		set_aside(running);
 		evidence = release; MAY_CUT;
 		attempts_of = NOBODY; attempts = 0;
 		goto power_on
@@ -161,7 +206,7 @@ give_up:
 	if
 	:: nature[release] == DEAD || rotten[running] ->
 		/* With nowhere to go to and no tries left it is started over and over; that must not come about. */
-		assert(IS_BOOTABLE(OTHER(running)) || IS_LAST_RESORT(OTHER(running)) || entry[running] != 0);
+		assert(IS_BOOTABLE(OTHER(running)) || IS_LAST_RESORT(OTHER(running)) || !IS_ASIDE(running));
 		goto power_on
 	:: else
 	fi;
@@ -172,7 +217,7 @@ give_up:
 	:: else
 	fi;
 	if
-	:: entry[OTHER(running)] == 0 && !rejected[holds[OTHER(running)]] && !left[holds[OTHER(running)]] ->
+	:: IS_ASIDE(OTHER(running)) && !rejected[holds[OTHER(running)]] && !left[holds[OTHER(running)]] ->
 		rejected[holds[OTHER(running)]] = true; MAY_CUT
 	:: else
 	fi;
@@ -180,6 +225,15 @@ give_up:
 	:: evidence != NOBODY -> evidence = NOBODY; MAY_CUT
 	:: else
 	fi;
+
+	/* Another name of one on trial would bless it when its tries are used up. */
+#ifndef WRONG_A_SECOND_NAME_STAYS
+	if
+	:: ON_TRIAL(running) && (names[running] & BOOTS_BY_TURN & (31 - FIRST(running))) != 0 ->
+		names[running] = (FIRST(running)) | ASIDE; MAY_CUT
+	:: else
+	fi;
+#endif
 
 	/* Counting goes on after the blessing. */
 	if
@@ -207,7 +261,7 @@ give_up:
 	:: else
 	fi;
 	if
-	:: entry[running] != BLESSED -> entry[running] = BLESSED; MAY_CUT
+	:: ON_TRIAL(running) -> rename(running, BLESSED)
 	:: else
 	fi;
 	healthy_noted = true; in_a_row = 0; MAY_CUT;
@@ -235,50 +289,50 @@ life:
 		:: i < RELEASES ->
 			assert(!ON_TRIAL(running) && IS_BOOTABLE(running));
 #ifndef WRONG_WRITES_BEFORE_THE_ENTRY_GOES
-			entry[OTHER(running)] = NONE; MAY_CUT;
+			names[OTHER(running)] = NONE; MAY_CUT;
 #endif
 			holds[OTHER(running)] = NOBODY; rotten[OTHER(running)] = false; MAY_CUT;
 			if
 			:: holds[OTHER(running)] = i; MAY_CUT
 			:: goto life /* it failed on the way */
 			fi;
-			entry[OTHER(running)] = TRIES; MAY_CUT;
+			names[OTHER(running)] = ARMED; MAY_CUT;
 			/* A reboot that was asked for. */
 			healthy_noted = false; MAY_CUT;
 			goto power_on
 		:: else -> goto life
 		fi
 	/* The disk damages the slot that runs, while the other one is a way out. */
-	:: rots > 0 && entry[OTHER(running)] == BLESSED && IS_WELL(OTHER(running)) ->
+	:: rots > 0 && names[OTHER(running)] == BLESSED && IS_WELL(OTHER(running)) ->
 		rots--;
 		rotten[running] = true;
 		goto give_up
 	/* An operator rejects the other slot's release. */
-	:: words > 0 && entry[OTHER(running)] != NONE ->
+	:: words > 0 && names[OTHER(running)] != NONE ->
 		words--;
 #ifdef WRONG_REMEMBERS_BEFORE_IT_SETS_ASIDE
 		rejected[holds[OTHER(running)]] = true; MAY_CUT;
 #endif
-		entry[OTHER(running)] = 0; MAY_CUT;
+		set_aside(OTHER(running));
 		rejected[holds[OTHER(running)]] = true; MAY_CUT;
 		goto life
 	/* An operator goes to the other slot's release, whatever it is, and reboots. Newer: this one stays its way back. */
-	:: words > 0 && entry[OTHER(running)] != NONE ->
+	:: words > 0 && names[OTHER(running)] != NONE ->
 		words--;
 		went_back = went_back || holds[OTHER(running)] < release;
 		d_step { rejected[holds[OTHER(running)]] = false; left[holds[OTHER(running)]] = false };
 		MAY_CUT;
 #ifdef WRONG_THE_OLDER_ONE_STAYS_BLESSED
 		if
-		:: entry[OTHER(running)] == 0 -> entry[OTHER(running)] = TRIES; MAY_CUT
+		:: IS_ASIDE(OTHER(running)) -> rename(OTHER(running), ARMED)
 		:: else
 		fi;
 #else
-		entry[OTHER(running)] = TRIES; MAY_CUT;
+		rename(OTHER(running), ARMED);
 #endif
 		if
 		:: holds[OTHER(running)] < release ->
-			entry[running] = 0;
+			set_aside(running);
 			/* It may not understand what the newer one left in /var. */
 			if
 			:: nature[holds[OTHER(running)]] = SICK

@@ -373,6 +373,7 @@ static gboolean choose(Bring *bring, gboolean *failed, Choice *ret_best, GError 
 		Job job;
 
 		if (!choice.payload || (choice.kind->asks_head && best.kind &&
+					       !asked_for(bring->ask->wanted, choice.kind->type) &&
 					       choice.payload->header_size > best.cost / HEAD_WORTH))
 			continue;
 		bring->payload = choice.payload;

@@ -56,6 +56,23 @@ static void first_boot_is_idle(void)
 	expect(&fixture, PROA_STATE_IDLE, NULL, NULL);
 }
 
+/* The rename that gave 1.0.0 its tries back was cut: its other name would bless it when they are used up. */
+static void a_trial_has_one_name(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture_entry(fixture.esp, "proa_1.0.0+1-2.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0.efi", "2.0.0", HASH_2);
+	g_autoptr(ProaNode) node = fixture_open(&fixture);
+	g_autoptr(ProaSettled) settled = proa_settle(node, NULL);
+	g_assert_cmpint(settled->kind, ==, PROA_STATE_TRIAL);
+	g_assert_false(settled->fell_back);
+	fixture_expect_entries(&fixture, "proa_2.0.0.efi proa_1.0.0+1-2.efi proa_1.0.0+0-1.efi");
+	g_assert_true(proa_node_on_trial(node));
+	g_assert_cmpstr(node->booted_entry->name, ==, "proa_1.0.0+1-2.efi");
+}
+
 static void staged_release_that_runs_is_on_trial(void)
 {
 	g_auto(Fixture) fixture = fixture_new();
@@ -325,6 +342,7 @@ int main(int argc, char **argv)
 		"/settle/evidence-stays-while-var-is-in-memory", evidence_stays_while_var_is_in_memory);
 	g_test_add_func("/settle/set-aside-and-forgotten-is-rejected", set_aside_and_forgotten_is_rejected);
 	g_test_add_func("/settle/left-by-an-operator-is-no-failure", left_by_an_operator_is_no_failure);
+	g_test_add_func("/settle/a-trial-has-one-name", a_trial_has_one_name);
 	g_test_add_func("/settle/settles-once-a-boot", settles_once_a_boot);
 	g_test_add_func("/settle/broken-state-is-begun-anew", broken_state_is_begun_anew);
 	return g_test_run();

@@ -31,13 +31,17 @@ def check(*macros):
 
 class Model(unittest.TestCase):
     def test_a_good_release_boots_whatever_happens(self):
-        errors, states, output = check("CUTS=2", "RELEASES=4")
+        errors, states, output = check("CUTS=2", "RELEASES=4", "WORDS=1")
         self.assertEqual(errors, 0, output)
         # Fewer would mean that something of the model is never reached.
         self.assertGreater(states, 200_000, output)
 
     def test_more_cuts_in_a_shorter_life(self):
-        errors, _, output = check("CUTS=4", "RELEASES=3")
+        errors, _, output = check("CUTS=4", "RELEASES=3", "WORDS=1")
+        self.assertEqual(errors, 0, output)
+
+    def test_an_operator_who_does_much(self):
+        errors, _, output = check("CUTS=2", "RELEASES=3", "WORDS=3")
         self.assertEqual(errors, 0, output)
 
     def test_planted_mistakes_are_found(self):
