@@ -247,6 +247,8 @@ static void warn(const char *doing, GError **error)
 gboolean proa_node_bless(ProaNode *node, GError **error)
 {
 	Blessing blessing = { &node->booted, FALSE };
+	g_autofree char *etc_dir = g_build_filename(node->state_dir, "etc", NULL);
+	g_autofree char *generation = proa_generation_name(node->booted.root_hash);
 	g_autoptr(GError) inner = NULL;
 	gboolean had_counter = proa_node_on_trial(node);
 
@@ -263,6 +265,9 @@ gboolean proa_node_bless(ProaNode *node, GError **error)
 	if ((had_counter || !blessing.was_good) &&
 		!proa_history_append(node->state_dir, "blessed", &node->booted, NULL, NULL, &inner))
 		warn("writing the history", &inner);
+	/* proa-etc may have met a full disk. Not only for tidiness: the next release starts from it. */
+	if (!proa_generation_use(etc_dir, generation, &inner))
+		warn("noting which generation of /etc is in use", &inner);
 	if (!proa_node_prune_generations(node, &inner))
 		warn("removing old generations of /etc", &inner);
 	return TRUE;
