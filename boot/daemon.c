@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "boot/attempts.h"
 #include "boot/blackbox.h"
 #include "boot/crashes.h"
 #include "boot/evidence.h"
@@ -27,6 +28,8 @@
 /* Where nothing of an operator's comes before it, boot-complete.target is reached at once. */
 #define COMPLETE_SECONDS 2
 #define COMPLETE_POLL_US 100000
+/* Below the run directory: this boot was found unhealthy, by a fault of the node. */
+#define UNHEALTHY_MARK "unhealthy"
 
 typedef struct {
 	const ProaDaemonOptions *options;
@@ -182,6 +185,16 @@ static void leave_word(Daemon *daemon, const char *reason)
 		warn("leaving word on the ESP", &error);
 }
 
+/* Whoever reboots such a node in good order does not make it a good one. */
+static void mark_unhealthy(const ProaNode *node)
+{
+	g_autofree char *path = g_build_filename(node->run_dir, UNHEALTHY_MARK, NULL);
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_file_make_dirs(node->run_dir, &error) || !proa_file_replace(path, "", 0, 0644, &error))
+		warn("noting that this boot is not healthy", &error);
+}
+
 static void record_unhealthy(Daemon *daemon)
 {
 	g_autofree char *lost = g_build_filename(daemon->node->root, "/" PROA_VOLATILE_VAR, NULL);
@@ -195,6 +208,8 @@ static void record_unhealthy(Daemon *daemon)
 	g_autoptr(GError) error = NULL;
 
 	g_warning("release %s is not healthy (%s): %s", booted->version, reason, daemon->last.detail);
+	if (daemon->last.fault == PROA_FAULT_OF_NODE)
+		mark_unhealthy(daemon->node);
 	if (!proa_blackbox_set_verdict(dir, booted, reason, daemon->last.detail, checks, &error)) {
 		kept = FALSE;
 		warn("remembering why", &error);
@@ -430,4 +445,18 @@ int proa_daemon_run(const ProaDaemonOptions *options)
 	g_hash_table_unref(daemon.memory);
 	g_free(daemon.told);
 	return status;
+}
+
+gboolean proa_daemon_going_down(const char *root, GError **error)
+{
+	g_autofree char *dir = g_strconcat(root, PROA_STATE_DIR, NULL);
+	g_autofree char *mark = g_strconcat(root, PROA_ESP_RUN_DIR "/" UNHEALTHY_MARK, NULL);
+
+	if (!proa_crashes_asked(dir, error))
+		return FALSE;
+	if (access(mark, F_OK) == 0)
+		return TRUE;
+	/* Of a release on trial the firmware counts; nothing is lost with this. */
+	g_autofree char *root_hash = proa_booted_root_hash(root, error);
+	return root_hash && (proa_attempts_read(dir, root_hash) == 0 || proa_attempts_clear(dir, error));
 }

@@ -2,6 +2,7 @@
 /* The way of an unhealthy boot; a healthy one needs a system manager, and is shown in tests/e2e. */
 #include "boot/daemon.h"
 
+#include "boot/attempts.h"
 #include "boot/blackbox.h"
 #include "boot/evidence.h"
 #include "boot/volatile.h"
@@ -102,6 +103,39 @@ static void others_go_on(void)
 	}
 }
 
+static guint attempts_after(const Fixture *fixture, const char *counted)
+{
+	g_autofree char *root = fixture_root(fixture);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(proa_attempts_write(fixture->state_dir, counted, 2, NULL));
+	g_assert_true(proa_daemon_going_down(root, &error));
+	g_assert_no_error(error);
+	return proa_attempts_read(fixture->state_dir, counted);
+}
+
+/* The API server is down for an hour, and the operator has other reasons to reboot. */
+static void reboots_in_good_order_cost_a_release_nothing(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture_run_root(&fixture, HASH_2);
+	g_assert_cmpuint(attempts_after(&fixture, HASH_2), ==, 0);
+	/* What another release is counted for is not this one's to take back. */
+	g_assert_cmpuint(attempts_after(&fixture, HASH_1), ==, 2);
+}
+
+static void reboots_of_an_unhealthy_node_count(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+2-1.efi", "2.0.0", HASH_2);
+	fixture_run_root(&fixture, HASH_2);
+	g_assert_cmpint(run(&fixture), ==, PROA_EXIT_OK);
+	g_assert_cmpuint(attempts_after(&fixture, HASH_2), ==, 2);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -109,6 +143,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/daemon/without-a-var-the-esp-keeps-its-word", without_a_var_the_esp_keeps_its_word);
 	g_test_add_func("/daemon/an-older-one-that-fails-gives-way-to-the-one-left",
 		an_older_one_that_fails_gives_way_to_the_one_left);
+	g_test_add_func("/daemon/reboots-in-good-order-cost-a-release-nothing",
+		reboots_in_good_order_cost_a_release_nothing);
+	g_test_add_func("/daemon/reboots-of-an-unhealthy-node-count", reboots_of_an_unhealthy_node_count);
 	g_test_add_func("/daemon/others-go-on", others_go_on);
 	return g_test_run();
 }
