@@ -2,6 +2,7 @@
 #include "boot/settle.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "boot/blackbox.h"
 #include "boot/disk.h"
 #include "boot/evidence.h"
@@ -15,6 +16,8 @@
 #define MARKER "settled"
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 #define MAX_BOOT_ID 64
+#define HISTORY "history.jsonl"
+#define MAX_HISTORY (2 * 1024 * 1024)
 
 typedef struct {
 	ProaNode *node;
@@ -214,12 +217,37 @@ char *proa_boot_entries_text(const ProaNode *node)
 }
 
 /* All that is left of the boots that failed: what they said of themselves, and what outlived them. */
+/*
+ * When the release that failed was last brought here or gone back to, by the history; 0: unknown. What a
+ * kernel left before that is of an earlier failure: it was kept, at the latest, when the boot began that did
+ * this.
+ */
+static gint64 tried_since(const Settling *s)
+{
+	g_autofree char *path = g_build_filename(s->node->state_dir, HISTORY, NULL);
+	g_autofree char *text = proa_file_read(path, MAX_HISTORY, NULL, NULL);
+	g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
+	gint64 since = 0;
+
+	for (char **line = lines; *line; line++) {
+		gboolean staged = strstr(*line, "\"staged\"") && strstr(*line, s->settled->failed.root_hash);
+		if (!staged && !strstr(*line, "\"rolled-back\""))
+			continue;
+		g_autoptr(JsonObject) event =
+			proa_json_parse(*line, strlen(*line), HISTORY, PROA_REASON_BAD_STATE, NULL);
+		const char *word = event ? proa_json_string_or(event, "event", "") : "";
+		if (strcmp(word, staged ? "staged" : "rolled-back") == 0)
+			since = proa_json_int_or(event, "time", 0);
+	}
+	return since;
+}
+
 static char *gather_evidence(const Settling *s)
 {
 	const ProaNode *node = s->node;
 	g_autofree char *checks = proa_blackbox_checks(node->state_dir, s->settled->failed.root_hash);
 	g_autofree char *entries = proa_boot_entries_text(node);
-	g_autofree char *kernel = proa_pstore_read(node->root, PROA_BLACKBOX_MAX_TEXT);
+	g_autofree char *kernel = proa_pstore_read(node->root, tried_since(s), PROA_BLACKBOX_MAX_TEXT);
 	/* A test's node has no boot before this one in the journal of its machine. */
 	g_autofree char *journal = *node->root ? NULL : proa_journal_before();
 

@@ -6,6 +6,10 @@
 #include "boot/volatile.h"
 #include "tests/unit/boot/fixture.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+
 /* Settles and compares: the state now, and the root hash that failed with its reason (NULL: none). */
 static void expect(const Fixture *fixture, ProaStateKind kind, const char *failed, const char *reason)
 {
@@ -106,6 +110,38 @@ static void its_own_word_is_the_reason(void)
 	g_assert_true(proa_blackbox_set_verdict(
 		fixture.state_dir, &bad, "containerd-down", "no answer", "containerd  waiting\n", NULL));
 	expect(&fixture, PROA_STATE_FALLEN_BACK, HASH_2, "containerd-down");
+}
+
+/* Whether the page about the release that failed holds a kernel's last words of @when. */
+static gboolean page_has_words_of(time_t when)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	char version[] = "2.0.0", hash[] = HASH_2;
+	ProaStateRelease bad = { version, hash, NULL };
+	struct timespec times[2] = { { when, 0 }, { when, 0 } };
+	g_autofree char *dump = scratch_write(
+		&fixture.scratch, "root/var/lib/systemd/pstore/1700000000/001/dmesg.txt", "Oops\n", -1);
+
+	g_assert_cmpint(utimensat(AT_FDCWD, dump, times, 0), ==, 0);
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+0-3.efi", "2.0.0", HASH_2);
+	fixture_state(&fixture, PROA_STATE_TRIAL, HASH_2, HASH_1);
+	g_assert_true(proa_history_append(fixture.state_dir, "staged", &bad, NULL, NULL, NULL));
+	expect(&fixture, PROA_STATE_FALLEN_BACK, HASH_2, "boot-failed");
+	g_autofree char *folder = g_build_filename(fixture.state_dir, "blackbox", NULL);
+	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+	g_autofree char *page = g_build_filename(folder, g_dir_read_name(dir), NULL);
+	g_autofree char *text = proa_file_read(page, 1 << 20, NULL, NULL);
+	g_assert_nonnull(strstr(text, "Boot entries"));
+	return strstr(text, "Oops") != NULL;
+}
+
+static void only_its_own_last_words_are_told(void)
+{
+	time_t now = time(NULL);
+
+	g_assert_true(page_has_words_of(now + 1));
+	g_assert_false(page_has_words_of(now - 3600));
 }
 
 /* What another release said of itself says nothing of this one. */
@@ -329,3 +365,4 @@ int main(int argc, char **argv)
 	g_test_add_func("/settle/broken-state-is-begun-anew", broken_state_is_begun_anew);
 	return g_test_run();
 }
+	g_test_add_func("/settle/only-its-own-last-words-are-told", only_its_own_last_words_are_told);
