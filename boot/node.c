@@ -185,6 +185,24 @@ static gboolean strip_counters(ProaNode *node, GError **error)
 	return proa_entry_bless(node->esp, node->booted_entry, error) && proa_node_reload(node, error);
 }
 
+/* Names change as entries are renamed, so each turn looks anew. */
+gboolean proa_node_set_aside(ProaNode *node, const char *root_hash, GError **error)
+{
+	for (guint turn = 0; turn < PROA_ENTRY_MAX_ENTRIES; turn++) {
+		const ProaEntry *found = NULL;
+		for (guint i = 0; i < node->entries->len && !found; i++) {
+			const ProaEntry *entry = g_ptr_array_index(node->entries, i);
+			if (g_strcmp0(entry->root_hash, root_hash) == 0 && entry->tries_left != 0)
+				found = entry;
+		}
+		if (!found)
+			return TRUE;
+		if (!proa_entry_set_aside(node->esp, found, error) || !proa_node_reload(node, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
 typedef struct {
 	const ProaStateRelease *booted;
 	gboolean was_good;

@@ -16,6 +16,7 @@
 #define MARKER "settled"
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 #define MAX_BOOT_ID 64
+#define LOCK_SECONDS 30
 #define HISTORY "history.jsonl"
 #define MAX_HISTORY (2 * 1024 * 1024)
 
@@ -216,7 +217,6 @@ char *proa_boot_entries_text(const ProaNode *node)
 	return g_string_free(text, FALSE);
 }
 
-/* All that is left of the boots that failed: what they said of themselves, and what outlived them. */
 /*
  * When the release that failed was last brought here or gone back to, by the history; 0: unknown. What a
  * kernel left before that is of an earlier failure: it was kept, at the latest, when the boot began that did
@@ -242,6 +242,7 @@ static gint64 tried_since(const Settling *s)
 	return since;
 }
 
+/* All that is left of the boots that failed: what they said of themselves, and what outlived them. */
 static char *gather_evidence(const Settling *s)
 {
 	const ProaNode *node = s->node;
@@ -267,6 +268,24 @@ static void record_failure(Settling *s)
 	g_autofree char *text = gather_evidence(s);
 	if (!proa_blackbox_write(dir, &settled->failed, settled->reason, settled->detail, text, &error))
 		warn("writing the black box", &error);
+}
+
+/*
+ * Evidence may speak of a release whose tries are not used up: one whose boot had no /var. What is rejected
+ * must not be tried again by itself. The entry may well be the last that boots; then it stays.
+ */
+static void set_failed_aside(Settling *s)
+{
+	ProaNode *node = s->node;
+	const char *root_hash = s->settled->failed.root_hash;
+	const ProaEntry *entry = proa_entry_find(node->entries, root_hash);
+	g_autoptr(GError) error = NULL;
+
+	if (!entry || !proa_entry_bootable(entry) || !proa_entry_find_other(node->entries, root_hash))
+		return;
+	PROA_AUTO_FD int lock = proa_esp_lock(node->run_dir, LOCK_SECONDS, &error);
+	if (lock < 0 || !proa_node_set_aside(node, root_hash, &error))
+		warn("setting the release that failed aside", &error);
 }
 
 static void record_trial(const Settling *s)
@@ -329,8 +348,10 @@ static void settle_now(Settling *s)
 		forgot(s, "recording the outcome of the last boot", &error);
 	if (s->evidence)
 		record_evidence(s);
-	if (s->settled->fell_back)
+	if (s->settled->fell_back) {
+		set_failed_aside(s);
 		record_failure(s);
+	}
 	if (s->interrupted)
 		record(s, "failed", &s->lost, proa_reason_to_string(PROA_REASON_CANCELLED),
 			"the node restarted meanwhile");

@@ -206,6 +206,37 @@ static void evidence_rejects_a_blessed_release(void)
 	g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
 }
 
+/* It told of a /var in memory, and has tries left: rejected, it would be tried all the same. */
+static void what_evidence_rejects_is_set_aside(void)
+{
+	static const char *const entries[] = { "proa_2.0.0+1-2.efi", "proa_2.0.0.efi" };
+	static const char *const aside[] = { "proa_2.0.0+0-2.efi", "proa_2.0.0+0-1.efi" };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(entries); i++) {
+		g_auto(Fixture) fixture = fixture_new();
+		g_autofree char *names = g_strconcat("proa_1.0.0.efi ", aside[i], NULL);
+		fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+		fixture_entry(fixture.esp, entries[i], "2.0.0", HASH_2);
+		fixture_state(&fixture, PROA_STATE_TRIAL, HASH_2, HASH_1);
+		leave_evidence(&fixture, HASH_2, "read-only");
+		expect(&fixture, PROA_STATE_FALLEN_BACK, HASH_2, "read-only");
+		fixture_expect_entries(&fixture, names);
+	}
+}
+
+/* The running one was taken by the firmware for want of another that had tries left. */
+static void the_last_entry_that_boots_is_not_set_aside(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture_entry(fixture.esp, "proa_1.0.0+0-3.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+1-2.efi", "2.0.0", HASH_2);
+	fixture_state(&fixture, PROA_STATE_TRIAL, HASH_2, HASH_1);
+	leave_evidence(&fixture, HASH_2, "read-only");
+	fixture_settle(&fixture);
+	fixture_expect_entries(&fixture, "proa_2.0.0+1-2.efi proa_1.0.0+0-3.efi");
+}
+
 /* With nowhere to go to, the node came back with the same root. */
 static void evidence_against_the_running_root_only_tells(void)
 {
@@ -345,12 +376,16 @@ int main(int argc, char **argv)
 		"/settle/armed-but-not-recorded-is-on-trial-too", armed_but_not_recorded_is_on_trial_too);
 	g_test_add_func("/settle/trial-without-tries-fell-back", trial_without_tries_fell_back);
 	g_test_add_func("/settle/its-own-word-is-the-reason", its_own_word_is_the_reason);
+	g_test_add_func("/settle/only-its-own-last-words-are-told", only_its_own_last_words_are_told);
 	g_test_add_func("/settle/anothers-word-is-not", anothers_word_is_not);
 	g_test_add_func("/settle/staged-with-tries-left-waits-on", staged_with_tries_left_waits_on);
 	g_test_add_func("/settle/transaction-cut-short-is-told", transaction_cut_short_is_told);
 	g_test_add_func(
 		"/settle/transaction-cut-after-arming-is-staged", transaction_cut_after_arming_is_staged);
 	g_test_add_func("/settle/evidence-rejects-a-blessed-release", evidence_rejects_a_blessed_release);
+	g_test_add_func("/settle/what-evidence-rejects-is-set-aside", what_evidence_rejects_is_set_aside);
+	g_test_add_func("/settle/the-last-entry-that-boots-is-not-set-aside",
+		the_last_entry_that_boots_is_not_set_aside);
 	g_test_add_func("/settle/evidence-against-the-running-root-only-tells",
 		evidence_against_the_running_root_only_tells);
 	g_test_add_func("/settle/evidence-and-a-trial-at-once", evidence_and_a_trial_at_once);
@@ -365,4 +400,3 @@ int main(int argc, char **argv)
 	g_test_add_func("/settle/broken-state-is-begun-anew", broken_state_is_begun_anew);
 	return g_test_run();
 }
-	g_test_add_func("/settle/only-its-own-last-words-are-told", only_its_own_last_words_are_told);
