@@ -2,7 +2,6 @@
 /* proa-bootd: boot entries and the health of this boot (man page proa-bootd(8)). */
 #include "base/file.h"
 #include "base/json.h"
-#include "boot/crashes.h"
 #include "boot/daemon.h"
 #include "boot/doctor.h"
 #include "boot/extension.h"
@@ -116,10 +115,9 @@ static int run_doctor(const Options *options)
 /* What proa-bootd.service does when it is stopped, which in good order only a shutdown does. */
 static int run_going_down(const Options *options)
 {
-	g_autofree char *dir = g_strconcat(options->daemon.node.root, PROA_STATE_DIR, NULL);
 	g_autoptr(GError) error = NULL;
 
-	return proa_crashes_asked(dir, &error) ? PROA_EXIT_OK : print_error(error);
+	return proa_daemon_going_down(options->daemon.node.root, &error) ? PROA_EXIT_OK : print_error(error);
 }
 
 /* At most one line in this time. */

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "boot/attempts.h"
 #include "boot/blackbox.h"
 #include "boot/crashes.h"
 #include "boot/evidence.h"
@@ -27,6 +28,8 @@
 /* Where nothing of an operator's comes before it, boot-complete.target is reached at once. */
 #define COMPLETE_SECONDS 2
 #define COMPLETE_POLL_US 100000
+/* Below the run directory: this boot was found unhealthy, by a fault of the node. */
+#define UNHEALTHY_MARK "unhealthy"
 
 typedef struct {
 	const ProaDaemonOptions *options;
@@ -182,6 +185,16 @@ static void leave_word(Daemon *daemon, const char *reason)
 		warn("leaving word on the ESP", &error);
 }
 
+/* Whoever reboots such a node in good order does not make it a good one. */
+static void mark_unhealthy(const char *run_dir)
+{
+	g_autofree char *path = g_build_filename(run_dir, UNHEALTHY_MARK, NULL);
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_file_make_dirs(run_dir, &error) || !proa_file_replace(path, "", 0, 0644, &error))
+		warn("noting that this boot is not healthy", &error);
+}
+
 static void record_unhealthy(Daemon *daemon)
 {
 	g_autofree char *lost = g_build_filename(daemon->node->root, "/" PROA_VOLATILE_VAR, NULL);
@@ -195,6 +208,8 @@ static void record_unhealthy(Daemon *daemon)
 	g_autoptr(GError) error = NULL;
 
 	g_warning("release %s is not healthy (%s): %s", booted->version, reason, daemon->last.detail);
+	if (daemon->last.fault == PROA_FAULT_OF_NODE)
+		mark_unhealthy(daemon->node->run_dir);
 	if (!proa_blackbox_set_verdict(dir, booted, reason, daemon->last.detail, checks, &error)) {
 		kept = FALSE;
 		warn("remembering why", &error);
@@ -394,35 +409,82 @@ static int run(Daemon *daemon)
 	return bless(daemon);
 }
 
-/* Without its ESP a node can't be blessed, left or rolled back, but it may work well: no reason to stop it.
+/* Of a node whose ESP cannot be read, by what /var remembers: the release that runs if it is on trial, or
+ * NULL. More boots than a trial has are none of one. */
+static ProaState *load_trial(const char *root)
+{
+	g_autofree char *dir = g_strconcat(root, PROA_STATE_DIR, NULL);
+	g_autofree char *root_hash = proa_booted_root_hash(root, NULL);
+	g_autoptr(ProaState) state = proa_state_load(dir, NULL);
+
+	if (!root_hash || !state || g_strcmp0(state->staged.root_hash, root_hash) != 0 ||
+		(state->kind != PROA_STATE_STAGED && state->kind != PROA_STATE_TRIAL) ||
+		proa_attempts_read(dir, root_hash) > PROA_ENTRY_TRIES)
+		return NULL;
+	return g_steal_pointer(&state);
+}
+
+/* No kernel of this release may ever open the ESP: the boot is one try, and the firmware has counted it. */
+static void give_up_trial(const char *root, const ProaStateRelease *release, const GError *why)
+{
+	g_autofree char *dir = g_strconcat(root, PROA_STATE_DIR, NULL);
+	g_autofree char *run_dir = g_strconcat(root, PROA_ESP_RUN_DIR, NULL);
+	const char *reason = proa_reason_to_string(proa_reason_of(why));
+	g_autoptr(GError) error = NULL;
+
+	g_warning("release %s is on trial and cannot be judged (%s): %s", release->version, reason,
+		why->message);
+	mark_unhealthy(run_dir);
+	if (!proa_blackbox_set_verdict(dir, release, reason, why->message, NULL, &error))
+		warn("remembering why", &error);
+	if (!proa_history_append(dir, "unhealthy", release, reason, why->message, &error))
+		warn("writing the history", &error);
+}
+
+/*
+ * Without its ESP a node can't be blessed, left or rolled back, but it may work well: no reason to stop it.
+ * Unless it is on trial: nobody else would ever end that. NULL: the deadline has passed, and this was told.
  */
-static ProaNode *wait_for_node(const ProaNodeOptions *options)
+static ProaNode *wait_for_node(const ProaNodeOptions *options, gint64 deadline)
 {
 	g_autofree char *before = NULL;
+	gint64 began = now();
 
 	for (;;) {
 		g_autoptr(GError) error = NULL;
 		ProaNode *node = proa_node_open(options, &error);
 		if (node)
 			return node;
+		gint64 left = MAX(deadline - (now() - began), 0);
+		g_autoptr(ProaState) trial = load_trial(options->root);
+		if (trial && left == 0) {
+			give_up_trial(options->root, &trial->staged, error);
+			return NULL;
+		}
 		if (g_strcmp0(before, error->message) != 0)
 			g_warning("%s; trying again every %d seconds", error->message, SLOW_SECONDS);
 		g_free(before);
 		before = g_strdup(error->message);
-		g_usleep((gulong)SLOW_SECONDS * G_USEC_PER_SEC);
+		g_usleep((gulong)(trial ? MIN(left, SLOW_SECONDS) : SLOW_SECONDS) * G_USEC_PER_SEC);
 	}
 }
 
 int proa_daemon_run(const ProaDaemonOptions *options)
 {
-	g_autoptr(ProaNode) node = wait_for_node(&options->node);
 	g_autoptr(ProaConfig) config =
 		proa_config_load(options->node.root, PROA_HEALTH_CONFIG_NAME, proa_health_config_keys);
 	for (const char *const *problem = proa_config_problems(config); *problem; problem++)
 		g_warning("%s", *problem);
 	g_autoptr(ProaSystemd) systemd = proa_systemd_new(
 		options->systemd, (guint)proa_config_integer(config, "health", "unit-timeout"));
-	Daemon daemon = { .options = options, .node = node, .config = config, .systemd = systemd };
+	Daemon daemon = { .options = options, .config = config, .systemd = systemd };
+	g_autoptr(ProaNode) node =
+		wait_for_node(&options->node, proa_config_integer(config, "health", "deadline"));
+	if (!node) {
+		reboot_node(&daemon);
+		return PROA_EXIT_OK;
+	}
+	daemon.node = node;
 	daemon.memory = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	int status = run(&daemon);
 	proa_health_result_clear(&daemon.last);
@@ -430,4 +492,18 @@ int proa_daemon_run(const ProaDaemonOptions *options)
 	g_hash_table_unref(daemon.memory);
 	g_free(daemon.told);
 	return status;
+}
+
+gboolean proa_daemon_going_down(const char *root, GError **error)
+{
+	g_autofree char *dir = g_strconcat(root, PROA_STATE_DIR, NULL);
+	g_autofree char *mark = g_strconcat(root, PROA_ESP_RUN_DIR "/" UNHEALTHY_MARK, NULL);
+
+	if (!proa_crashes_asked(dir, error))
+		return FALSE;
+	if (access(mark, F_OK) == 0)
+		return TRUE;
+	/* Of a release on trial the firmware counts; nothing is lost with this. */
+	g_autofree char *root_hash = proa_booted_root_hash(root, error);
+	return root_hash && (proa_attempts_read(dir, root_hash) == 0 || proa_attempts_clear(dir, error));
 }

@@ -142,6 +142,18 @@ static void look_at_slots(Doctor *doctor)
 	say(doctor, "slots", "ok", NO_REASON, NULL, "both slots are there");
 }
 
+static void look_at_etc(Doctor *doctor)
+{
+	g_autofree char *lost = g_build_filename(doctor->node->root, "/" PROA_VOLATILE_ETC, NULL);
+
+	if (access(lost, F_OK) == 0)
+		say(doctor, "etc", "problem", PROA_REASON_READ_ONLY,
+			"Make room on /var (du -x /var) or repair it (fsck.ext4 -f /dev/disk/by-partlabel/state), then reboot.",
+			"/etc is in memory: its generation on /var could not be written to, and changes are gone with the next boot");
+	else
+		say(doctor, "etc", "ok", NO_REASON, NULL, "changes of /etc are kept");
+}
+
 static void look_at_var(Doctor *doctor)
 {
 	const char *dir = doctor->node->state_dir;
@@ -315,6 +327,7 @@ JsonArray *proa_doctor(const ProaNode *node)
 	look_at_esp(&doctor);
 	look_at_slots(&doctor);
 	look_at_var(&doctor);
+	look_at_etc(&doctor);
 	look_at_machine(&doctor);
 	look_at_clock(&doctor);
 	look_at_extensions(&doctor);

@@ -9,6 +9,7 @@
 #include "boot/entry.h"
 #include "boot/generation.h"
 #include "boot/giveup.h"
+#include "boot/overlay.h"
 #include "boot/volatile.h"
 
 #include <errno.h>
@@ -82,16 +83,6 @@ static void count_attempt(const char *dir, const char *root_hash)
 		say("counting this boot", error);
 }
 
-static gboolean mount_overlay(const char *etc, const char *generation, GError **error)
-{
-	g_autofree char *options =
-		g_strdup_printf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", etc, generation, generation);
-
-	if (mount("proa-etc", etc, "overlay", MS_NOSUID | MS_NODEV, options) < 0)
-		return proa_fail_errno(error, PROA_REASON_IO, errno, "mounting the overlay of %s", etc);
-	return TRUE;
-}
-
 static gboolean mount_generation(
 	const char *state_dir, const char *etc, const char *root_hash, GError **error)
 {
@@ -102,13 +93,26 @@ static gboolean mount_generation(
 	/* Before the overlay hides it. */
 	PROA_AUTO_FD int shipped = open(etc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return proa_generation_prepare(etc_dir, name, shipped, error) &&
-	       mount_overlay(etc, generation, error);
+	       proa_overlay_mount(etc, generation, error);
 }
 
-static gboolean mount_volatile(const char *etc, GError **error)
+static gboolean mark(const char *path, GError **error)
 {
-	return proa_file_make_dirs(VOLATILE_DIR "/upper", error) &&
-	       proa_file_make_dirs(VOLATILE_DIR "/work", error) && mount_overlay(etc, VOLATILE_DIR, error);
+	return proa_file_make_dirs("/run/proa", error) && proa_file_replace(path, "", 0, 0644, error);
+}
+
+/* With a /var that can only be read, or has no room, the operator's configuration is still there to be seen.
+ */
+static gboolean mount_volatile(const char *state_dir, const char *etc, const char *root_hash, GError **error)
+{
+	g_autofree char *etc_dir = g_build_filename(state_dir, "etc", NULL);
+	g_autofree char *name = proa_generation_name(root_hash);
+	g_autofree char *kept = proa_generation_upper(etc_dir, name);
+	g_autoptr(GError) unmarked = NULL;
+
+	if (!mark("/" PROA_VOLATILE_ETC, &unmarked))
+		say("noting that /etc is in memory", unmarked);
+	return proa_overlay_mount_volatile(etc, VOLATILE_DIR, kept, error);
 }
 
 /*
@@ -119,8 +123,7 @@ static gboolean mount_volatile_var(const char *var, GError **error)
 {
 	if (mount("proa-var", var, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=" VOLATILE_SIZE) < 0)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "mounting memory on %s", var);
-	return proa_file_make_dirs("/run/proa", error) &&
-	       proa_file_replace("/" PROA_VOLATILE_VAR, "", 0, 0644, error);
+	return mark("/" PROA_VOLATILE_VAR, error);
 }
 
 static int run(const char *sysroot)
@@ -145,9 +148,9 @@ static int run(const char *sysroot)
 		if (!mount_volatile_var(var, &lost))
 			say("/var stays read-only", lost);
 	}
-	say("this boot's changes of /etc will be lost", error);
+	say("this boot's changes of /etc will be lost; make room on /var or repair it, then reboot", error);
 	g_clear_error(&error);
-	if (mount_volatile(etc, &error))
+	if (mount_volatile(state_dir, etc, root_hash, &error))
 		return PROA_EXIT_OK;
 	say("/etc stays read-only", error);
 	return PROA_EXIT_FAILED;

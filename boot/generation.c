@@ -32,6 +32,12 @@ char *proa_generation_name(const char *root_hash)
 	return g_strndup(root_hash, PROA_GENERATION_NAME_LENGTH);
 }
 
+static void warn(const char *doing, GError **error)
+{
+	g_warning("%s: %s", doing, (*error)->message);
+	g_clear_error(error);
+}
+
 /* The name in "last", or NULL. */
 static char *last_generation(const char *etc_dir)
 {
@@ -170,10 +176,36 @@ gboolean proa_generation_prepare(const char *etc_dir, const char *name, int ship
 	if (etc_fd < 0)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "opening %s", etc_dir);
 	gboolean there = fstatat(etc_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-	if (!(there ? remember_shipped(etc_dir, name, shipped_fd, error)
-		    : make(etc_dir, etc_fd, name, shipped_fd, error)))
+	if (!there && !make(etc_dir, etc_fd, name, shipped_fd, error))
 		return FALSE;
-	return point_to(etc_dir, name, error);
+	/* A full disk must not cost a node that comes back the configuration that it has. */
+	g_autoptr(GError) unwritten = NULL;
+	if (there && !remember_shipped(etc_dir, name, shipped_fd, &unwritten))
+		warn("remembering what this release ships in /etc", &unwritten);
+	if (!point_to(etc_dir, name, &unwritten))
+		warn("noting which generation of /etc is in use", &unwritten);
+	return TRUE;
+}
+
+gboolean proa_generation_use(const char *etc_dir, const char *name, GError **error)
+{
+	g_autofree char *path = g_build_filename(etc_dir, name, NULL);
+
+	return !g_file_test(path, G_FILE_TEST_IS_DIR) || point_to(etc_dir, name, error);
+}
+
+char *proa_generation_upper(const char *etc_dir, const char *name)
+{
+	g_autofree char *last = last_generation(etc_dir);
+	const char *names[] = { name, last };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(names) && names[i]; i++) {
+		g_autofree char *path = g_build_filename(etc_dir, names[i], "upper", NULL);
+		PROA_AUTO_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd >= 0)
+			return g_steal_pointer(&path);
+	}
+	return NULL;
 }
 
 gboolean proa_generation_prune(const char *etc_dir, const char *const *keep, GError **error)

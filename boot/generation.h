@@ -30,10 +30,21 @@ char *proa_generation_name(const char *root_hash);
  * that it is the one in use. @shipped_fd: the directory that the release ships as /etc; -1: unknown. A new
  * one is a copy of the last one's upper layer, with modes, owners, times, whiteouts and extended attributes
  * (but overlayfs's own origin marks, which point into the release left), without what the operator had not
- * changed (boot/merge.h). If there is no last one, it is empty.
+ * changed (boot/merge.h). If there is no last one, it is empty. A generation that is there, and whole, is
+ * used even where nothing can be written beside it: that is only warned of.
  */
 gboolean proa_generation_prepare(
 	const char *etc_dir, const char *name, int shipped_fd, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Says in "last" that the generation @name is in use, if it is there. For when there is room again. */
+gboolean proa_generation_use(const char *etc_dir, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * The upper layer of the generation @name, or of the last one, if there is none of that name: what an
+ * operator made of /etc, where it can only be read. A path, free with g_free(); NULL if neither can be
+ * opened.
+ */
+char *proa_generation_upper(const char *etc_dir, const char *name);
 
 /* The paths that both had changed when the generation @name was made; free with g_strfreev(). Never NULL. */
 char **proa_generation_conflicts(const char *etc_dir, const char *name);

@@ -10,11 +10,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define CHUNK (64 * 1024)
 /* The kernel's limit of a link's target. */
 #define MAX_TARGET 4096
+/* overlayfs's mark for "nothing below this shows through". */
+#define OPAQUE "trusted.overlay.opaque"
 
 static gboolean fail_on(GError **error, const char *doing, const char *path)
 {
@@ -177,9 +180,60 @@ GHashTable *proa_merge_load(const char *path)
 }
 
 typedef struct {
+	int upper_fd;
 	GHashTable *base, *lower;
+	GHashTable *base_below, *lower_below; /* as summarize() */
 	GPtrArray *conflicts;
 } Merge;
+
+/* A list holds no directories: each path that has something below it, to a GChecksum of what that is. */
+static GHashTable *summarize(GHashTable *list)
+{
+	GHashTable *below =
+		g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_checksum_free);
+	g_autoptr(GPtrArray) names = g_hash_table_get_keys_as_ptr_array(list);
+
+	g_ptr_array_sort(names, compare_names);
+	for (guint i = 0; i < names->len; i++) {
+		const char *name = g_ptr_array_index(names, i), *print = g_hash_table_lookup(list, name);
+		for (const char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
+			g_autofree char *folder = g_strndup(name, (gsize)(slash - name));
+			GChecksum *sum = g_hash_table_lookup(below, folder);
+			if (!sum) {
+				sum = g_checksum_new(G_CHECKSUM_SHA256);
+				g_hash_table_insert(below, g_steal_pointer(&folder), sum);
+			}
+			/* With their NULs: nothing runs into the next. */
+			g_checksum_update(sum, (const guchar *)name, (gssize)strlen(name) + 1);
+			g_checksum_update(sum, (const guchar *)print, (gssize)strlen(print) + 1);
+		}
+	}
+	return below;
+}
+
+/* What one side has at @path: a file, a directory that is not empty, or NULL. */
+static const char *lookup(GHashTable *list, GHashTable *below, const char *path)
+{
+	const char *print = g_hash_table_lookup(list, path);
+	GChecksum *sum = print ? NULL : g_hash_table_lookup(below, path);
+
+	return sum ? g_checksum_get_string(sum) : print;
+}
+
+/* Below a directory that the operator made, or removed and made anew, nothing of a release shows: what stayed
+ * behind there would be gone. */
+static gboolean is_cut_off(int upper_fd, const char *path)
+{
+	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+		g_autofree char *folder = g_strndup(path, (gsize)(slash - path));
+		PROA_AUTO_FD int fd =
+			openat(upper_fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		char value = 0;
+		if (fd >= 0 && fgetxattr(fd, OPAQUE, &value, 1) == 1 && value == 'y')
+			return TRUE;
+	}
+	return FALSE;
+}
 
 typedef enum { GOES_ALONG, STAYS_BEHIND, CONFLICT } Fate;
 
@@ -200,10 +254,12 @@ static gboolean merge_entry(
 	if (!print && !is_whiteout(st))
 		return FALSE;
 	/* What the operator removed is, to the table, not there: as what the next release does not ship any
-	 * more. */
-	switch (decide(
-		g_hash_table_lookup(merge->base, path), print, g_hash_table_lookup(merge->lower, path))) {
+	 * more. One mark stands for a whole directory, as does what was put in the place of one. */
+	switch (decide(lookup(merge->base, merge->base_below, path), print,
+		lookup(merge->lower, merge->lower_below, path))) {
 	case STAYS_BEHIND:
+		if (print && is_cut_off(merge->upper_fd, path))
+			return TRUE;
 		return unlinkat(dir_fd, name, 0) == 0 || fail_on(error, "removing", path);
 	case CONFLICT:
 		g_ptr_array_add(merge->conflicts, g_strdup(path));
@@ -217,7 +273,8 @@ gboolean proa_merge_upper(int upper_fd, GHashTable *base, GHashTable *lower, gui
 	char ***ret_conflicts, GError **error)
 {
 	g_autoptr(GPtrArray) conflicts = g_ptr_array_new_with_free_func(g_free);
-	Merge merge = { base, lower, conflicts };
+	g_autoptr(GHashTable) base_below = summarize(base), lower_below = summarize(lower);
+	Merge merge = { upper_fd, base, lower, base_below, lower_below, conflicts };
 
 	if (!walk(upper_fd, "", max_depth, merge_entry, &merge, error))
 		return FALSE;

@@ -9,6 +9,9 @@
  *   both changed, to the same           the next release's comes through
  *   both changed                        the operator's stays, and is reported
  *
+ * Where the operator removed a directory, or put a file or a link in its place, all that a release ships
+ * below it counts as one.
+ *
  * Needs GLib alone: it runs in the initrd.
  */
 #pragma once

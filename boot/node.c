@@ -185,6 +185,24 @@ static gboolean strip_counters(ProaNode *node, GError **error)
 	return proa_entry_bless(node->esp, node->booted_entry, error) && proa_node_reload(node, error);
 }
 
+/* Names change as entries are renamed, so each turn looks anew. */
+gboolean proa_node_set_aside(ProaNode *node, const char *root_hash, GError **error)
+{
+	for (guint turn = 0; turn < PROA_ENTRY_MAX_ENTRIES; turn++) {
+		const ProaEntry *found = NULL;
+		for (guint i = 0; i < node->entries->len && !found; i++) {
+			const ProaEntry *entry = g_ptr_array_index(node->entries, i);
+			if (g_strcmp0(entry->root_hash, root_hash) == 0 && entry->tries_left != 0)
+				found = entry;
+		}
+		if (!found)
+			return TRUE;
+		if (!proa_entry_set_aside(node->esp, found, error) || !proa_node_reload(node, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
 typedef struct {
 	const ProaStateRelease *booted;
 	gboolean was_good;
@@ -247,6 +265,8 @@ static void warn(const char *doing, GError **error)
 gboolean proa_node_bless(ProaNode *node, GError **error)
 {
 	Blessing blessing = { &node->booted, FALSE };
+	g_autofree char *etc_dir = g_build_filename(node->state_dir, "etc", NULL);
+	g_autofree char *generation = proa_generation_name(node->booted.root_hash);
 	g_autoptr(GError) inner = NULL;
 	gboolean had_counter = proa_node_on_trial(node);
 
@@ -263,6 +283,9 @@ gboolean proa_node_bless(ProaNode *node, GError **error)
 	if ((had_counter || !blessing.was_good) &&
 		!proa_history_append(node->state_dir, "blessed", &node->booted, NULL, NULL, &inner))
 		warn("writing the history", &inner);
+	/* proa-etc may have met a full disk. Not only for tidiness: the next release starts from it. */
+	if (!proa_generation_use(etc_dir, generation, &inner))
+		warn("noting which generation of /etc is in use", &inner);
 	if (!proa_node_prune_generations(node, &inner))
 		warn("removing old generations of /etc", &inner);
 	return TRUE;

@@ -54,6 +54,12 @@ gboolean proa_node_other_bootable(const ProaNode *node);
 int proa_node_lock_install(const ProaNode *node, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
+ * Sets every entry of @root_hash aside (a power cut may have left it two) and reads the entries again. Under
+ * the caller's proa_esp_lock().
+ */
+gboolean proa_node_set_aside(ProaNode *node, const char *root_hash, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
  * Blesses the running release: takes the counter off its entry, tells state.json, forgets its attempts and
  * whether it was rejected, removes generations of /etc that no slot needs. Nothing but its rename is needed
  * for the next boot, so what fails after that is only warned of.

@@ -66,24 +66,6 @@ static void tell(const ProaNode *node, const char *event, const ProaStateRelease
 		warn("writing the history", &error);
 }
 
-/* Names change as entries are renamed, so each turn looks anew. */
-static gboolean set_all_aside(ProaNode *node, const char *root_hash, GError **error)
-{
-	for (guint turn = 0; turn < PROA_ENTRY_MAX_ENTRIES; turn++) {
-		const ProaEntry *found = NULL;
-		for (guint i = 0; i < node->entries->len && !found; i++) {
-			const ProaEntry *entry = g_ptr_array_index(node->entries, i);
-			if (g_strcmp0(entry->root_hash, root_hash) == 0 && entry->tries_left != 0)
-				found = entry;
-		}
-		if (!found)
-			return TRUE;
-		if (!proa_entry_set_aside(node->esp, found, error) || !proa_node_reload(node, error))
-			return FALSE;
-	}
-	return TRUE;
-}
-
 static void forget_staged(ProaState *state, gpointer data)
 {
 	const ProaStateRelease *rejected = data;
@@ -127,7 +109,7 @@ static gboolean reject(ProaNode *node, const ProaStateRelease *release, GError *
 		return FALSE;
 	if (proa_entry_find(node->entries, release->root_hash) &&
 		(!has_another(node, release->root_hash, error) ||
-			!set_all_aside(node, release->root_hash, error)))
+			!proa_node_set_aside(node, release->root_hash, error)))
 		return FALSE;
 	if (!proa_rejected_add(node->state_dir, release->root_hash, release->version,
 		    proa_reason_to_string(PROA_REASON_REJECTED), "an operator rejected it", error))

@@ -2,6 +2,7 @@
 #include "boot/settle.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "boot/blackbox.h"
 #include "boot/disk.h"
 #include "boot/evidence.h"
@@ -15,7 +16,9 @@
 #define MARKER "settled"
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 #define MAX_BOOT_ID 64
-#define LOCK_SECONDS 5
+#define LOCK_SECONDS 30
+#define HISTORY "history.jsonl"
+#define MAX_HISTORY (2 * 1024 * 1024)
 
 typedef struct {
 	ProaNode *node;
@@ -214,13 +217,38 @@ char *proa_boot_entries_text(const ProaNode *node)
 	return g_string_free(text, FALSE);
 }
 
+/*
+ * When the release that failed was last brought here or gone back to, by the history; 0: unknown. What a
+ * kernel left before that is of an earlier failure: it was kept, at the latest, when the boot began that did
+ * this.
+ */
+static gint64 tried_since(const Settling *s)
+{
+	g_autofree char *path = g_build_filename(s->node->state_dir, HISTORY, NULL);
+	g_autofree char *text = proa_file_read(path, MAX_HISTORY, NULL, NULL);
+	g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
+	gint64 since = 0;
+
+	for (char **line = lines; *line; line++) {
+		gboolean staged = strstr(*line, "\"staged\"") && strstr(*line, s->settled->failed.root_hash);
+		if (!staged && !strstr(*line, "\"rolled-back\""))
+			continue;
+		g_autoptr(JsonObject) event =
+			proa_json_parse(*line, strlen(*line), HISTORY, PROA_REASON_BAD_STATE, NULL);
+		const char *word = event ? proa_json_string_or(event, "event", "") : "";
+		if (strcmp(word, staged ? "staged" : "rolled-back") == 0)
+			since = proa_json_int_or(event, "time", 0);
+	}
+	return since;
+}
+
 /* All that is left of the boots that failed: what they said of themselves, and what outlived them. */
 static char *gather_evidence(const Settling *s)
 {
 	const ProaNode *node = s->node;
 	g_autofree char *checks = proa_blackbox_checks(node->state_dir, s->settled->failed.root_hash);
 	g_autofree char *entries = proa_boot_entries_text(node);
-	g_autofree char *kernel = proa_pstore_read(node->root, PROA_BLACKBOX_MAX_TEXT);
+	g_autofree char *kernel = proa_pstore_read(node->root, tried_since(s), PROA_BLACKBOX_MAX_TEXT);
 	/* A test's node has no boot before this one in the journal of its machine. */
 	g_autofree char *journal = *node->root ? NULL : proa_journal_before();
 
@@ -240,6 +268,24 @@ static void record_failure(Settling *s)
 	g_autofree char *text = gather_evidence(s);
 	if (!proa_blackbox_write(dir, &settled->failed, settled->reason, settled->detail, text, &error))
 		warn("writing the black box", &error);
+}
+
+/*
+ * Evidence may speak of a release whose tries are not used up: one whose boot had no /var. What is rejected
+ * must not be tried again by itself. The entry may well be the last that boots; then it stays.
+ */
+static void set_failed_aside(Settling *s)
+{
+	ProaNode *node = s->node;
+	const char *root_hash = s->settled->failed.root_hash;
+	const ProaEntry *entry = proa_entry_find(node->entries, root_hash);
+	g_autoptr(GError) error = NULL;
+
+	if (!entry || !proa_entry_bootable(entry) || !proa_entry_find_other(node->entries, root_hash))
+		return;
+	PROA_AUTO_FD int lock = proa_esp_lock(node->run_dir, LOCK_SECONDS, &error);
+	if (lock < 0 || !proa_node_set_aside(node, root_hash, &error))
+		warn("setting the release that failed aside", &error);
 }
 
 static void record_trial(const Settling *s)
@@ -326,8 +372,10 @@ static void settle_now(Settling *s)
 		warn("setting second names of the boot image aside", &error);
 	if (s->evidence)
 		record_evidence(s);
-	if (s->settled->fell_back)
+	if (s->settled->fell_back) {
+		set_failed_aside(s);
 		record_failure(s);
+	}
 	if (s->interrupted)
 		record(s, "failed", &s->lost, proa_reason_to_string(PROA_REASON_CANCELLED),
 			"the node restarted meanwhile");

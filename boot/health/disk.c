@@ -2,7 +2,7 @@
 /*
  * disk: the file systems that a node writes to can be written and have room. A kernel that meets damage
  * mounts an ext4 read-only and goes on; everything then fails a little later, and elsewhere. A /var in memory
- * is no /var.
+ * is no /var, and a release whose changes of /etc are lost is not one to bless.
  */
 #include "boot/health/check.h"
 #include "boot/volatile.h"
@@ -74,6 +74,7 @@ static void run(const ProaHealthContext *context, ProaHealthResult *result)
 	g_auto(GStrv) paths =
 		g_strsplit_set(proa_config_string(context->config, "disk", "writable"), " \t,", -1);
 	g_autofree char *lost = g_build_filename(context->root, "/" PROA_VOLATILE_VAR, NULL);
+	g_autofree char *lost_etc = g_build_filename(context->root, "/" PROA_VOLATILE_ETC, NULL);
 
 	if (!proa_config_boolean(context->config, "disk", "enabled")) {
 		proa_health_skip(result, "[disk] enabled=no");
@@ -82,6 +83,10 @@ static void run(const ProaHealthContext *context, ProaHealthResult *result)
 	if (access(lost, F_OK) == 0)
 		proa_health_set(result, PROA_HEALTH_FAIL, PROA_REASON_READ_ONLY,
 			g_strdup("the state partition could not be mounted: /var is in memory"));
+	else if (access(lost_etc, F_OK) == 0)
+		proa_health_set(result, PROA_HEALTH_FAIL, PROA_REASON_READ_ONLY,
+			g_strdup("the generation of /etc on /var could not be written to: /etc is in memory; "
+				 "make room on /var or repair it, then reboot"));
 	for (char **path = paths; *path && proa_health_good(result->verdict); path++) {
 		g_autofree char *full = g_strconcat(context->root, *path, NULL);
 		struct statvfs fs;

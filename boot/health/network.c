@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * network: there is a way out (a default route), and a name resolves. No interface with a link is the node's
- * own fault: a driver is missing. Everything behind the link (DHCP, the resolver, the zone) may be down for
- * everyone.
+ * network: there is a way out (a default route), and a name resolves. No interface with a device is the
+ * node's own fault: a driver is missing. The switch, and everything behind the link (DHCP, the resolver, the
+ * zone), may be down for everyone.
  */
 #include "boot/health/check.h"
 #include "boot/run.h"
@@ -21,20 +21,26 @@ static char *read_below(const ProaHealthContext *context, const char *name, gsiz
 	return proa_file_read(path, max, NULL, NULL);
 }
 
-static gboolean has_link(const ProaHealthContext *context)
+typedef enum { NO_DEVICE, NO_CARRIER, LINKED } Link;
+
+/* The best of the interfaces that have a device: bridges and pairs of containers are linked with themselves.
+ */
+static Link find_link(const ProaHealthContext *context)
 {
 	g_autofree char *folder = g_strconcat(context->root, "/sys/class/net", NULL);
 	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
 	const char *name;
+	Link link = NO_DEVICE;
 
-	while (dir && (name = g_dir_read_name(dir))) {
+	while (dir && link != LINKED && (name = g_dir_read_name(dir))) {
+		g_autofree char *device = g_build_filename(folder, name, "device", NULL);
 		g_autofree char *path = g_build_filename(folder, name, "carrier", NULL);
-		g_autofree char *carrier =
-			strcmp(name, "lo") == 0 ? NULL : proa_file_read(path, MAX_SYSFS, NULL, NULL);
-		if (carrier && *carrier == '1')
-			return TRUE;
+		if (!g_file_test(device, G_FILE_TEST_EXISTS))
+			continue;
+		g_autofree char *carrier = proa_file_read(path, MAX_SYSFS, NULL, NULL);
+		link = carrier && *carrier == '1' ? LINKED : NO_CARRIER;
 	}
-	return FALSE;
+	return link;
 }
 
 /* Of /proc/net/route: interface, destination, gateway, flags, ...; one line has destination 0 and mask 0. */
@@ -70,9 +76,13 @@ static void check_route(const ProaHealthContext *context, ProaHealthResult *resu
 {
 	if (has_route4(context) || has_route6(context))
 		return;
-	if (!has_link(context))
+	Link link = find_link(context);
+	if (link == NO_DEVICE)
 		proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_NO_ROUTE,
-			g_strdup("no network interface has a link"));
+			g_strdup("there is no network interface with a device: a driver may be missing"));
+	else if (link == NO_CARRIER)
+		proa_health_blame_elsewhere(
+			result, PROA_REASON_NO_ROUTE, g_strdup("no network interface has a link"));
 	else
 		proa_health_blame_elsewhere(result, PROA_REASON_NO_ROUTE,
 			g_strdup("the network is linked, but gave no default route"));

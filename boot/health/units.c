@@ -10,6 +10,7 @@
 
 static void check_system(const ProaHealthContext *context, ProaHealthResult *result)
 {
+	static const char *const unfinished[] = { "initializing", "starting", "maintenance", NULL };
 	g_autoptr(GError) error = NULL;
 	g_autofree char *state = proa_systemd_state(context->systemd, &error);
 
@@ -21,15 +22,15 @@ static void check_system(const ProaHealthContext *context, ProaHealthResult *res
 		return;
 	g_autofree char *failed = proa_systemd_failed_units(context->systemd, NULL);
 	if (failed && *failed) {
-		/* While the system still starts, a unit may be started again; after that nobody will. */
-		gboolean starting = strcmp(state, "starting") == 0 || strcmp(state, "initializing") == 0;
-		proa_health_set(result, starting ? PROA_HEALTH_WAIT : PROA_HEALTH_FAIL,
-			PROA_REASON_UNIT_FAILED, g_strdup_printf("failed units: %s", failed));
+		/* While the system still starts, a unit may be started again; after that nobody will. In the
+		 * rescue shell somebody is at work, and gets until the deadline. */
+		gboolean wait = g_strv_contains(unfinished, state);
+		proa_health_set(result, wait ? PROA_HEALTH_WAIT : PROA_HEALTH_FAIL, PROA_REASON_UNIT_FAILED,
+			g_strdup_printf("failed units: %s", failed));
 		return;
 	}
 	g_autofree char *jobs = proa_systemd_jobs(context->systemd, NULL);
-	proa_health_set(result, strcmp(state, "maintenance") == 0 ? PROA_HEALTH_FAIL : PROA_HEALTH_WAIT,
-		PROA_REASON_NOT_RUNNING,
+	proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_NOT_RUNNING,
 		g_strdup_printf("the system is %s%s%s", state, jobs && *jobs ? "; waiting for " : "",
 			jobs ? jobs : ""));
 }

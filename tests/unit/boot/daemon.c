@@ -2,6 +2,7 @@
 /* The way of an unhealthy boot; a healthy one needs a system manager, and is shown in tests/e2e. */
 #include "boot/daemon.h"
 
+#include "boot/attempts.h"
 #include "boot/blackbox.h"
 #include "boot/evidence.h"
 #include "boot/volatile.h"
@@ -102,6 +103,77 @@ static void others_go_on(void)
 	}
 }
 
+/* Its kernel cannot open the ESP: nobody could ever bless it, or see its counter. */
+static void a_trial_without_an_esp_ends_too(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *root = fixture_root(&fixture);
+
+	g_assert_cmpint(g_rmdir(fixture.esp), ==, 0);
+	fixture_state(&fixture, PROA_STATE_STAGED, HASH_2, HASH_1);
+	fixture_run_root(&fixture, HASH_2);
+	g_assert_true(proa_attempts_write(fixture.state_dir, HASH_2, 1, NULL));
+	g_assert_cmpint(run(&fixture), ==, PROA_EXIT_OK);
+	g_assert_true(fixture_history_has(&fixture, "unhealthy", HASH_2, NULL));
+	g_autoptr(ProaRejected) verdict = proa_blackbox_verdict(fixture.state_dir, HASH_2);
+	g_assert_nonnull(verdict);
+	g_assert_true(proa_daemon_going_down(root, NULL));
+	g_assert_cmpuint(proa_attempts_read(fixture.state_dir, HASH_2), ==, 1);
+}
+
+/* Blessed, or tried more often than any trial is: it may work well, and is left to. */
+static void others_wait_for_their_esp(void)
+{
+	for (int i = 0; i < 2; i++) {
+		g_auto(Fixture) fixture = fixture_new();
+		g_assert_cmpint(g_rmdir(fixture.esp), ==, 0);
+		fixture_state(&fixture, i == 0 ? PROA_STATE_GOOD : PROA_STATE_TRIAL, HASH_2, HASH_1);
+		fixture_run_root(&fixture, HASH_2);
+		g_assert_true(proa_attempts_write(fixture.state_dir, HASH_2, i == 0 ? 1 : 4, NULL));
+		pid_t child = fork();
+		if (child == 0)
+			_exit(run(&fixture));
+		g_usleep(12 * G_USEC_PER_SEC);
+		g_assert_cmpint(waitpid(child, NULL, WNOHANG), ==, 0);
+		g_assert_cmpint(kill(child, SIGKILL), ==, 0);
+		g_assert_cmpint(waitpid(child, NULL, 0), ==, child);
+		g_assert_false(fixture_history_has(&fixture, "unhealthy", NULL, NULL));
+	}
+}
+
+static guint attempts_after(const Fixture *fixture, const char *counted)
+{
+	g_autofree char *root = fixture_root(fixture);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(proa_attempts_write(fixture->state_dir, counted, 2, NULL));
+	g_assert_true(proa_daemon_going_down(root, &error));
+	g_assert_no_error(error);
+	return proa_attempts_read(fixture->state_dir, counted);
+}
+
+/* The API server is down for an hour, and the operator has other reasons to reboot. */
+static void reboots_in_good_order_cost_a_release_nothing(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture_run_root(&fixture, HASH_2);
+	g_assert_cmpuint(attempts_after(&fixture, HASH_2), ==, 0);
+	/* What another release is counted for is not this one's to take back. */
+	g_assert_cmpuint(attempts_after(&fixture, HASH_1), ==, 2);
+}
+
+static void reboots_of_an_unhealthy_node_count(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+2-1.efi", "2.0.0", HASH_2);
+	fixture_run_root(&fixture, HASH_2);
+	g_assert_cmpint(run(&fixture), ==, PROA_EXIT_OK);
+	g_assert_cmpuint(attempts_after(&fixture, HASH_2), ==, 2);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -109,6 +181,11 @@ int main(int argc, char **argv)
 	g_test_add_func("/daemon/without-a-var-the-esp-keeps-its-word", without_a_var_the_esp_keeps_its_word);
 	g_test_add_func("/daemon/an-older-one-that-fails-gives-way-to-the-one-left",
 		an_older_one_that_fails_gives_way_to_the_one_left);
+	g_test_add_func("/daemon/a-trial-without-an-esp-ends-too", a_trial_without_an_esp_ends_too);
+	g_test_add_func("/daemon/others-wait-for-their-esp", others_wait_for_their_esp);
+	g_test_add_func("/daemon/reboots-in-good-order-cost-a-release-nothing",
+		reboots_in_good_order_cost_a_release_nothing);
+	g_test_add_func("/daemon/reboots-of-an-unhealthy-node-count", reboots_of_an_unhealthy_node_count);
 	g_test_add_func("/daemon/others-go-on", others_go_on);
 	return g_test_run();
 }

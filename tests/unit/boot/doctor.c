@@ -2,6 +2,7 @@
 #include "boot/doctor.h"
 
 #include "base/json.h"
+#include "boot/volatile.h"
 #include "tests/unit/boot/fixture.h"
 
 /* The first entry of @check; its verdict and reason as "verdict reason". Free with g_free(). */
@@ -80,6 +81,19 @@ static void a_machine_that_has_it_all_is_told_so(void)
 	expect(checks, "var", "ok -");
 }
 
+static void an_etc_in_memory_is_told_of(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	g_autoptr(JsonArray) before = ask(&fixture);
+	expect(before, "etc", "ok -");
+	g_autofree char *mark = scratch_write(&fixture.scratch, "root/" PROA_VOLATILE_ETC, "", 0);
+	g_autoptr(JsonArray) after = ask(&fixture);
+	g_assert_nonnull(mark);
+	expect(after, "etc", "problem read-only");
+}
+
 /* Before the reboot, out of the boot image of the release that would boot. */
 static void an_extension_that_will_not_fit_is_told_of(void)
 {
@@ -106,6 +120,7 @@ int main(int argc, char **argv)
 	g_test_add_func(
 		"/doctor/everything-has-its-reason-and-way-out", everything_has_its_reason_and_way_out);
 	g_test_add_func("/doctor/a-machine-that-has-it-all-is-told-so", a_machine_that_has_it_all_is_told_so);
+	g_test_add_func("/doctor/an-etc-in-memory-is-told-of", an_etc_in_memory_is_told_of);
 	g_test_add_func("/doctor/an-extension-that-will-not-fit-is-told-of",
 		an_extension_that_will_not_fit_is_told_of);
 	return g_test_run();

@@ -150,6 +150,57 @@ static void going_back_keeps_its_own(void)
 	g_assert_cmpstr(last, ==, NAME_1);
 }
 
+/* What stands in the way of both files: each is written under another name first. */
+static void block(const Scratch *scratch, const char *name)
+{
+	g_autofree char *path = scratch_file(scratch, name);
+
+	g_assert_cmpint(g_mkdir_with_parents(path, 0755), ==, 0);
+	g_log_set_always_fatal(G_LOG_LEVEL_ERROR);
+}
+
+/* /var is full: what only remembers cannot be written, what is there is used. */
+static void one_that_is_whole_needs_no_room(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *etc = scratch_file(&scratch, "etc"), *shipped = scratch_file(&scratch, "shipped");
+	g_autofree char *pointer = scratch_file(&scratch, "etc/last.tmp");
+
+	prepare(etc, NAME_1);
+	add(&scratch, "etc/" NAME_1 "/upper/setting", "one");
+	add(&scratch, "shipped/file", "x");
+	prepare(etc, NAME_2);
+	block(&scratch, "etc/last.tmp");
+	block(&scratch, "etc/" NAME_1 "/shipped.tmp");
+	prepare_on(&scratch, NAME_1, "shipped");
+	g_autofree char *last = last_of(etc);
+	g_assert_cmpstr(last, ==, NAME_2);
+	/* With room again it is noted, and the next release starts from it. */
+	g_assert_cmpint(g_rmdir(pointer), ==, 0);
+	g_assert_true(proa_generation_use(etc, NAME_1, NULL));
+	prepare(etc, NAME_3);
+	expect_file(&scratch, "etc/" NAME_3 "/upper/setting", "one");
+	/* One that is not there is not noted. */
+	g_assert_true(proa_generation_use(etc, "44444444444444444444444444444444", NULL));
+	g_autofree char *now = last_of(etc);
+	g_assert_cmpstr(now, ==, NAME_3);
+}
+
+static void the_upper_layer_to_read_is_its_own_or_the_last(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *upper_1 = scratch_file(&scratch, NAME_1 "/upper");
+	g_autofree char *upper_2 = scratch_file(&scratch, NAME_2 "/upper");
+
+	g_assert_null(proa_generation_upper(scratch.path, NAME_1));
+	prepare(scratch.path, NAME_1);
+	prepare(scratch.path, NAME_2);
+	g_autofree char *own = proa_generation_upper(scratch.path, NAME_1);
+	g_autofree char *last = proa_generation_upper(scratch.path, NAME_3);
+	g_assert_cmpstr(own, ==, upper_1);
+	g_assert_cmpstr(last, ==, upper_2);
+}
+
 static void half_made_is_made_anew(void)
 {
 	g_auto(Scratch) scratch = scratch_new();
@@ -287,6 +338,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/generation/first-is-empty", first_is_empty);
 	g_test_add_func("/generation/next-starts-from-the-last", next_starts_from_the_last);
 	g_test_add_func("/generation/going-back-keeps-its-own", going_back_keeps_its_own);
+	g_test_add_func("/generation/one-that-is-whole-needs-no-room", one_that_is_whole_needs_no_room);
+	g_test_add_func("/generation/the-upper-layer-to-read-is-its-own-or-the-last",
+		the_upper_layer_to_read_is_its_own_or_the_last);
 	g_test_add_func("/generation/half-made-is-made-anew", half_made_is_made_anew);
 	g_test_add_func("/generation/broken-pointer-means-none", broken_pointer_means_none);
 	g_test_add_func("/generation/refuses-other-names", refuses_other_names);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static int open_below(const Scratch *scratch, const char *name)
@@ -65,6 +66,77 @@ static void every_case_of_the_table(void)
 				g_assert_cmpint(kept, ==, !drop);
 				g_assert_cmpuint(g_strv_length(conflicts), ==, conflict ? 1 : 0);
 			}
+}
+
+/* What upper/f is, a file that an operator put in place of a directory or the mark that it was removed, meets
+ * f/a with these contents (NULL: none) on the other sides. */
+static void expect_in_place_of_a_directory(
+	const char *base, const char *upper, const char *lower, gboolean kept, gboolean conflict)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *a = base ? scratch_write(&scratch, "b/f/d/a", base, -1) : NULL;
+	g_autofree char *b = lower ? scratch_write(&scratch, "l/f/d/a", lower, -1) : NULL;
+	g_autofree char *beside = scratch_write(&scratch, "l/f-beside", "x", -1);
+	g_autofree char *path = scratch_write(&scratch, "u/f", upper ? upper : "", -1);
+	g_auto(GStrv) conflicts = NULL;
+	struct stat st;
+
+	g_assert_nonnull(beside);
+	if (!upper) {
+		g_assert_cmpint(unlink(path), ==, 0);
+		if (mknod(path, S_IFCHR, makedev(0, 0)) < 0)
+			return; /* only root may make a whiteout */
+	}
+	g_autoptr(GHashTable) bases = list(&scratch, "b");
+	g_autoptr(GHashTable) lowers = list(&scratch, "l");
+	PROA_AUTO_FD int fd = open_below(&scratch, "u");
+	g_assert_true(proa_merge_upper(fd, bases, lowers, 10, &conflicts, NULL));
+	g_assert_cmpint(lstat(path, &st) == 0, ==, kept);
+	g_assert_cmpuint(g_strv_length(conflicts), ==, conflict ? 1 : 0);
+	if (conflict)
+		g_assert_cmpstr(conflicts[0], ==, "f");
+}
+
+/* overlayfs marks a whole directory with one whiteout, and the lists name files alone. */
+static void a_removed_directory_stays_removed(void)
+{
+	expect_in_place_of_a_directory("1", NULL, "1", TRUE, FALSE);
+	expect_in_place_of_a_directory("1", NULL, "2", TRUE, TRUE);
+	expect_in_place_of_a_directory("1", NULL, NULL, FALSE, FALSE);
+	expect_in_place_of_a_directory(NULL, NULL, NULL, FALSE, FALSE);
+}
+
+static void a_replaced_directory_stays_replaced(void)
+{
+	expect_in_place_of_a_directory("1", "mine", "1", TRUE, FALSE);
+	expect_in_place_of_a_directory("1", "mine", "2", TRUE, TRUE);
+	expect_in_place_of_a_directory("1", "mine", NULL, TRUE, TRUE);
+	expect_in_place_of_a_directory(NULL, "mine", "1", TRUE, TRUE);
+	expect_in_place_of_a_directory(NULL, "mine", NULL, TRUE, FALSE);
+}
+
+/* Removed and made anew with the same files: the release's do not show through, so these must not go. */
+static void a_directory_made_anew_keeps_what_is_in_it(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *a = scratch_write(&scratch, "b/f/d/a", "1", -1);
+	g_autofree char *b = scratch_write(&scratch, "l/f/d/a", "1", -1);
+	g_autofree char *path = scratch_write(&scratch, "u/f/d/a", "1", -1);
+	g_autofree char *folder = scratch_file(&scratch, "u/f");
+	g_auto(GStrv) conflicts = NULL;
+	struct stat st;
+
+	g_assert_true(a && b);
+	if (setxattr(folder, "trusted.overlay.opaque", "y", 1, 0) < 0) {
+		g_test_skip("needs root: trusted attributes");
+		return;
+	}
+	g_autoptr(GHashTable) base = list(&scratch, "b");
+	g_autoptr(GHashTable) lower = list(&scratch, "l");
+	PROA_AUTO_FD int fd = open_below(&scratch, "u");
+	g_assert_true(proa_merge_upper(fd, base, lower, 10, &conflicts, NULL));
+	g_assert_cmpint(lstat(path, &st), ==, 0);
+	g_assert_cmpuint(g_strv_length(conflicts), ==, 0);
 }
 
 /* Permissions are a change too: a secret that the operator locked stays locked. */
@@ -131,6 +203,10 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/merge/every-case-of-the-table", every_case_of_the_table);
+	g_test_add_func("/merge/a-removed-directory-stays-removed", a_removed_directory_stays_removed);
+	g_test_add_func("/merge/a-replaced-directory-stays-replaced", a_replaced_directory_stays_replaced);
+	g_test_add_func("/merge/a-directory-made-anew-keeps-what-is-in-it",
+		a_directory_made_anew_keeps_what_is_in_it);
 	g_test_add_func("/merge/a-mode-is-a-change", a_mode_is_a_change);
 	g_test_add_func("/merge/odd-names-and-links-survive-the-file", odd_names_and_links_survive_the_file);
 	g_test_add_func(

@@ -135,6 +135,22 @@ static void blessing_keeps_the_generation_of_what_an_operator_left(void)
 	}
 }
 
+/* proa-etc could not note it on a full disk; the next release must not start from what the bad one left. */
+static void blessing_notes_the_generation_in_use(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *own = scratch_write(&fixture.scratch,
+		"root" PROA_STATE_DIR "/etc/11111111222233334444555555555555/upper/x", "x", -1);
+	g_autofree char *last = scratch_write(&fixture.scratch, "root" PROA_STATE_DIR "/etc/last",
+		"bbbbbbbbccccddddeeeeffffffffffff\n", -1);
+
+	g_assert_nonnull(own);
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_bless(&fixture);
+	g_autofree char *text = proa_file_read(last, 100, NULL, NULL);
+	g_assert_cmpstr(text, ==, "11111111222233334444555555555555\n");
+}
+
 static void cannot_bless_without_an_entry(void)
 {
 	g_auto(Fixture) fixture = fixture_new();
@@ -158,6 +174,7 @@ int main(int argc, char **argv)
 		blessing_prunes_the_generation_of_what_failed);
 	g_test_add_func("/node/blessing-keeps-the-generation-of-what-an-operator-left",
 		blessing_keeps_the_generation_of_what_an_operator_left);
+	g_test_add_func("/node/blessing-notes-the-generation-in-use", blessing_notes_the_generation_in_use);
 	g_test_add_func("/node/cannot-bless-without-an-entry", cannot_bless_without_an_entry);
 	return g_test_run();
 }

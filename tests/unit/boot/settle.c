@@ -6,6 +6,10 @@
 #include "boot/volatile.h"
 #include "tests/unit/boot/fixture.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+
 /* Settles and compares: the state now, and the root hash that failed with its reason (NULL: none). */
 static void expect(const Fixture *fixture, ProaStateKind kind, const char *failed, const char *reason)
 {
@@ -125,6 +129,38 @@ static void its_own_word_is_the_reason(void)
 	expect(&fixture, PROA_STATE_FALLEN_BACK, HASH_2, "containerd-down");
 }
 
+/* Whether the page about the release that failed holds a kernel's last words of @when. */
+static gboolean page_has_words_of(time_t when)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	char version[] = "2.0.0", hash[] = HASH_2;
+	ProaStateRelease bad = { version, hash, NULL };
+	struct timespec times[2] = { { when, 0 }, { when, 0 } };
+	g_autofree char *dump = scratch_write(
+		&fixture.scratch, "root/var/lib/systemd/pstore/1700000000/001/dmesg.txt", "Oops\n", -1);
+
+	g_assert_cmpint(utimensat(AT_FDCWD, dump, times, 0), ==, 0);
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+0-3.efi", "2.0.0", HASH_2);
+	fixture_state(&fixture, PROA_STATE_TRIAL, HASH_2, HASH_1);
+	g_assert_true(proa_history_append(fixture.state_dir, "staged", &bad, NULL, NULL, NULL));
+	expect(&fixture, PROA_STATE_FALLEN_BACK, HASH_2, "boot-failed");
+	g_autofree char *folder = g_build_filename(fixture.state_dir, "blackbox", NULL);
+	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+	g_autofree char *page = g_build_filename(folder, g_dir_read_name(dir), NULL);
+	g_autofree char *text = proa_file_read(page, 1 << 20, NULL, NULL);
+	g_assert_nonnull(strstr(text, "Boot entries"));
+	return strstr(text, "Oops") != NULL;
+}
+
+static void only_its_own_last_words_are_told(void)
+{
+	time_t now = time(NULL);
+
+	g_assert_true(page_has_words_of(now + 1));
+	g_assert_false(page_has_words_of(now - 3600));
+}
+
 /* What another release said of itself says nothing of this one. */
 static void anothers_word_is_not(void)
 {
@@ -185,6 +221,37 @@ static void evidence_rejects_a_blessed_release(void)
 	expect(&fixture, PROA_STATE_FALLEN_BACK, HASH_2, "root-corrupt");
 	g_assert_true(fixture_history_has(&fixture, "root-corrupt", HASH_2, "root-corrupt"));
 	g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+}
+
+/* It told of a /var in memory, and has tries left: rejected, it would be tried all the same. */
+static void what_evidence_rejects_is_set_aside(void)
+{
+	static const char *const entries[] = { "proa_2.0.0+1-2.efi", "proa_2.0.0.efi" };
+	static const char *const aside[] = { "proa_2.0.0+0-2.efi", "proa_2.0.0+0-1.efi" };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(entries); i++) {
+		g_auto(Fixture) fixture = fixture_new();
+		g_autofree char *names = g_strconcat("proa_1.0.0.efi ", aside[i], NULL);
+		fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+		fixture_entry(fixture.esp, entries[i], "2.0.0", HASH_2);
+		fixture_state(&fixture, PROA_STATE_TRIAL, HASH_2, HASH_1);
+		leave_evidence(&fixture, HASH_2, "read-only");
+		expect(&fixture, PROA_STATE_FALLEN_BACK, HASH_2, "read-only");
+		fixture_expect_entries(&fixture, names);
+	}
+}
+
+/* The running one was taken by the firmware for want of another that had tries left. */
+static void the_last_entry_that_boots_is_not_set_aside(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture_entry(fixture.esp, "proa_1.0.0+0-3.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+1-2.efi", "2.0.0", HASH_2);
+	fixture_state(&fixture, PROA_STATE_TRIAL, HASH_2, HASH_1);
+	leave_evidence(&fixture, HASH_2, "read-only");
+	fixture_settle(&fixture);
+	fixture_expect_entries(&fixture, "proa_2.0.0+1-2.efi proa_1.0.0+0-3.efi");
 }
 
 /* With nowhere to go to, the node came back with the same root. */
@@ -326,12 +393,16 @@ int main(int argc, char **argv)
 		"/settle/armed-but-not-recorded-is-on-trial-too", armed_but_not_recorded_is_on_trial_too);
 	g_test_add_func("/settle/trial-without-tries-fell-back", trial_without_tries_fell_back);
 	g_test_add_func("/settle/its-own-word-is-the-reason", its_own_word_is_the_reason);
+	g_test_add_func("/settle/only-its-own-last-words-are-told", only_its_own_last_words_are_told);
 	g_test_add_func("/settle/anothers-word-is-not", anothers_word_is_not);
 	g_test_add_func("/settle/staged-with-tries-left-waits-on", staged_with_tries_left_waits_on);
 	g_test_add_func("/settle/transaction-cut-short-is-told", transaction_cut_short_is_told);
 	g_test_add_func(
 		"/settle/transaction-cut-after-arming-is-staged", transaction_cut_after_arming_is_staged);
 	g_test_add_func("/settle/evidence-rejects-a-blessed-release", evidence_rejects_a_blessed_release);
+	g_test_add_func("/settle/what-evidence-rejects-is-set-aside", what_evidence_rejects_is_set_aside);
+	g_test_add_func("/settle/the-last-entry-that-boots-is-not-set-aside",
+		the_last_entry_that_boots_is_not_set_aside);
 	g_test_add_func("/settle/evidence-against-the-running-root-only-tells",
 		evidence_against_the_running_root_only_tells);
 	g_test_add_func("/settle/evidence-and-a-trial-at-once", evidence_and_a_trial_at_once);

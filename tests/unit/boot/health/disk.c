@@ -49,6 +49,18 @@ static void a_var_in_memory_is_told(void)
 	context_expect_skipped(check(&scratch, "[disk]\nenabled=no\n"), "enabled=no");
 }
 
+/* A trial must not be blessed with the operator's configuration only seen, or not there at all. */
+static void an_etc_in_memory_is_told(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *var = scratch_write(&scratch, "var/x", "", 0);
+	g_autofree char *mark = scratch_write(&scratch, PROA_VOLATILE_ETC, "", 0);
+
+	g_assert_true(var && mark);
+	context_expect(check(&scratch, "[disk]\nfree=1K\n"), PROA_HEALTH_FAIL, PROA_FAULT_OF_NODE,
+		PROA_REASON_READ_ONLY, "/etc is in memory");
+}
+
 /* Real file systems: one mounted read-only, one without a free inode. */
 static void read_only_and_no_inodes(void)
 {
@@ -97,6 +109,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/disk/room-enough-is-right", room_enough_is_right);
 	g_test_add_func("/disk/a-full-one-is-told-by-name", a_full_one_is_told_by_name);
 	g_test_add_func("/disk/a-var-in-memory-is-told", a_var_in_memory_is_told);
+	g_test_add_func("/disk/an-etc-in-memory-is-told", an_etc_in_memory_is_told);
 	g_test_add_func("/disk/a-missing-one-is-not-writable", a_missing_one_is_not_writable);
 	g_test_add_func("/disk/read-only-and-no-inodes", read_only_and_no_inodes);
 	g_test_add_func("/disk/one-that-met-damage-cannot-be-written", one_that_met_damage_cannot_be_written);

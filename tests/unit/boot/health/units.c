@@ -23,6 +23,11 @@ static void a_failed_unit_is_waited_for_only_while_the_system_starts(void)
 
 	managed_set(&managed, &(Manager){ .state = "starting" });
 	context_expect_node(check(&managed, "", NULL), PROA_REASON_UNIT_FAILED, "bad.service");
+	/* `systemctl rescue`: nobody reboots under the operator's hands. */
+	managed_set(&managed, &(Manager){ .state = "maintenance" });
+	context_expect_node(check(&managed, "", NULL), PROA_REASON_UNIT_FAILED, "bad.service");
+	managed_set(&managed, &(Manager){ .state = "maintenance", .nothing_failed = TRUE });
+	context_expect_node(check(&managed, "", NULL), PROA_REASON_NOT_RUNNING, "the system is maintenance");
 	managed_set(&managed, &(Manager){ .state = "degraded" });
 	context_expect(check(&managed, "", NULL), PROA_HEALTH_FAIL, PROA_FAULT_OF_NODE,
 		PROA_REASON_UNIT_FAILED, "bad.service");
@@ -33,11 +38,11 @@ static void a_named_unit_must_be_active(void)
 	g_auto(Managed) managed = { 0 };
 	const char *text = "[units]\nactive=one.service\n";
 
-	managed_set(&managed, &(Manager){ "running", "loaded", "active", 5 });
+	managed_set(&managed, &(Manager){ "running", "loaded", "active", 5, FALSE });
 	context_expect_ok(check(&managed, text, NULL));
-	managed_set(&managed, &(Manager){ "running", "loaded", "inactive", 0 });
+	managed_set(&managed, &(Manager){ "running", "loaded", "inactive", 0, FALSE });
 	context_expect_node(check(&managed, text, NULL), PROA_REASON_UNIT_FAILED, "one.service is inactive");
-	managed_set(&managed, &(Manager){ "running", "masked", "inactive", 0 });
+	managed_set(&managed, &(Manager){ "running", "masked", "inactive", 0, FALSE });
 	context_expect_node(check(&managed, text, NULL), PROA_REASON_UNIT_FAILED, "masked");
 	context_expect_node(
 		check(&managed, "[units]\nactive=two.service\n", NULL), PROA_REASON_UNIT_FAILED, "not-found");
@@ -50,10 +55,10 @@ static void one_that_was_started_again_is_seen(void)
 	g_autoptr(GHashTable) memory = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	const char *text = "[units]\nactive=one.service\n";
 
-	managed_set(&managed, &(Manager){ "running", "loaded", "active", 1000 });
+	managed_set(&managed, &(Manager){ "running", "loaded", "active", 1000, FALSE });
 	context_expect_ok(check(&managed, text, memory));
 	context_expect_ok(check(&managed, text, memory));
-	managed_set(&managed, &(Manager){ "running", "loaded", "active", 2000 });
+	managed_set(&managed, &(Manager){ "running", "loaded", "active", 2000, FALSE });
 	context_expect_node(check(&managed, text, memory), PROA_REASON_UNIT_RESTARTED, "one.service");
 	context_expect_ok(check(&managed, text, memory));
 }
