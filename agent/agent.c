@@ -7,6 +7,7 @@
 #include "agent/text.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/pin.h"
 
 #include <string.h>
 #include <sys/inotify.h>
@@ -121,6 +122,14 @@ static gboolean staging(const ProaAgent *agent)
 	       proa_record_staging(agent->paths, agent->state);
 }
 
+/* Whether an operator holds the node to another release than the one that is staged. */
+static gboolean pinned_to_another(const ProaAgent *agent)
+{
+	g_autofree char *pinned = proa_pin_load(agent->paths->state_dir);
+
+	return pinned && g_strcmp0(pinned, agent->state->staged.version) != 0;
+}
+
 static ProaFacts facts_of(const ProaAgent *agent)
 {
 	/*
@@ -131,7 +140,7 @@ static ProaFacts facts_of(const ProaAgent *agent)
 		.state = proa_machine_view(agent->state, staging(agent)),
 		.busy = agent->running != NULL,
 		.automatic = agent->settings->automatic,
-		.reboot_automatic = agent->settings->reboot_automatic &&
+		.reboot_automatic = agent->settings->reboot_automatic && !pinned_to_another(agent) &&
 				    g_strcmp0(agent->state->staged.root_hash, agent->staged_at_boot) != 0,
 	};
 }

@@ -67,7 +67,8 @@ static int print_error(const GError *error)
 	return (int)proa_reason_exit(reason);
 }
 
-static int print_done(const char *result, const ProaStateRelease *release)
+/* @note: one sentence that belongs to it, or NULL. */
+static int print_done_with_note(const char *result, const ProaStateRelease *release, const char *note)
 {
 	g_autoptr(JsonObject) line = json_object_new();
 
@@ -76,8 +77,15 @@ static int print_done(const char *result, const ProaStateRelease *release)
 	proa_json_set_string(line, "version", release->version);
 	proa_json_set_string(line, "root_hash", release->root_hash);
 	proa_json_set_string(line, "slot", release->slot);
+	if (note)
+		json_object_set_string_member(line, "note", note);
 	print_line(line);
 	return PROA_EXIT_OK;
+}
+
+static int print_done(const char *result, const ProaStateRelease *release)
+{
+	return print_done_with_note(result, release, NULL);
 }
 
 /* For those who change no boot entry: the ESP is not written to. */
@@ -200,7 +208,18 @@ static int run_unreject(const Options *options)
 
 static int run_pin(const Options *options)
 {
-	return run_decision(options, proa_operator_pin, "pinned");
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaNode) node = proa_node_open(&options->daemon.node, &error);
+	ProaStateRelease release = { 0 };
+	g_autofree char *left = NULL, *note = NULL;
+
+	if (!node || !proa_operator_pin(node, options->to, &release, &left, &error))
+		return print_error(error);
+	if (left)
+		note = g_strdup_printf("release %s was to boot next, and does not any more", left);
+	print_done_with_note("pinned", &release, note);
+	proa_state_set_release(&release, NULL, NULL, NULL);
+	return PROA_EXIT_OK;
 }
 
 static gboolean unpin(

@@ -373,7 +373,7 @@ static const struct {
 	{ "unpin", "no longer pinned", " is not held to any more" },
 };
 
-char *proa_print_done(JsonObject *outcome)
+static char *print_what_was_done(JsonObject *outcome)
 {
 	g_autofree char *operation = text_of(outcome, "operation", "");
 	g_autofree char *result = text_of(outcome, "result", "");
@@ -400,6 +400,14 @@ char *proa_print_done(JsonObject *outcome)
 			return g_strdup_printf(
 				"%s: release %s%s\n", decisions[i].before, version, decisions[i].after);
 	return g_strdup("done\n");
+}
+
+char *proa_print_done(JsonObject *outcome)
+{
+	g_autofree char *done = print_what_was_done(outcome);
+	g_autofree char *note = text_of(outcome, "note", NULL);
+
+	return note ? g_strdup_printf("%snote: %s\n", done, note) : g_steal_pointer(&done);
 }
 
 char *proa_print_not_done(JsonObject *outcome)

@@ -321,6 +321,25 @@ static void by_itself_it_stages_and_reboots_once(void)
 	g_assert_cmpuint(node.reboots, ==, 1);
 }
 
+/* An operator who pins the node means the next reboot, too. */
+static void no_reboot_into_what_is_not_pinned(void)
+{
+	static const char *const pins[] = { "{\"version\":\"1.0.0\"}", "{\"version\":\"1.0.1\"}" };
+
+	for (guint i = 0; i < G_N_ELEMENTS(pins); i++) {
+		g_auto(Node) node = node_new(
+			PROA_STATE_GOOD, "[update]\nautomatic=no\nreboot=automatic\nreboot_delay=0\n", STAGE);
+		node_write(&node, "var/lib/proa/pin.json", pins[i]);
+		node_start(&node);
+		g_assert_true(proa_agent_update(node.agent, NULL, NULL));
+		node_run(&node);
+		g_assert_cmpstr(proa_agent_state(node.agent), ==, "staged");
+		for (int turn = 0; turn < 10 && node.reboots == 0; turn++)
+			g_assert_cmpint(sd_event_run(node.event, 50000), >=, 0);
+		g_assert_cmpuint(node.reboots, ==, i);
+	}
+}
+
 /* A reboot did not lead to it, and will not the next time. */
 static void what_was_staged_before_this_boot_is_no_reason_to_reboot(void)
 {
@@ -393,6 +412,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/agent/what-an-interrupted-transaction-left-is-healed",
 		what_an_interrupted_transaction_left_is_healed);
 	g_test_add_func("/agent/by-itself-it-stages-and-reboots-once", by_itself_it_stages_and_reboots_once);
+	g_test_add_func("/agent/no-reboot-into-what-is-not-pinned", no_reboot_into_what_is_not_pinned);
 	g_test_add_func("/agent/what-was-staged-before-this-boot-is-no-reason-to-reboot",
 		what_was_staged_before_this_boot_is_no_reason_to_reboot);
 	g_test_add_func("/agent/a-reboot-is-asked-for-with-a-dead-var-too",
