@@ -166,6 +166,17 @@ static int run_rollback_check(const Options *options)
 	return print_done("would-work", next);
 }
 
+static int run_rollback_plan(const Options *options)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaNode) node = open_to_read(options, &error);
+	const ProaStateRelease *next = NULL;
+
+	if (!node || !proa_rollback_plan(node, options->to, &next, &error))
+		return print_error(error);
+	return print_done("would-work", next);
+}
+
 static int run_scrub(const Options *options)
 {
 	g_autoptr(GError) error = NULL;
@@ -239,9 +250,11 @@ static int run_rollback(const Options *options)
 	g_autoptr(ProaNode) node = proa_node_open(&options->daemon.node, &error);
 	const ProaStateRelease *next = NULL;
 
+	gboolean before = node && proa_rollback_is_next(node, options->to, &next);
+
 	if (!node || !proa_rollback(node, options->to, &next, &error))
 		return print_error(error);
-	return print_done("rolled-back", next);
+	return print_done_with_note("rolled-back", next, before ? "it was to boot next before, too" : NULL);
 }
 
 static int run_bless(const Options *options)
@@ -310,6 +323,7 @@ static const Verb verbs[] = {
 	{ "status", run_status },
 	{ "rollback", run_rollback },
 	{ "check-rollback", run_rollback_check },
+	{ "plan-rollback", run_rollback_plan },
 	{ "bless", run_bless },
 	{ "give-up", run_give_up },
 	{ "reject", run_reject },
@@ -364,7 +378,7 @@ static gboolean parse(int *argc, char ***argv, Options *options, GError **error)
 
 	g_option_context_set_summary(context,
 		"Boot entries and the health of this boot.\n\n"
-		"Verbs: run, status, rollback, check-rollback, bless, give-up, reject, unreject, pin, unpin, scrub, doctor, going-down, check-extensions");
+		"Verbs: run, status, rollback, check-rollback, plan-rollback, bless, give-up, reject, unreject, pin, unpin, scrub, doctor, going-down, check-extensions");
 	g_option_context_add_main_entries(context, entries, NULL);
 	if (!g_option_context_parse(context, argc, argv, error))
 		return FALSE;

@@ -389,7 +389,8 @@ static char *print_what_was_done(JsonObject *outcome)
 	if (strcmp(operation, "update") == 0)
 		return g_strdup_printf("staged: release %s in %s; `proa reboot` tries it\n", version, slot);
 	if (strcmp(result, "planned") == 0)
-		return g_strdup("planned: `systemctl status proa-rollback.timer` shows when\n");
+		return g_strdup_printf(
+			"planned: release %s; `systemctl status proa-rollback.timer` shows when\n", version);
 	if (strcmp(operation, "rollback") == 0)
 		return g_strdup_printf(
 			"next boot: release %s from %s; `proa reboot` starts it\n", version, slot);
