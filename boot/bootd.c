@@ -159,11 +159,12 @@ static int run_rollback_check(const Options *options)
 	g_autoptr(GError) error = NULL;
 	g_autoptr(ProaNode) node = open_to_read(options, &error);
 	const ProaStateRelease *next = NULL;
+	g_autofree char *note = NULL;
 	Progress progress = { 0 };
 
-	if (!node || !proa_proof_rollback(node, options->to, print_progress, &progress, &next, &error))
+	if (!node || !proa_proof_rollback(node, options->to, print_progress, &progress, &next, &note, &error))
 		return print_error(error);
-	return print_done("would-work", next);
+	return print_done_with_note("would-work", next, note);
 }
 
 static int run_rollback_plan(const Options *options)
