@@ -76,7 +76,8 @@ static void what_is_wrong_shows_in_the_exit_status(void)
 
 	g_auto(Harness) empty = harness_new();
 	g_auto(Answer) no_health = harness_proa(&empty, "health --json");
-	g_assert_cmpstr(proa_json_string_or(no_health.json, "reason", NULL), ==, "not-found");
+	g_assert_cmpstr(proa_json_string_or(no_health.json, "reason", NULL), ==, "not-running");
+	g_assert_nonnull(strstr(proa_json_string_or(no_health.json, "message", ""), "wait"));
 	g_auto(Answer) no_page = harness_proa(&empty, "log --last-failure --json");
 	g_assert_cmpint(no_page.status, ==, PROA_EXIT_NOTHING);
 	g_auto(Answer) no_config = harness_proa(&empty, "config log --json");
