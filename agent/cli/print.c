@@ -298,6 +298,9 @@ char *proa_print_status(JsonObject *status, gint64 now)
 	g_autofree char *pinned = text_of(status, "pinned", NULL);
 	if (pinned)
 		line(out, "pinned", "to %s: `proa unpin` lets it go", pinned);
+	g_autofree char *planned = text_of(status, "planned_rollback", NULL);
+	if (planned)
+		line(out, "rollback", "planned: %s; `systemctl stop proa-rollback.timer` drops it", planned);
 	print_rejections(out, status);
 	print_checks(out, status, now);
 	print_policy(out, status);
