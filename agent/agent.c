@@ -7,6 +7,7 @@
 #include "agent/text.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/pin.h"
 
 #include <string.h>
 #include <sys/inotify.h>
@@ -20,6 +21,13 @@ typedef struct {
 	ProaAgentStatus answer;
 	gpointer data;
 } Waiter;
+
+/* What an operator said while a child that only looks was at work. */
+typedef struct {
+	gboolean waits;
+	ProaOperation operation;
+	char *argument;
+} Word;
 
 struct ProaAgent {
 	sd_event *event;
@@ -35,6 +43,7 @@ struct ProaAgent {
 	JsonObject *bootd;        /* the last answer of proa-bootd status; NULL: none */
 	GError *bootd_error;      /* why there is none */
 	ProaTransaction *running; /* NULL: none */
+	Word word;                /* to be carried out when that has ended */
 	ProaReason told_reason;   /* of the last failure logged; PROA_REASON_MAX: the last one went well */
 	ProaQuery *query;         /* NULL: none under way */
 	GArray *waiters;          /* Waiter */
@@ -45,6 +54,7 @@ struct ProaAgent {
 };
 
 static void plan(ProaAgent *agent, gint64 least);
+static void carry_out(ProaAgent *agent);
 
 static gint64 now_seconds(void)
 {
@@ -112,6 +122,14 @@ static gboolean staging(const ProaAgent *agent)
 	       proa_record_staging(agent->paths, agent->state);
 }
 
+/* Whether an operator holds the node to another release than the one that is staged. */
+static gboolean pinned_to_another(const ProaAgent *agent)
+{
+	g_autofree char *pinned = proa_pin_load(agent->paths->state_dir);
+
+	return pinned && g_strcmp0(pinned, agent->state->staged.version) != 0;
+}
+
 static ProaFacts facts_of(const ProaAgent *agent)
 {
 	/*
@@ -122,7 +140,7 @@ static ProaFacts facts_of(const ProaAgent *agent)
 		.state = proa_machine_view(agent->state, staging(agent)),
 		.busy = agent->running != NULL,
 		.automatic = agent->settings->automatic,
-		.reboot_automatic = agent->settings->reboot_automatic &&
+		.reboot_automatic = agent->settings->reboot_automatic && !pinned_to_another(agent) &&
 				    g_strcmp0(agent->state->staged.root_hash, agent->staged_at_boot) != 0,
 	};
 }
@@ -263,6 +281,7 @@ static void on_ended(ProaTransaction *transaction, gpointer data)
 	plan(agent, PROA_SCHEDULE_LEAST);
 	agent->watcher->finished(operation, outcome, detail, agent->data);
 	agent->watcher->changed(agent->data);
+	carry_out(agent);
 	ask_bootd(agent);
 }
 
@@ -277,13 +296,29 @@ static gboolean start(ProaAgent *agent, ProaOperation operation, const char *ver
 	return agent->running != NULL;
 }
 
+/* An update that the feed has not answered yet has changed nothing either. */
+static gboolean only_looks(const ProaTransaction *running)
+{
+	ProaOperation operation = proa_transaction_operation(running);
+	const ProaOutcome *outcome = proa_transaction_outcome(running);
+	gboolean asks = !outcome->phase || strcmp(outcome->phase, "trust") == 0 ||
+			strcmp(outcome->phase, "choose") == 0;
+
+	return operation == PROA_OPERATION_CHECK || operation == PROA_OPERATION_CHECK_ROLLBACK ||
+	       (operation == PROA_OPERATION_UPDATE && asks && !outcome->has_offer);
+}
+
 static gboolean refuse(const ProaAgent *agent, ProaReason reason, GError **error)
 {
 	if (reason == PROA_REASON_BUSY && agent->running) {
 		const ProaOutcome *outcome = proa_transaction_outcome(agent->running);
-		const char *word = proa_operation_to_string(proa_transaction_operation(agent->running));
-		return proa_fail(error, reason, "%s is under way%s%s", word,
-			outcome->phase ? ", in phase " : "", outcome->phase ? outcome->phase : "");
+		ProaOperation operation = proa_transaction_operation(agent->running);
+		return proa_fail(error, reason, "%s is under way%s%s%s", proa_operation_to_string(operation),
+			outcome->phase ? ", in phase " : "", outcome->phase ? outcome->phase : "",
+			operation == PROA_OPERATION_UPDATE && !only_looks(agent->running)
+				? ", and writes the other slot: wait for its end; `systemctl stop proad` ends it "
+				  "with nothing armed"
+				: "");
 	}
 	if (reason == PROA_REASON_BUSY)
 		return proa_fail(error, reason, "a proa-install that proad did not start is at work");
@@ -300,6 +335,8 @@ static gboolean act(
 	ProaFacts facts = facts_of(agent);
 	ProaReason reason = PROA_REASON_INTERNAL;
 
+	facts.yields = agent->running && !agent->word.waits && !proa_operation_is_long(operation) &&
+		       only_looks(agent->running);
 	switch (proa_machine_decide(&facts, event, &reason)) {
 	case PROA_ACT_NOTHING:
 		return TRUE;
@@ -314,6 +351,10 @@ static gboolean act(
 	case PROA_ACT_DECIDE:
 		return start(agent, operation, argument, error);
 	case PROA_ACT_CANCEL:
+		proa_transaction_cancel(agent->running);
+		return TRUE;
+	case PROA_ACT_SUPERSEDE:
+		agent->word = (Word){ TRUE, operation, g_strdup(argument) };
 		proa_transaction_cancel(agent->running);
 		return TRUE;
 	case PROA_ACT_REBOOT: {
@@ -334,6 +375,29 @@ static gboolean act(
 	g_assert_not_reached();
 }
 
+/* What was at work has ended for it. Whoever said it is answered by finished(), also if it cannot be started.
+ */
+static void carry_out(ProaAgent *agent)
+{
+	g_autofree char *argument = g_steal_pointer(&agent->word.argument);
+	ProaOperation operation = agent->word.operation;
+	gboolean waited = agent->word.waits;
+	g_autoptr(GError) error = NULL;
+	int code;
+
+	agent->word.waits = FALSE;
+	/* A proad that is about to end begins nothing. */
+	if (!waited || sd_event_get_exit_code(agent->event, &code) >= 0 ||
+		act(agent, operation == PROA_OPERATION_ROLLBACK ? PROA_EVENT_ROLLBACK : PROA_EVENT_DECIDE,
+			operation, argument, &error))
+		return;
+	g_autoptr(ProaOutcome) outcome = proa_outcome_new();
+	proa_outcome_fail(outcome, error);
+	tell(agent, operation, outcome);
+	g_autoptr(JsonObject) detail = proa_outcome_to_json(outcome, proa_operation_to_string(operation));
+	agent->watcher->finished(operation, outcome, detail, agent->data);
+}
+
 gboolean proa_agent_check(ProaAgent *agent, GError **error)
 {
 	return act(agent, PROA_EVENT_CHECK, _PROA_OPERATION_MAX, NULL, error);
@@ -346,7 +410,7 @@ gboolean proa_agent_update(ProaAgent *agent, const char *version, GError **error
 
 gboolean proa_agent_rollback(ProaAgent *agent, const char *version, GError **error)
 {
-	return act(agent, PROA_EVENT_ROLLBACK, _PROA_OPERATION_MAX, version, error);
+	return act(agent, PROA_EVENT_ROLLBACK, PROA_OPERATION_ROLLBACK, version, error);
 }
 
 gboolean proa_agent_decide(ProaAgent *agent, ProaOperation operation, const char *release, GError **error)
@@ -546,6 +610,7 @@ void proa_agent_free(ProaAgent *agent)
 	g_clear_pointer(&agent->bootd, json_object_unref);
 	g_clear_error(&agent->bootd_error);
 	g_array_unref(agent->waiters);
+	g_free(agent->word.argument);
 	g_free(agent->told_problems);
 	g_free(agent->staged_at_boot);
 	sd_event_unref(agent->event);

@@ -38,6 +38,8 @@ void proa_agent_start(ProaAgent *agent);
 /*
  * Operators' calls. They return at once; finished() tells the end. Refusals (BUSY, TRIAL_BOOT, USAGE) and a
  * child that cannot be started are errors here. @version NULL or "" is the newest, or the other slot's.
+ * What only looks (a check, an update that has no offer yet) is cancelled for a rollback or a decision, which
+ * then follows.
  */
 gboolean proa_agent_check(ProaAgent *agent, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean proa_agent_update(ProaAgent *agent, const char *version, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -19,9 +19,11 @@ static ProaAct refuse(ProaReason reason, ProaReason *ret_reason)
 	return PROA_ACT_REFUSE;
 }
 
-/* A child is at work: a second one is refused, timers wait for their next turn, a reboot is the operator's
- * right. */
-static ProaAct decide_busy(ProaEvent event, ProaReason *ret_reason)
+/*
+ * A child is at work: a second one is refused, timers wait for their next turn, a reboot is the operator's
+ * right. One that only looks (and may hang in a dead network) is ended for what an operator has to say.
+ */
+static ProaAct decide_busy(const ProaFacts *facts, ProaEvent event, ProaReason *ret_reason)
 {
 	switch (event) {
 	case PROA_EVENT_TIMER:
@@ -31,6 +33,9 @@ static ProaAct decide_busy(ProaEvent event, ProaReason *ret_reason)
 		return PROA_ACT_REBOOT;
 	case PROA_EVENT_CANCEL:
 		return PROA_ACT_CANCEL;
+	case PROA_EVENT_ROLLBACK:
+	case PROA_EVENT_DECIDE:
+		return facts->yields ? PROA_ACT_SUPERSEDE : refuse(PROA_REASON_BUSY, ret_reason);
 	default:
 		return refuse(PROA_REASON_BUSY, ret_reason);
 	}
@@ -62,7 +67,7 @@ static ProaAct decide_free(const ProaFacts *facts, ProaEvent event, ProaReason *
 ProaAct proa_machine_decide(const ProaFacts *facts, ProaEvent event, ProaReason *ret_reason)
 {
 	if (facts->busy)
-		return decide_busy(event, ret_reason);
+		return decide_busy(facts, event, ret_reason);
 
 	switch (facts->state) {
 	case PROA_STATE_IDLE:
@@ -71,7 +76,7 @@ ProaAct proa_machine_decide(const ProaFacts *facts, ProaEvent event, ProaReason 
 		return decide_free(facts, event, ret_reason);
 	case PROA_STATE_STAGING: /* by a proa-install that is not our child */
 		return event == PROA_EVENT_CANCEL ? refuse(PROA_REASON_BUSY, ret_reason)
-						  : decide_busy(event, ret_reason);
+						  : decide_busy(facts, event, ret_reason);
 	case PROA_STATE_STAGED:
 		if (event == PROA_EVENT_REBOOT_DUE)
 			return facts->reboot_automatic ? PROA_ACT_REBOOT : PROA_ACT_NOTHING;

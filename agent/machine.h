@@ -40,7 +40,8 @@ typedef enum {
 	PROA_ACT_ROLLBACK, /* start proa-bootd rollback */
 	PROA_ACT_DECIDE,   /* start proa-bootd with the operator's verb */
 	PROA_ACT_REBOOT,
-	PROA_ACT_CANCEL, /* tell the child to stop */
+	PROA_ACT_CANCEL,    /* tell the child to stop */
+	PROA_ACT_SUPERSEDE, /* tell it to stop, and do what was asked for when it has */
 } ProaAct;
 
 /* [update] automatic= */
@@ -58,6 +59,7 @@ typedef struct {
 	gboolean busy; /* a child is at work, whichever */
 	ProaAutomatic automatic;
 	gboolean reboot_automatic; /* [update] reboot=automatic, and the release was staged since this boot */
+	gboolean yields; /* the child only looks, and an operator's word is not kept waiting for it */
 } ProaFacts;
 
 /* What to do on @event. With PROA_ACT_REFUSE, *@ret_reason says why; otherwise it is untouched. */

@@ -23,6 +23,7 @@ void proa_outcome_free(ProaOutcome *outcome)
 	g_free(outcome->root_hash);
 	g_free(outcome->slot);
 	g_free(outcome->result);
+	g_free(outcome->note);
 	g_free(outcome->message);
 	g_free(outcome->hint);
 	g_free(outcome);
@@ -57,6 +58,16 @@ static void take_release(ProaOutcome *outcome, JsonObject *line)
 		g_set_str(&outcome->version, version);
 	if (root_hash && proa_sha256_hex_valid(root_hash))
 		g_set_str(&outcome->root_hash, root_hash);
+}
+
+static void take_note(ProaOutcome *outcome, JsonObject *line)
+{
+	const char *note = proa_json_string_or(line, "note", NULL);
+
+	if (!note)
+		return;
+	g_free(outcome->note);
+	outcome->note = proa_text_safe(note);
 }
 
 static ProaChange take_phase(ProaOutcome *outcome, JsonObject *line)
@@ -113,6 +124,7 @@ ProaChange proa_outcome_take(ProaOutcome *outcome, JsonObject *line)
 		take_release(outcome, line);
 		take_word(&outcome->slot, line, "slot");
 		take_word(&outcome->result, line, "result");
+		take_note(outcome, line);
 		outcome->has_done = TRUE;
 		return PROA_CHANGE_DONE;
 	}
@@ -187,6 +199,8 @@ JsonObject *proa_outcome_to_json(const ProaOutcome *outcome, const char *operati
 		json_object_set_string_member(object, "root_hash", outcome->root_hash);
 	if (outcome->slot)
 		json_object_set_string_member(object, "slot", outcome->slot);
+	if (outcome->note)
+		json_object_set_string_member(object, "note", outcome->note);
 	if (outcome->has_offer)
 		json_object_set_int_member(object, "bytes", (gint64)outcome->bytes);
 	json_object_set_int_member(object, "exit", proa_outcome_exit(outcome));

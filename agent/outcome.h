@@ -35,6 +35,7 @@ typedef struct {
 	gboolean has_offer, has_done, has_error;
 	char *version, *root_hash; /* of the offer, then of what was done; NULL: not said */
 	char *slot, *result;       /* of what was done; NULL: not said */
+	char *note;                /* a sentence that belongs to it; NULL: none */
 	guint64 bytes;             /* to download, as offered */
 
 	/* Settled by proa_outcome_close(). */

@@ -2,9 +2,17 @@
 #include "agent/status.h"
 
 #include "agent/record.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/pin.h"
 #include "base/state.h"
+
+#include <string.h>
+
+/* Of `proa rollback --at`; no bus is asked for it. */
+#define TIMER "/run/systemd/transient/proa-rollback.timer"
+#define MAX_TIMER 4096
+#define ON_CALENDAR "\nOnCalendar="
 
 static void add_problem(JsonArray *problems, const char *format, ...) G_GNUC_PRINTF(2, 3);
 static void add_problem(JsonArray *problems, const char *format, ...)
@@ -132,6 +140,19 @@ static void set_checks(JsonObject *top, const ProaStatusFacts *facts, const Proa
 	set_time(top, "next_reboot", facts->next_reboot);
 }
 
+/* When a rollback is planned for (agent/cli/later.c): the timer is a file of systemd's. */
+static void set_planned_rollback(JsonObject *top, const ProaPaths *paths)
+{
+	g_autofree char *path = g_strconcat(paths->root, TIMER, NULL);
+	g_autofree char *text = proa_file_read(path, MAX_TIMER, NULL, NULL);
+	const char *at = text ? strstr(text, ON_CALENDAR) : NULL;
+	g_autofree char *line = at ? g_strdup(at + strlen(ON_CALENDAR)) : NULL;
+
+	if (line)
+		line[strcspn(line, "\n")] = '\0';
+	proa_json_set_string(top, "planned_rollback", line);
+}
+
 static void set_configuration(JsonObject *top, const ProaSettings *settings)
 {
 	JsonObject *feed = json_object_new();
@@ -176,6 +197,7 @@ JsonObject *proa_status_build(const ProaStatusFacts *facts)
 		top, "conflicts", conflicts ? json_array_ref(conflicts) : json_array_new());
 	set_operation(top, facts->running);
 	set_checks(top, facts, state);
+	set_planned_rollback(top, facts->paths);
 	set_configuration(top, facts->settings);
 	json_object_set_string_member(top, "agent", facts->agent ? "running" : "not-running");
 	json_object_set_array_member(top, "problems", problems);

@@ -34,6 +34,8 @@ static const Kind kinds[_PROA_OPERATION_MAX] = {
 	[PROA_OPERATION_UNREJECT] = { "unreject", "proa-bootd", "unreject", PROA_EXPECT_DONE,
 		ROLLBACK_TIME_LIMIT },
 	[PROA_OPERATION_PIN] = { "pin", "proa-bootd", "pin", PROA_EXPECT_DONE, ROLLBACK_TIME_LIMIT },
+	[PROA_OPERATION_PLAN_ROLLBACK] = { "plan-rollback", "proa-bootd", "plan-rollback", PROA_EXPECT_DONE,
+		ROLLBACK_TIME_LIMIT },
 	[PROA_OPERATION_UNPIN] = { "unpin", "proa-bootd", "unpin", PROA_EXPECT_DONE, ROLLBACK_TIME_LIMIT },
 };
 

@@ -23,6 +23,7 @@ typedef enum {
 	PROA_OPERATION_UNREJECT,
 	PROA_OPERATION_PIN,
 	PROA_OPERATION_UNPIN,
+	PROA_OPERATION_PLAN_ROLLBACK, /* proa-bootd plan-rollback: proa's alone, not on the bus */
 	_PROA_OPERATION_MAX,
 } ProaOperation;
 

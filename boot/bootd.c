@@ -66,7 +66,8 @@ static int print_error(const GError *error)
 	return (int)proa_reason_exit(reason);
 }
 
-static int print_done(const char *result, const ProaStateRelease *release)
+/* @note: one sentence that belongs to it, or NULL. */
+static int print_done_with_note(const char *result, const ProaStateRelease *release, const char *note)
 {
 	g_autoptr(JsonObject) line = json_object_new();
 
@@ -75,8 +76,15 @@ static int print_done(const char *result, const ProaStateRelease *release)
 	proa_json_set_string(line, "version", release->version);
 	proa_json_set_string(line, "root_hash", release->root_hash);
 	proa_json_set_string(line, "slot", release->slot);
+	if (note)
+		json_object_set_string_member(line, "note", note);
 	print_line(line);
 	return PROA_EXIT_OK;
+}
+
+static int print_done(const char *result, const ProaStateRelease *release)
+{
+	return print_done_with_note(result, release, NULL);
 }
 
 /* For those who change no boot entry: the ESP is not written to. */
@@ -149,9 +157,21 @@ static int run_rollback_check(const Options *options)
 	g_autoptr(GError) error = NULL;
 	g_autoptr(ProaNode) node = open_to_read(options, &error);
 	const ProaStateRelease *next = NULL;
+	g_autofree char *note = NULL;
 	Progress progress = { 0 };
 
-	if (!node || !proa_proof_rollback(node, options->to, print_progress, &progress, &next, &error))
+	if (!node || !proa_proof_rollback(node, options->to, print_progress, &progress, &next, &note, &error))
+		return print_error(error);
+	return print_done_with_note("would-work", next, note);
+}
+
+static int run_rollback_plan(const Options *options)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaNode) node = open_to_read(options, &error);
+	const ProaStateRelease *next = NULL;
+
+	if (!node || !proa_rollback_plan(node, options->to, &next, &error))
 		return print_error(error);
 	return print_done("would-work", next);
 }
@@ -198,7 +218,18 @@ static int run_unreject(const Options *options)
 
 static int run_pin(const Options *options)
 {
-	return run_decision(options, proa_operator_pin, "pinned");
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaNode) node = proa_node_open(&options->daemon.node, &error);
+	ProaStateRelease release = { 0 };
+	g_autofree char *left = NULL, *note = NULL;
+
+	if (!node || !proa_operator_pin(node, options->to, &release, &left, &error))
+		return print_error(error);
+	if (left)
+		note = g_strdup_printf("release %s was to boot next, and does not any more", left);
+	print_done_with_note("pinned", &release, note);
+	proa_state_set_release(&release, NULL, NULL, NULL);
+	return PROA_EXIT_OK;
 }
 
 static gboolean unpin(
@@ -218,9 +249,11 @@ static int run_rollback(const Options *options)
 	g_autoptr(ProaNode) node = proa_node_open(&options->daemon.node, &error);
 	const ProaStateRelease *next = NULL;
 
+	gboolean before = node && proa_rollback_is_next(node, options->to, &next);
+
 	if (!node || !proa_rollback(node, options->to, &next, &error))
 		return print_error(error);
-	return print_done("rolled-back", next);
+	return print_done_with_note("rolled-back", next, before ? "it was to boot next before, too" : NULL);
 }
 
 static int run_bless(const Options *options)
@@ -289,6 +322,7 @@ static const Verb verbs[] = {
 	{ "status", run_status },
 	{ "rollback", run_rollback },
 	{ "check-rollback", run_rollback_check },
+	{ "plan-rollback", run_rollback_plan },
 	{ "bless", run_bless },
 	{ "give-up", run_give_up },
 	{ "reject", run_reject },
@@ -343,7 +377,7 @@ static gboolean parse(int *argc, char ***argv, Options *options, GError **error)
 
 	g_option_context_set_summary(context,
 		"Boot entries and the health of this boot.\n\n"
-		"Verbs: run, status, rollback, check-rollback, bless, give-up, reject, unreject, pin, unpin, scrub, doctor, going-down, check-extensions");
+		"Verbs: run, status, rollback, check-rollback, plan-rollback, bless, give-up, reject, unreject, pin, unpin, scrub, doctor, going-down, check-extensions");
 	g_option_context_add_main_entries(context, entries, NULL);
 	if (!g_option_context_parse(context, argc, argv, error))
 		return FALSE;

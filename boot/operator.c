@@ -6,6 +6,7 @@
 #include "base/pin.h"
 #include "base/version.h"
 #include "boot/disk.h"
+#include "boot/rollback.h"
 
 #include <string.h>
 
@@ -178,13 +179,45 @@ gboolean proa_operator_unreject(
 	return TRUE;
 }
 
-gboolean proa_operator_pin(ProaNode *node, const char *version, ProaStateRelease *ret_release, GError **error)
+/*
+ * A node that is held to what runs must not go into another release at its next boot, which may be years away
+ * from the word. *@ret_left is the version that had its turn, or NULL.
+ */
+static gboolean stay_with_booted(ProaNode *node, char **ret_left, GError **error)
 {
-	const char *wanted = version ? version : node->booted.version;
+	const ProaEntry *next = proa_entry_next(node->entries);
+	const ProaStateRelease *stays = NULL;
+
+	if (!next || strcmp(next->version, node->booted.version) == 0 || !node->other.root_hash ||
+		g_strcmp0(next->root_hash, node->other.root_hash) != 0)
+		return TRUE;
+	g_autofree char *left = g_strdup(next->version), *booted = g_strdup(node->booted.version);
+	if (!proa_rollback(node, booted, &stays, error))
+		return FALSE;
+	*ret_left = g_steal_pointer(&left);
+	return TRUE;
+}
+
+/* What a transaction arms a moment later would not be looked at any more. */
+static gboolean no_transaction(const ProaNode *node, GError **error)
+{
+	PROA_AUTO_FD int lock = proa_node_lock_install(node, error);
+
+	return lock >= 0;
+}
+
+gboolean proa_operator_pin(
+	ProaNode *node, const char *version, ProaStateRelease *ret_release, char **ret_left, GError **error)
+{
+	g_autofree char *wanted = g_strdup(version ? version : node->booted.version);
 	ProaStateRelease release = { 0 };
 
+	*ret_left = NULL;
 	if (!proa_version_valid(wanted))
 		return proa_fail(error, PROA_REASON_USAGE, "\"%s\" is not a version", wanted);
+	if (strcmp(wanted, node->booted.version) == 0 &&
+		(!no_transaction(node, error) || !stay_with_booted(node, ret_left, error)))
+		return FALSE;
 	if (!proa_pin_save(node->state_dir, wanted, error))
 		return FALSE;
 	proa_state_set_release(&release, wanted, NULL, NULL);

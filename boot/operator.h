@@ -26,10 +26,14 @@ gboolean proa_operator_reject(ProaNode *node, const char *release, ProaStateRele
 gboolean proa_operator_unreject(ProaNode *node, const char *release, ProaStateRelease *ret_release,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Holds the node to a version; NULL: the running one. @version need not be known here. USAGE if it is none.
+/*
+ * Holds the node to a version; NULL: the running one. @version need not be known here. If it is the running
+ * one, a release of another version that would boot next loses its turn as by a rollback; *@ret_left is its
+ * version then (free with g_free()), otherwise NULL. USAGE if @version is none; for the running one BUSY, and
+ * as proa_rollback().
  */
 gboolean proa_operator_pin(ProaNode *node, const char *version, ProaStateRelease *ret_release,
-	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+	char **ret_left, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Takes that back. NO_UPDATE if it was not pinned. */
 gboolean proa_operator_unpin(

@@ -4,12 +4,29 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "boot/disk.h"
+#include "boot/generation.h"
 #include "boot/rollback.h"
+#include "boot/uki.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define NAME "scrub.json"
 #define MAX_SIZE 4096
+#define CHUNK_SIZE (128 * 1024)
+
+/* Of a PE image, as in boot/uki.c, which has looked at the headers before we do. */
+#define DOS_LFANEW 60
+#define PE_HEADER_SIZE 24
+#define PE_SECTIONS 6
+#define PE_OPTIONAL_SIZE 20
+#define SECTION_SIZE 40
+#define SECTION_RAW_SIZE 16
+#define SECTION_RAW_OFFSET 20
 
 /* Where the partition with this UUID is read; NULL with NO_SLOT. A test's disk is an image, and its
  * partitions are files below its root. */
@@ -102,13 +119,103 @@ gboolean proa_proof_other(ProaNode *node, guint64 rate, ProaScrubProgress progre
 	return scrub_release(node, &node->other, rate, progress, data, ret_scrub, error);
 }
 
+static guint32 le32(const guint8 *p)
+{
+	return (guint32)p[0] | (guint32)p[1] << 8 | (guint32)p[2] << 16 | (guint32)p[3] << 24;
+}
+
+/* A boot image that ends before its last section does: the kernel or the initrd would not be whole. */
+static gboolean sections_are_whole(int fd, guint64 size, GError **error)
+{
+	guint8 word[4], pe[PE_HEADER_SIZE], section[SECTION_SIZE];
+
+	if (!proa_pread_all(fd, word, sizeof word, DOS_LFANEW, error) ||
+		!proa_pread_all(fd, pe, sizeof pe, le32(word), error))
+		return FALSE;
+	guint count = pe[PE_SECTIONS] | (guint)pe[PE_SECTIONS + 1] << 8;
+	guint64 at = (guint64)le32(word) + PE_HEADER_SIZE + pe[PE_OPTIONAL_SIZE] +
+		     ((guint64)pe[PE_OPTIONAL_SIZE + 1] << 8);
+	for (guint i = 0; i < count; i++, at += SECTION_SIZE) {
+		if (!proa_pread_all(fd, section, sizeof section, (goffset)at, error))
+			return FALSE;
+		if ((guint64)le32(section + SECTION_RAW_OFFSET) + le32(section + SECTION_RAW_SIZE) > size)
+			return proa_fail(error, PROA_REASON_BAD_UKI, "%.8s goes beyond the end of the file",
+				(const char *)section);
+	}
+	return TRUE;
+}
+
+/* From the device, not from the cache: what the firmware will read. */
+static gboolean read_whole(int fd, guint64 size, GError **error)
+{
+	g_autofree guint8 *chunk = g_malloc(CHUNK_SIZE);
+
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	for (guint64 at = 0; at < size; at += CHUNK_SIZE)
+		if (!proa_pread_all(
+			    fd, chunk, (gsize)MIN((guint64)CHUNK_SIZE, size - at), (goffset)at, error))
+			return FALSE;
+	return TRUE;
+}
+
+static gboolean look_at_boot_image(const ProaNode *node, const ProaStateRelease *to, GError **error)
+{
+	const ProaEntry *entry = proa_entry_find(node->entries, to->root_hash);
+	struct stat st;
+
+	if (!entry)
+		return proa_fail(error, PROA_REASON_NO_BOOT_ENTRY, "no entry on the ESP boots release %s",
+			to->version);
+	PROA_AUTO_FD int fd = openat(
+		proa_esp_entries_fd(node->esp), entry->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return proa_fail_errno(
+			error, PROA_REASON_IO, errno, "opening the boot image %s", entry->name);
+	g_autofree char *root_hash = proa_uki_root_hash(fd, error);
+	if (root_hash && sections_are_whole(fd, (guint64)st.st_size, error) &&
+		read_whole(fd, (guint64)st.st_size, error))
+		return TRUE;
+	g_prefix_error(error, "%s: ", entry->name);
+	return FALSE;
+}
+
+/* Its /etc; that there is none is no failure, since a release's first boot makes one. */
+static gboolean look_at_generation(
+	const ProaNode *node, const ProaStateRelease *to, char **ret_note, GError **error)
+{
+	g_autofree char *name = proa_generation_name(to->root_hash);
+	g_autofree char *path = g_build_filename(node->state_dir, "etc", name, "upper", NULL);
+	DIR *dir = opendir(path);
+
+	if (!dir && errno == ENOENT) {
+		*ret_note = g_strdup_printf(
+			"release %s has no /etc of its own here; its first boot makes one of the last one used",
+			to->version);
+		return TRUE;
+	}
+	if (!dir)
+		return proa_fail_errno(
+			error, PROA_REASON_IO, errno, "the /etc of release %s (%s)", to->version, path);
+	errno = 0;
+	while (readdir(dir))
+		;
+	int saved = errno;
+	closedir(dir);
+	return saved == 0 || proa_fail_errno(error, PROA_REASON_IO, saved,
+				     "reading the /etc of release %s (%s)", to->version, path);
+}
+
 gboolean proa_proof_rollback(ProaNode *node, const char *version, ProaScrubProgress progress, gpointer data,
-	const ProaStateRelease **ret_next, GError **error)
+	const ProaStateRelease **ret_next, char **ret_note, GError **error)
 {
 	const ProaStateRelease *to = NULL;
+	g_autofree char *note = NULL;
 	ProaScrub scrub;
 
-	if (!proa_rollback_plan(node, version, &to, error) ||
+	*ret_note = NULL;
+	/* The quick looks first: a slot is read for minutes. */
+	if (!proa_rollback_plan(node, version, &to, error) || !look_at_boot_image(node, to, error) ||
+		!look_at_generation(node, to, &note, error) ||
 		!scrub_release(node, to, 0, progress, data, &scrub, error) ||
 		!proa_rollback_plan(node, version, &to, error))
 		return FALSE;
@@ -117,6 +224,7 @@ gboolean proa_proof_rollback(ProaNode *node, const char *version, ProaScrubProgr
 		return proa_fail(error, PROA_REASON_ROOT_CORRUPT, "%s", detail);
 	}
 	*ret_next = to;
+	*ret_note = g_steal_pointer(&note);
 	return TRUE;
 }
 

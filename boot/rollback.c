@@ -31,6 +31,22 @@ static gboolean left_by_operator(const ProaNode *node, const char *root_hash)
 	return entry && strcmp(entry->reason, proa_reason_to_string(PROA_REASON_ROLLED_BACK)) == 0;
 }
 
+gboolean proa_rollback_is_next(const ProaNode *node, const char *version, const ProaStateRelease **ret_next)
+{
+	const ProaEntry *entry = proa_entry_next(node->entries);
+	gboolean booted = next_is_booted(node);
+	const ProaStateRelease *next = booted ? &node->booted : &node->other;
+	const ProaStateRelease *target = booted ? &node->other : &node->booted;
+
+	/* Two builds of one version: whoever names it means to change something. */
+	if (!version || !entry || !proa_entry_bootable(entry) ||
+		g_strcmp0(next->root_hash, entry->root_hash) != 0 || strcmp(entry->version, version) != 0 ||
+		g_strcmp0(target->version, version) == 0)
+		return FALSE;
+	*ret_next = next;
+	return TRUE;
+}
+
 static gboolean make_plan(const ProaNode *node, const char *version, Plan *ret_plan, GError **error)
 {
 	Plan plan = { .from = &node->booted, .to = &node->other, .to_other = TRUE };
@@ -64,6 +80,8 @@ gboolean proa_rollback_plan(
 {
 	Plan plan = { 0 };
 
+	if (proa_rollback_is_next(node, version, ret_next))
+		return TRUE;
 	if (!make_plan(node, version, &plan, error))
 		return FALSE;
 	*ret_next = plan.to;
@@ -152,7 +170,11 @@ gboolean proa_rollback(ProaNode *node, const char *version, const ProaStateRelea
 	Plan plan = { 0 };
 	PROA_AUTO_FD int lock = proa_node_lock_install(node, error);
 
-	if (lock < 0 || !make_plan(node, version, &plan, error))
+	if (lock < 0)
+		return FALSE;
+	if (proa_rollback_is_next(node, version, ret_next))
+		return TRUE;
+	if (!make_plan(node, version, &plan, error))
 		return FALSE;
 	/* A copy: reading the entries again renews what the plan points to. */
 	g_autofree char *to_hash = g_strdup(plan.to->root_hash);

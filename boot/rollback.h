@@ -7,7 +7,7 @@
 /*
  * Makes the release that is not next the firmware's next choice: usually the other slot's; the running one,
  * if the other was staged or rolled back to before this reboot. @version, if not NULL, must be that release's
- * version. Does not reboot.
+ * version; if that is the one that boots next already, nothing is changed. Does not reboot.
  *
  * Refuses with NOTHING_TO_ROLL_BACK (the other slot holds no release that an entry boots), NO_BOOT_ENTRY (it
  * is not
@@ -17,6 +17,9 @@
  */
 gboolean proa_rollback(ProaNode *node, const char *version, const ProaStateRelease **ret_next,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Whether @version (NULL: never) is what boots next already; *@ret_next as above. */
+gboolean proa_rollback_is_next(const ProaNode *node, const char *version, const ProaStateRelease **ret_next);
 
 /* The same refusals (but BUSY) and the same *@ret_next, and changes nothing. */
 gboolean proa_rollback_plan(const ProaNode *node, const char *version, const ProaStateRelease **ret_next,

@@ -215,6 +215,10 @@ JsonObject *proa_client_operate(ProaClient *client, ProaOperation operation, con
 	*ret_started = FALSE;
 	client->operation = proa_operation_to_string(operation);
 	client->progress = progress;
+	if (!methods[operation]) {
+		proa_fail(error, PROA_REASON_INTERNAL, "%s is not asked of proad", client->operation);
+		return NULL;
+	}
 	int r = sd_event_new(&client->event);
 	if (r < 0)
 		proa_fail_errno(error, PROA_REASON_INTERNAL, -r, "making an event loop");

@@ -21,9 +21,19 @@ JsonObject *proa_inspect_health(const ProaPaths *paths, GError **error)
 {
 	g_autofree char *path = g_build_filename(paths->run_dir, "health.json", NULL);
 	gsize size = 0;
-	g_autofree char *text = proa_file_read(path, PROA_INSPECT_MAX_REPORT, &size, error);
+	g_autoptr(GError) inner = NULL;
+	g_autofree char *text = proa_file_read(path, PROA_INSPECT_MAX_REPORT, &size, &inner);
 
-	return text ? proa_json_parse(text, size, path, PROA_REASON_BAD_STATE, error) : NULL;
+	if (text)
+		return proa_json_parse(text, size, path, PROA_REASON_BAD_STATE, error);
+	/* No name was wrong: it is too early in this boot. */
+	if (proa_reason_of(inner) == PROA_REASON_NOT_FOUND)
+		proa_fail(error, PROA_REASON_NOT_RUNNING,
+			"the first round of health checks in this boot has not ended yet: wait some seconds, or look at "
+			"`systemctl status proa-bootd`");
+	else
+		g_propagate_error(error, g_steal_pointer(&inner));
+	return NULL;
 }
 
 static JsonObject *object_at(JsonArray *array, guint index)

@@ -14,7 +14,8 @@
 #define PROA_INSPECT_MAX_REPORT (256 * 1024)
 #define PROA_INSPECT_MAX_PAGE (1024 * 1024)
 
-/* What the checks said last in this boot (health.json). NULL with NOT_FOUND, PERMISSION or BAD_STATE. */
+/* What the checks said last in this boot (health.json). NULL with NOT_RUNNING (none has ended yet),
+ * PERMISSION or BAD_STATE. */
 JsonObject *proa_inspect_health(const ProaPaths *paths, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The pages of the black box, newest first: {"name", "time", "version"}. PERMISSION; an empty array if there

@@ -298,6 +298,9 @@ char *proa_print_status(JsonObject *status, gint64 now)
 	g_autofree char *pinned = text_of(status, "pinned", NULL);
 	if (pinned)
 		line(out, "pinned", "to %s: `proa unpin` lets it go", pinned);
+	g_autofree char *planned = text_of(status, "planned_rollback", NULL);
+	if (planned)
+		line(out, "rollback", "planned: %s; `systemctl stop proa-rollback.timer` drops it", planned);
 	print_rejections(out, status);
 	print_checks(out, status, now);
 	print_policy(out, status);
@@ -373,7 +376,7 @@ static const struct {
 	{ "unpin", "no longer pinned", " is not held to any more" },
 };
 
-char *proa_print_done(JsonObject *outcome)
+static char *print_what_was_done(JsonObject *outcome)
 {
 	g_autofree char *operation = text_of(outcome, "operation", "");
 	g_autofree char *result = text_of(outcome, "result", "");
@@ -389,7 +392,8 @@ char *proa_print_done(JsonObject *outcome)
 	if (strcmp(operation, "update") == 0)
 		return g_strdup_printf("staged: release %s in %s; `proa reboot` tries it\n", version, slot);
 	if (strcmp(result, "planned") == 0)
-		return g_strdup("planned: `systemctl status proa-rollback.timer` shows when\n");
+		return g_strdup_printf(
+			"planned: release %s; `systemctl status proa-rollback.timer` shows when\n", version);
 	if (strcmp(operation, "rollback") == 0)
 		return g_strdup_printf(
 			"next boot: release %s from %s; `proa reboot` starts it\n", version, slot);
@@ -400,6 +404,14 @@ char *proa_print_done(JsonObject *outcome)
 			return g_strdup_printf(
 				"%s: release %s%s\n", decisions[i].before, version, decisions[i].after);
 	return g_strdup("done\n");
+}
+
+char *proa_print_done(JsonObject *outcome)
+{
+	g_autofree char *done = print_what_was_done(outcome);
+	g_autofree char *note = text_of(outcome, "note", NULL);
+
+	return note ? g_strdup_printf("%snote: %s\n", done, note) : g_steal_pointer(&done);
 }
 
 char *proa_print_not_done(JsonObject *outcome)

@@ -4,6 +4,7 @@
 #include "agent/cli/client.h"
 #include "agent/cli/direct.h"
 #include "agent/cli/inspect.h"
+#include "agent/cli/later.h"
 #include "agent/cli/print.h"
 #include "agent/history.h"
 #include "agent/status.h"
@@ -270,29 +271,42 @@ static ProaExit verb_history(const Run *run)
 	return PROA_EXIT_OK;
 }
 
-/* A timer of systemd's that does it then: it needs neither D-Bus nor proad, and goes with the next reboot. */
-static ProaExit verb_rollback_later(const Run *run)
+/* What would be refused then is refused now; and what is planned names the release, whatever is next by then.
+ */
+static JsonObject *plan_rollback(const Run *run, GError **error)
 {
 	const ProaOptions *options = run->options;
-	g_autofree char *when = g_strconcat("--on-calendar=", options->at, NULL);
-	g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
-	const char *argv[] = { "systemd-run", "--quiet", "--unit=proa-rollback", "--collect",
-		"--description=Rollback at a time that an operator chose", "--timer-property=AccuracySec=1s",
-		when, "--", self ? self : "/usr/bin/proa", "rollback", "--now", options->to ? "--to" : NULL,
-		options->to, NULL };
-	g_autoptr(GError) error = NULL, inner = NULL;
-	g_autofree char *said = NULL;
-	int status = 0;
+	g_autofree char *note = NULL;
 
-	if (geteuid() != 0)
-		proa_fail(&error, PROA_REASON_PERMISSION, "only root may plan a rollback");
-	else if (!g_spawn_sync(NULL, (char **)(gsize)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, &said,
-			 &status, &inner))
-		proa_fail(&error, PROA_REASON_INTERNAL, "systemd-run: %s", inner->message);
-	else if (!g_spawn_check_wait_status(status, NULL))
-		proa_fail(&error, PROA_REASON_USAGE, "it cannot be planned: %s", g_strstrip(said));
-	g_autoptr(JsonObject) outcome = error ? failed("rollback", error) : succeeded("rollback", "planned");
-	return print_outcome(options, outcome);
+	if (geteuid() != 0) {
+		proa_fail(error, PROA_REASON_PERMISSION, "only root may plan a rollback");
+		return NULL;
+	}
+	if (!proa_later_check(options->at, error))
+		return NULL;
+	g_autoptr(JsonObject) outcome = proa_direct_operate(
+		run->paths, PROA_OPERATION_PLAN_ROLLBACK, options->to, run->progress, error);
+	if (!outcome)
+		return NULL;
+	json_object_set_string_member(outcome, "operation", "rollback");
+	if (!proa_json_bool_or(outcome, "ok", FALSE))
+		return g_steal_pointer(&outcome);
+	if (!proa_later_plan(options->at, proa_json_string_or(outcome, "version", ""), &note, error))
+		return NULL;
+	json_object_set_string_member(outcome, "result", "planned");
+	if (note)
+		json_object_set_string_member(outcome, "note", note);
+	return g_steal_pointer(&outcome);
+}
+
+static ProaExit verb_rollback_later(const Run *run)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(JsonObject) planned = plan_rollback(run, &error);
+	g_autoptr(JsonObject) outcome = planned ? json_object_ref(planned) : failed("rollback", error);
+
+	proa_progress_end(run->progress);
+	return print_outcome(run->options, outcome);
 }
 
 static ProaExit verb_rollback(const Run *run)

@@ -28,8 +28,9 @@ gboolean proa_arm_copy(
 	int fd, const ProaManifestFile *uki, ProaStream *in, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * Renames what was brought, under the lock of entries: the commit point. BAD_UKI if it boots another root
- * hash, BUSY, IO.
+ * Renames what was brought, under the lock of entries: the commit point. Where the firmware would go on
+ * taking the running release, since the new one is older, that one is set aside after it, and remembered and
+ * told as left, as by a rollback. BAD_UKI if it boots another root hash, BUSY, IO.
  */
 gboolean proa_arm_commit(
 	const ProaSite *site, const ProaManifest *manifest, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -2,6 +2,7 @@
 #include "updater/install/site.h"
 
 #include "base/file.h"
+#include "base/state.h"
 #include "base/version.h"
 #include "boot/uki.h"
 #include "updater/install/arm.h"
@@ -23,6 +24,7 @@ void proa_site_free(ProaSite *site)
 	if (!site)
 		return;
 	g_free(site->run_dir);
+	g_free(site->state_dir);
 	g_free(site->root_hash);
 	g_free(site->version);
 	if (site->esp)
@@ -53,6 +55,7 @@ ProaSite *proa_site_new(const ProaSiteOptions *options, GError **error)
 	g_autoptr(ProaSite) site = g_new0(ProaSite, 1);
 
 	site->run_dir = g_strconcat(options->root, PROA_ESP_RUN_DIR, NULL);
+	site->state_dir = g_strconcat(options->root, PROA_STATE_DIR, NULL);
 	site->root_hash = proa_booted_root_hash(options->root, error);
 	if (!site->root_hash)
 		return NULL;

@@ -7,6 +7,7 @@
 
 typedef struct {
 	char *run_dir;   /* /run/proa below the root directory */
+	char *state_dir; /* /var/lib/proa, likewise */
 	char *root_hash; /* of the running system */
 	char *version;   /* of the running system */
 	ProaEsp *esp;
@@ -22,7 +23,8 @@ typedef struct {
 	const char *disk, *parts, *esp;
 } ProaSiteOptions;
 
-/* What runs, and no more: root_hash, version and run_dir. NULL with NOT_VERIFIED if no root hash was booted.
+/* What runs, and no more: root_hash, version and directories. NULL with NOT_VERIFIED if no root hash was
+ * booted.
  */
 ProaSite *proa_site_new(const ProaSiteOptions *options, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void proa_site_free(ProaSite *site);

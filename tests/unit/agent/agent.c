@@ -26,13 +26,16 @@ typedef struct {
 	ProaPaths *paths;
 	sd_event *event;
 	ProaAgent *agent;
-	guint finished, reboots, answers;
+	guint finished, reboots, answers, phases;
 	ProaReason reason; /* of what finished last; PROA_REASON_MAX: it went well */
 	gboolean refuse_reboot, stop;
 } Node;
 
 static void on_progress(const char *phase, guint64 done, guint64 total, gpointer data)
 {
+	Node *node = data;
+
+	node->phases++;
 }
 
 static void on_finished(
@@ -214,6 +217,84 @@ static void an_update_ends_staged_and_a_cancelled_one_does_not(void)
 	g_assert_cmpstr(proa_agent_state(slow.agent), ==, "good");
 }
 
+#define HANGS "trap 'fail cancelled 1 told' TERM\nsay '{\"event\":\"phase\",\"phase\":\"trust\"}'\n"
+#define LOOP "while :; do sleep 0.1; done\n"
+
+/* Until the child has said so many phases: it has set its trap by then. */
+static void node_run_to_phase(Node *node, guint phases)
+{
+	while (node->phases < phases)
+		g_assert_cmpint(sd_event_run(node->event, UINT64_MAX), >=, 0);
+}
+
+static char *node_calls(const Node *node)
+{
+	g_autofree char *path = scratch_file(&node->scratch, "fixture/calls");
+
+	return proa_file_read(path, 4096, NULL, NULL);
+}
+
+/* A dead network at 3 a.m.: neither a check nor an update that still asks keeps an operator from going back.
+ */
+static void a_look_at_the_feed_gives_way(void)
+{
+	for (int update = 0; update < 2; update++) {
+		g_auto(Node) node = node_new(PROA_STATE_GOOD, "[update]\nautomatic=no\n", HANGS LOOP);
+		g_autoptr(GError) error = NULL;
+
+		node_start(&node);
+		g_assert_true(update ? proa_agent_update(node.agent, NULL, NULL)
+				     : proa_agent_check(node.agent, NULL));
+		node_run_to_phase(&node, 1);
+		g_assert_true(proa_agent_rollback(node.agent, "0.9.0", &error));
+		g_assert_no_error(error);
+		/* One word at a time. */
+		g_assert_false(proa_agent_decide(node.agent, PROA_OPERATION_BLESS, NULL, &error));
+		g_assert_error(error, PROA_ERROR, PROA_REASON_BUSY);
+		node_run(&node);
+		g_assert_cmpint(node.reason, ==, PROA_REASON_CANCELLED);
+		node_run(&node);
+		g_assert_cmpuint(node.finished, ==, 2);
+		g_assert_cmpint(node.reason, ==, PROA_REASON_MAX);
+		g_assert_false(proa_agent_busy(node.agent));
+		g_autofree char *calls = node_calls(&node);
+		g_assert_nonnull(strstr(calls, "bootd rollback to=0.9.0\n"));
+	}
+}
+
+/* The other slot is being written: there is a way out, but not this one. */
+static void an_update_that_writes_does_not(void)
+{
+	g_auto(Node) node = node_new(PROA_STATE_GOOD, "[update]\nautomatic=no\n",
+		HANGS "say '{\"event\":\"offer\",\"version\":\"1.0.1\"}'\n"
+		      "say '{\"event\":\"phase\",\"phase\":\"fetch\"}'\n" LOOP);
+	g_autoptr(GError) error = NULL;
+
+	node_start(&node);
+	g_assert_true(proa_agent_update(node.agent, NULL, NULL));
+	node_run_to_phase(&node, 2);
+	g_assert_false(proa_agent_rollback(node.agent, NULL, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_BUSY);
+	g_assert_nonnull(strstr(error->message, "systemctl stop proad"));
+	g_assert_true(proa_agent_cancel(node.agent, NULL));
+	node_run(&node);
+	g_assert_cmpuint(node.finished, ==, 1);
+}
+
+/* What followed could not be started: whoever waits for it hears so. */
+static void a_word_that_cannot_be_carried_out_is_answered(void)
+{
+	g_auto(Node) node = node_new(PROA_STATE_GOOD, "[update]\nautomatic=no\n", HANGS LOOP);
+
+	node_start(&node);
+	g_assert_true(proa_agent_check(node.agent, NULL));
+	node_run_to_phase(&node, 1);
+	g_assert_true(proa_agent_decide(node.agent, PROA_OPERATION_REJECT, "no version", NULL));
+	node_run(&node);
+	g_assert_cmpuint(node.finished, ==, 2);
+	g_assert_cmpint(node.reason, ==, PROA_REASON_USAGE);
+}
+
 /* proad was killed while proa-install was at work, and the next one finds what it left. */
 static void what_an_interrupted_transaction_left_is_healed(void)
 {
@@ -238,6 +319,25 @@ static void by_itself_it_stages_and_reboots_once(void)
 	g_assert_cmpuint(node.reboots, ==, 0);
 	node_run(&node);
 	g_assert_cmpuint(node.reboots, ==, 1);
+}
+
+/* An operator who pins the node means the next reboot, too. */
+static void no_reboot_into_what_is_not_pinned(void)
+{
+	static const char *const pins[] = { "{\"version\":\"1.0.0\"}", "{\"version\":\"1.0.1\"}" };
+
+	for (guint i = 0; i < G_N_ELEMENTS(pins); i++) {
+		g_auto(Node) node = node_new(
+			PROA_STATE_GOOD, "[update]\nautomatic=no\nreboot=automatic\nreboot_delay=0\n", STAGE);
+		node_write(&node, "var/lib/proa/pin.json", pins[i]);
+		node_start(&node);
+		g_assert_true(proa_agent_update(node.agent, NULL, NULL));
+		node_run(&node);
+		g_assert_cmpstr(proa_agent_state(node.agent), ==, "staged");
+		for (int turn = 0; turn < 10 && node.reboots == 0; turn++)
+			g_assert_cmpint(sd_event_run(node.event, 50000), >=, 0);
+		g_assert_cmpuint(node.reboots, ==, i);
+	}
 }
 
 /* A reboot did not lead to it, and will not the next time. */
@@ -305,9 +405,14 @@ int main(int argc, char **argv)
 	g_test_add_func("/agent/a-check-is-recorded-when-it-ends", a_check_is_recorded_when_it_ends);
 	g_test_add_func("/agent/an-update-ends-staged-and-a-cancelled-one-does-not",
 		an_update_ends_staged_and_a_cancelled_one_does_not);
+	g_test_add_func("/agent/a-look-at-the-feed-gives-way", a_look_at_the_feed_gives_way);
+	g_test_add_func("/agent/an-update-that-writes-does-not", an_update_that_writes_does_not);
+	g_test_add_func("/agent/a-word-that-cannot-be-carried-out-is-answered",
+		a_word_that_cannot_be_carried_out_is_answered);
 	g_test_add_func("/agent/what-an-interrupted-transaction-left-is-healed",
 		what_an_interrupted_transaction_left_is_healed);
 	g_test_add_func("/agent/by-itself-it-stages-and-reboots-once", by_itself_it_stages_and_reboots_once);
+	g_test_add_func("/agent/no-reboot-into-what-is-not-pinned", no_reboot_into_what_is_not_pinned);
 	g_test_add_func("/agent/what-was-staged-before-this-boot-is-no-reason-to-reboot",
 		what_was_staged_before_this_boot_is_no_reason_to_reboot);
 	g_test_add_func("/agent/a-reboot-is-asked-for-with-a-dead-var-too",

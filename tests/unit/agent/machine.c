@@ -10,7 +10,7 @@ static const ProaStateKind free_states[FREE_STATES] = { PROA_STATE_IDLE, PROA_ST
 static ProaAct decide(
 	ProaStateKind state, ProaEvent event, ProaAutomatic automatic, gboolean busy, ProaReason *ret_reason)
 {
-	ProaFacts facts = { state, busy, automatic, FALSE };
+	ProaFacts facts = { state, busy, automatic, FALSE, FALSE };
 
 	*ret_reason = PROA_REASON_MAX;
 	ProaAct act = proa_machine_decide(&facts, event, ret_reason);
@@ -117,13 +117,13 @@ static void test_automatic_reboot(void)
 
 	/* In staged, if wanted, and nowhere else. */
 	for (int state = 0; state < _PROA_STATE_MAX; state++) {
-		ProaFacts facts = { (ProaStateKind)state, FALSE, PROA_AUTOMATIC_YES, TRUE };
+		ProaFacts facts = { (ProaStateKind)state, FALSE, PROA_AUTOMATIC_YES, TRUE, FALSE };
 		ProaAct act = proa_machine_decide(&facts, PROA_EVENT_REBOOT_DUE, &reason);
 		g_assert_cmpint(act, ==, state == PROA_STATE_STAGED ? PROA_ACT_REBOOT : PROA_ACT_NOTHING);
 		facts.reboot_automatic = FALSE;
 		g_assert_cmpint(
 			proa_machine_decide(&facts, PROA_EVENT_REBOOT_DUE, &reason), ==, PROA_ACT_NOTHING);
-		facts = (ProaFacts){ (ProaStateKind)state, TRUE, PROA_AUTOMATIC_YES, TRUE };
+		facts = (ProaFacts){ (ProaStateKind)state, TRUE, PROA_AUTOMATIC_YES, TRUE, FALSE };
 		g_assert_cmpint(
 			proa_machine_decide(&facts, PROA_EVENT_REBOOT_DUE, &reason), ==, PROA_ACT_NOTHING);
 	}
@@ -174,7 +174,8 @@ static char letter_of(ProaAct act, ProaReason reason)
 		[PROA_ACT_ROLLBACK] = 'R',
 		[PROA_ACT_DECIDE] = 'D',
 		[PROA_ACT_REBOOT] = 'B',
-		[PROA_ACT_CANCEL] = 'X' };
+		[PROA_ACT_CANCEL] = 'X',
+		[PROA_ACT_SUPERSEDE] = 'S' };
 
 	if (act == PROA_ACT_REFUSE)
 		return reason == PROA_REASON_BUSY ? 'b' : reason == PROA_REASON_TRIAL_BOOT ? 't' : '?';
@@ -214,10 +215,24 @@ static void test_everything(void)
 	g_assert_cmpint(reason, ==, PROA_REASON_INTERNAL);
 }
 
+/* An operator who wants back is not kept waiting for a feed that does not answer. */
+static void test_a_look_gives_way(void)
+{
+	for (int state = 0; state < _PROA_STATE_MAX; state++)
+		for (int event = 0; event < _PROA_EVENT_MAX; event++) {
+			ProaFacts facts = { .state = (ProaStateKind)state, .busy = TRUE, .yields = TRUE };
+			ProaReason reason = PROA_REASON_MAX;
+			ProaAct act = proa_machine_decide(&facts, (ProaEvent)event, &reason);
+			gboolean word = event == PROA_EVENT_ROLLBACK || event == PROA_EVENT_DECIDE;
+			g_assert_cmpint(letter_of(act, reason), ==, word ? 'S' : table[state][1][event]);
+		}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/machine/every-state-every-event-every-setting", test_everything);
+	g_test_add_func("/machine/a-look-gives-way-to-a-word", test_a_look_gives_way);
 	g_test_add_func("/machine/every-event-at-rest", test_free);
 	g_test_add_func("/machine/automatic-rules-the-timer-alone", test_automatic);
 	g_test_add_func("/machine/busy-refuses-a-second-transaction-in-every-state", test_busy);

@@ -70,6 +70,18 @@ static void test_offer_is_no_update(void)
 	g_assert_true(check->ok);
 }
 
+/* What a child has to say beside how it ended goes along. */
+static void test_note(void)
+{
+	g_autoptr(ProaOutcome) outcome = proa_outcome_new();
+
+	take(outcome,
+		"{\"event\":\"done\",\"result\":\"pinned\",\"version\":\"1.0.0\",\"note\":\"2.0.0\\u001b waits\"}");
+	proa_outcome_close(outcome, PROA_EXPECT_DONE, "proa-bootd", CLD_EXITED, 0, FALSE, "");
+	g_autoptr(JsonObject) object = proa_outcome_to_json(outcome, "pin");
+	g_assert_cmpstr(json_object_get_string_member(object, "note"), ==, "2.0.0  waits");
+}
+
 static void test_error(void)
 {
 	g_autoptr(ProaOutcome) outcome = proa_outcome_new();
@@ -164,6 +176,7 @@ static void test_hostile(void)
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/outcome/note", test_note);
 	g_test_add_func("/outcome/update-from-first-line-to-last", test_update);
 	g_test_add_func("/outcome/done-stands-even-if-killed-after-it", test_done_stands);
 	g_test_add_func("/outcome/an-offer-ends-a-check-but-no-update", test_offer_is_no_update);

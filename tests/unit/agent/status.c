@@ -58,7 +58,7 @@ static void an_empty_node_has_every_member(void)
 {
 	static const char *const members[] = { "state", "since", "booted", "other", "next", "staged", "good",
 		"rejected", "pinned", "conflicts", "operation", "last_check", "next_check", "next_reboot",
-		"feed", "update", "agent", "problems" };
+		"planned_rollback", "feed", "update", "agent", "problems" };
 	g_auto(Node) node = node_new();
 	g_autoptr(JsonObject) status = build(&node, NULL, NULL);
 
@@ -71,6 +71,18 @@ static void an_empty_node_has_every_member(void)
 	g_assert_true(json_object_get_null_member(status, "next_reboot"));
 	g_assert_true(json_object_get_null_member(status, "booted"));
 	g_assert_cmpuint(problems_of(status), ==, 0);
+}
+
+/* An operator who planned a rollback weeks ago sees that it is still to come. */
+static void a_planned_rollback_is_told(void)
+{
+	g_auto(Node) node = node_new();
+
+	g_free(scratch_write(&node.scratch, "run/systemd/transient/proa-rollback.timer",
+		"[Unit]\nDescription=x\n\n[Timer]\nAccuracyUSec=1s\nOnCalendar=*-*-* 03:00:00\nRemainAfterElapse=no\n",
+		-1));
+	g_autoptr(JsonObject) status = build(&node, NULL, NULL);
+	g_assert_cmpstr(proa_json_string_or(status, "planned_rollback", NULL), ==, "*-*-* 03:00:00");
 }
 
 static void what_is_seen_comes_before_what_is_remembered(void)
@@ -142,6 +154,7 @@ static void broken_files_are_problems_and_hide_nothing_else(void)
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/status/a-planned-rollback-is-told", a_planned_rollback_is_told);
 	g_test_add_func("/status/an-empty-node-has-every-member", an_empty_node_has_every_member);
 	g_test_add_func("/status/what-is-seen-comes-before-what-is-remembered",
 		what_is_seen_comes_before_what_is_remembered);

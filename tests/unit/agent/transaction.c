@@ -88,6 +88,8 @@ static void every_operation_runs_its_program(void)
 		[PROA_OPERATION_UNREJECT] = { "unreject", "proa-bootd unreject --to 1.0.0", FALSE, FALSE },
 		[PROA_OPERATION_PIN] = { "pin", "proa-bootd pin --to 1.0.0", FALSE, FALSE },
 		[PROA_OPERATION_UNPIN] = { "unpin", "proa-bootd unpin --to 1.0.0", FALSE, FALSE },
+		[PROA_OPERATION_PLAN_ROLLBACK] = { "plan-rollback", "proa-bootd plan-rollback --to 1.0.0",
+			FALSE, FALSE },
 	};
 
 	for (int i = 0; i < _PROA_OPERATION_MAX; i++) {

@@ -143,18 +143,62 @@ static gboolean unpin(ProaNode *node, const char *release, ProaStateRelease *ret
 	return proa_operator_unpin(node, ret, error);
 }
 
+static gboolean pin(ProaNode *node, const char *release, ProaStateRelease *ret, GError **error)
+{
+	g_autofree char *left = NULL;
+
+	return proa_operator_pin(node, release, ret, &left, error);
+}
+
+/* "Holds the node to what it runs": the next reboot, whenever that is, must not go into what is staged. */
+static void a_pin_takes_what_is_staged_out_of_its_turn(void)
+{
+	g_auto(Fixture) fixture = staged();
+	ProaStateRelease release = { 0 };
+	g_autofree char *left = NULL;
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaNode) node = fixture_open(&fixture);
+
+	g_assert_true(proa_operator_pin(node, NULL, &release, &left, &error));
+	g_assert_no_error(error);
+	g_assert_cmpstr(release.version, ==, "1.0.0");
+	g_assert_cmpstr(left, ==, "2.0.0");
+	proa_state_set_release(&release, NULL, NULL, NULL);
+	fixture_expect_entries(&fixture, "proa_1.0.0.efi proa_2.0.0+0-1.efi");
+	expect_rejected(&fixture, HASH_2, "rolled-back");
+	g_assert_cmpint(fixture_kind(&fixture), ==, PROA_STATE_GOOD);
+
+	/* Another version than the running one does nothing to the entries, and neither does a second time.
+	 */
+	g_auto(Fixture) other = staged();
+	decide(&other, pin, "2.0.0", NULL);
+	fixture_expect_entries(&other, "proa_2.0.0+3.efi proa_1.0.0.efi");
+	decide(&fixture, pin, "1.0.0", NULL);
+	fixture_expect_entries(&fixture, "proa_1.0.0.efi proa_2.0.0+0-1.efi");
+}
+
+static void a_pin_waits_for_a_transaction(void)
+{
+	g_auto(Fixture) fixture = staged();
+	g_autoptr(ProaNode) node = fixture_open(&fixture);
+	PROA_AUTO_FD int lock = proa_node_lock_install(node, NULL);
+
+	expect_refused(&fixture, pin, NULL, PROA_REASON_BUSY);
+	g_assert_null(proa_pin_load(fixture.state_dir));
+}
+
 static void a_pin_is_kept_and_taken_back(void)
 {
 	g_auto(Fixture) fixture = staged();
 
 	expect_refused(&fixture, unpin, NULL, PROA_REASON_NO_UPDATE);
-	decide(&fixture, proa_operator_pin, NULL, NULL);
+	decide(&fixture, pin, NULL, NULL);
 	g_autofree char *running = proa_pin_load(fixture.state_dir);
 	g_assert_cmpstr(running, ==, "1.0.0");
-	decide(&fixture, proa_operator_pin, "7.0.0", NULL);
+	decide(&fixture, pin, "7.0.0", NULL);
 	g_autofree char *named = proa_pin_load(fixture.state_dir);
 	g_assert_cmpstr(named, ==, "7.0.0");
-	expect_refused(&fixture, proa_operator_pin, "../7", PROA_REASON_USAGE);
+	expect_refused(&fixture, pin, "../7", PROA_REASON_USAGE);
 	decide(&fixture, unpin, NULL, NULL);
 	g_assert_null(proa_pin_load(fixture.state_dir));
 	g_assert_true(fixture_history_has(&fixture, "unpinned", NULL, NULL));
@@ -182,6 +226,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/operator/a-rejection-is-taken-back-for-good", a_rejection_is_taken_back_for_good);
 	g_test_add_func("/operator/the-newest-rejection-is-meant-if-none-is-named",
 		the_newest_rejection_is_meant_if_none_is_named);
+	g_test_add_func("/operator/a-pin-takes-what-is-staged-out-of-its-turn",
+		a_pin_takes_what_is_staged_out_of_its_turn);
+	g_test_add_func("/operator/a-pin-waits-for-a-transaction", a_pin_waits_for_a_transaction);
 	g_test_add_func("/operator/a-pin-is-kept-and-taken-back", a_pin_is_kept_and_taken_back);
 	g_test_add_func("/operator/a-transaction-is-waited-for", a_transaction_is_waited_for);
 	return g_test_run();

@@ -78,7 +78,9 @@ static void expect_check(const Slot *slot, const char *version, int reason)
 	const ProaStateRelease *next = NULL;
 	g_autoptr(GError) error = NULL;
 
-	gboolean ok = proa_proof_rollback(node, version, NULL, NULL, &next, &error);
+	g_autofree char *note = NULL;
+
+	gboolean ok = proa_proof_rollback(node, version, NULL, NULL, &next, &note, &error);
 	if (reason >= 0)
 		g_assert_error(error, PROA_ERROR, reason);
 	else
@@ -116,6 +118,49 @@ static void a_damaged_one_would_not(void)
 	g_assert_cmpint(proa_json_int_or(kept, "bad", 0), ==, 1);
 	g_assert_cmpint(proa_json_int_or(kept, "first_bad", 0), ==, 200);
 	g_assert_true(fixture_history_has(&slot.node, "scrubbed", slot.root_hash, "root-corrupt"));
+}
+
+/* A root that is sound is of no use if its kernel is cut off, or if what it would run with cannot be read. */
+static void its_boot_image_must_be_whole(void)
+{
+	g_auto(Slot) slot = slot_new("proa_2.0.0+0-3.efi");
+	g_autofree char *path =
+		g_build_filename(slot.node.esp, PROA_ESP_ENTRY_DIR, "proa_2.0.0+0-3.efi", NULL);
+
+	/* .cmdline and .osrel are still there. */
+	g_assert_cmpint(truncate(path, 2200), ==, 0);
+	expect_check(&slot, NULL, PROA_REASON_BAD_UKI);
+	g_assert_null(proa_proof_load(slot.node.state_dir, slot.root_hash));
+}
+
+static char *note_of(const Slot *slot)
+{
+	g_autoptr(ProaNode) node = fixture_open(&slot->node);
+	const ProaStateRelease *next = NULL;
+	g_autoptr(GError) error = NULL;
+	char *note = NULL;
+
+	g_assert_true(proa_proof_rollback(node, NULL, NULL, NULL, &next, &note, &error));
+	g_assert_no_error(error);
+	return note;
+}
+
+static void its_generation_of_etc_is_looked_at(void)
+{
+	g_auto(Slot) slot = slot_new("proa_2.0.0+0-3.efi");
+	g_autofree char *note = note_of(&slot);
+	g_autofree char *name = g_strndup(slot.root_hash, 32);
+	g_autofree char *upper = g_build_filename(slot.node.state_dir, "etc", name, "upper", NULL);
+	g_autofree char *generation = g_path_get_dirname(upper);
+
+	/* None yet is worth a word, and no more. */
+	g_assert_nonnull(strstr(note, "2.0.0"));
+	g_assert_cmpint(g_mkdir_with_parents(generation, 0755), ==, 0);
+	g_assert_true(g_file_set_contents(upper, "no folder", -1, NULL));
+	expect_check(&slot, NULL, PROA_REASON_IO);
+	g_assert_cmpint(g_unlink(upper), ==, 0);
+	g_assert_cmpint(g_mkdir(upper, 0755), ==, 0);
+	g_assert_null(note_of(&slot));
 }
 
 static void an_empty_slot_has_nothing_to_scrub(void)
@@ -157,6 +202,8 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/proof/a-sound-slot-would-work", a_sound_slot_would_work);
 	g_test_add_func("/proof/a-damaged-one-would-not", a_damaged_one_would_not);
+	g_test_add_func("/proof/its-boot-image-must-be-whole", its_boot_image_must_be_whole);
+	g_test_add_func("/proof/its-generation-of-etc-is-looked-at", its_generation_of_etc_is_looked_at);
 	g_test_add_func("/proof/an-empty-slot-has-nothing-to-scrub", an_empty_slot_has_nothing_to_scrub);
 	g_test_add_func("/proof/a-slot-written-to-meanwhile-is-not-judged",
 		a_slot_written_to_meanwhile_is_not_judged);

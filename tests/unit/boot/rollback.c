@@ -152,6 +152,53 @@ static void refuses_another_version(void)
 	expect_refused(&fixture, "1.0.9", PROA_REASON_NO_BOOT_ENTRY);
 }
 
+/* As an update to an older release leaves it, once that one has used its tries: the firmware comes back. */
+static void an_older_release_that_fails_leads_back(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *why = NULL;
+
+	fixture_entry(fixture.esp, "proa_1.0.0+0-3.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+0-1.efi", "2.0.0", HASH_2);
+	fixture_expect_entries(&fixture, "proa_2.0.0+0-1.efi proa_1.0.0+0-3.efi");
+	fixture_state(&fixture, PROA_STATE_STAGED, HASH_1, HASH_2);
+	g_assert_true(proa_rejected_add(fixture.state_dir, HASH_2, "2.0.0", "rolled-back", "to 1.0.0", NULL));
+	fixture_reboot(&fixture, HASH_2);
+	fixture_settle(&fixture);
+	g_assert_cmpint(fixture_kind(&fixture), ==, PROA_STATE_FALLEN_BACK);
+	why = fixture_rejected(&fixture, HASH_1);
+	g_assert_cmpstr(why, ==, "boot-failed");
+	fixture_bless(&fixture);
+	fixture_expect_entries(&fixture, "proa_2.0.0.efi proa_1.0.0+0-3.efi");
+	g_assert_null(fixture_rejected(&fixture, HASH_2));
+}
+
+/* Whoever names it wants it to boot next: it does, and nothing is toggled. */
+static void what_boots_next_already_is_a_success(void)
+{
+	static const char *const cases[][2] = { { "1.0.0", HASH_1 }, { "2.0.0", HASH_2 } };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_auto(Fixture) fixture = fixture_new();
+		const ProaStateRelease *next = NULL, *planned = NULL;
+		g_autoptr(GError) error = NULL;
+
+		/* 2.0.0 is staged, or was rolled back from. */
+		fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+		fixture_entry(fixture.esp, i ? "proa_2.0.0+3.efi" : "proa_2.0.0+0-1.efi", "2.0.0", HASH_2);
+		fixture_state(&fixture, i ? PROA_STATE_STAGED : PROA_STATE_GOOD, i ? HASH_2 : NULL, HASH_1);
+		g_autoptr(ProaNode) node = fixture_open(&fixture);
+		g_autofree char *before = fixture_entries(node->esp);
+		g_assert_true(proa_rollback_plan(node, cases[i][0], &planned, &error));
+		g_assert_true(proa_rollback(node, cases[i][0], &next, &error));
+		g_assert_no_error(error);
+		g_assert_cmpstr(planned->root_hash, ==, cases[i][1]);
+		g_assert_cmpstr(next->root_hash, ==, cases[i][1]);
+		fixture_expect_entries(&fixture, before);
+		g_assert_false(fixture_history_has(&fixture, "rolled-back", NULL, NULL));
+	}
+}
+
 static void refuses_during_a_transaction(void)
 {
 	g_auto(Fixture) fixture = fixture_new();
@@ -215,6 +262,10 @@ int main(int argc, char **argv)
 		"/rollback/leaves-a-trial-for-a-good-release-only", leaves_a_trial_for_a_good_release_only);
 	g_test_add_func("/rollback/refuses-without-another-release", refuses_without_another_release);
 	g_test_add_func("/rollback/refuses-another-version", refuses_another_version);
+	g_test_add_func(
+		"/rollback/an-older-release-that-fails-leads-back", an_older_release_that_fails_leads_back);
+	g_test_add_func(
+		"/rollback/what-boots-next-already-is-a-success", what_boots_next_already_is_a_success);
 	g_test_add_func("/rollback/refuses-during-a-transaction", refuses_during_a_transaction);
 	g_test_add_func("/rollback/never-without-an-entry-that-boots", never_without_an_entry_that_boots);
 	return g_test_run();

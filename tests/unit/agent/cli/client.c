@@ -79,7 +79,7 @@ static void every_operation_calls_its_method(void)
 	g_auto(Harness) harness = started();
 
 	harness_install(&harness, "say '{\"event\":\"offer\",\"version\":\"1.0.1\"}'\n" STAGED);
-	for (int i = 0; i < _PROA_OPERATION_MAX; i++) {
+	for (int i = 0; i < PROA_OPERATION_PLAN_ROLLBACK; i++) {
 		ProaOperation operation = (ProaOperation)i;
 		g_autoptr(GError) error = NULL;
 		gboolean taken = FALSE;

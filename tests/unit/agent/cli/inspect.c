@@ -25,7 +25,7 @@ static void health_is_shown_and_judged(void)
 	g_autoptr(GError) error = NULL;
 
 	g_assert_null(proa_inspect_health(paths, &error));
-	g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_FOUND);
+	g_assert_error(error, PROA_ERROR, PROA_REASON_NOT_RUNNING);
 	add(&scratch, "run/proa/health.json",
 		"{\"checks\":[{\"check\":\"units\",\"verdict\":\"ok\"},7,"
 		"{\"check\":\"node-ready\",\"verdict\":\"waiting\",\"fault\":\"elsewhere\",\"reason\":\"node-not-ready\","

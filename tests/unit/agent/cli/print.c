@@ -33,7 +33,7 @@ static void test_status(void)
 		"\"last_check\":{\"time\":1780003000,\"result\":\"ok\",\"offered\":\"1.0.2\"},\"next_check\":1780005000,"
 		"\"next_reboot\":1780003660,\"feed\":{\"url\":\"http://feed.example/\",\"channel\":\"stable\"},"
 		"\"update\":{\"automatic\":\"yes\",\"reboot\":\"automatic\",\"reboot_window\":\"01:00-04:00\"},"
-		"\"pinned\":\"1.0.1\",\"conflicts\":[\"ssh/sshd_config\",7],\"agent\":\"running\",\"problems\":[\"etc/x.conf:3: unknown key\"]}");
+		"\"pinned\":\"1.0.1\",\"planned_rollback\":\"*-*-* 03:00:00\",\"conflicts\":[\"ssh/sshd_config\",7],\"agent\":\"running\",\"problems\":[\"etc/x.conf:3: unknown key\"]}");
 	g_autofree char *text = proa_print_status(status, NOW);
 
 	g_assert_cmpstr(text, ==,
@@ -48,6 +48,7 @@ static void test_status(void)
 		"staged      none\n"
 		"last good   1.0.0 in root-a\n"
 		"pinned      to 1.0.1: `proa unpin` lets it go\n"
+		"rollback    planned: *-*-* 03:00:00; `systemctl stop proa-rollback.timer` drops it\n"
 		"rejected    0.9: unit-failed, 2026-02-02 02:40:00 UTC: x.service\n"
 		"last check  2026-05-28 21:16:40 UTC (10 min 0 s ago): ok, offered 1.0.2\n"
 		"next check  2026-05-28 21:50:00 UTC (in 23 min 20 s)\n"

@@ -76,7 +76,8 @@ static void what_is_wrong_shows_in_the_exit_status(void)
 
 	g_auto(Harness) empty = harness_new();
 	g_auto(Answer) no_health = harness_proa(&empty, "health --json");
-	g_assert_cmpstr(proa_json_string_or(no_health.json, "reason", NULL), ==, "not-found");
+	g_assert_cmpstr(proa_json_string_or(no_health.json, "reason", NULL), ==, "not-running");
+	g_assert_nonnull(strstr(proa_json_string_or(no_health.json, "message", ""), "wait"));
 	g_auto(Answer) no_page = harness_proa(&empty, "log --last-failure --json");
 	g_assert_cmpint(no_page.status, ==, PROA_EXIT_NOTHING);
 	g_auto(Answer) no_config = harness_proa(&empty, "config log --json");
@@ -94,6 +95,73 @@ static void a_decision_is_passed_on(void)
 	g_assert_nonnull(strstr(proa_json_string_or(answer.json, "message", ""), "status 2"));
 }
 
+/* Tools of systemd's that write down how they were called. */
+static char *make_tools(const Harness *harness, gboolean active)
+{
+	static const char *const names[] = { "systemd-run", "systemctl", "systemd-analyze" };
+	g_autofree char *log = scratch_file(&harness->scratch, "fixture/tools");
+
+	for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_autofree char *name = g_strconcat("bin/", names[i], NULL);
+		g_autofree char *text = g_strdup_printf(
+			"#!/bin/sh\necho \"%s $*\" >>%s\ncase \"$*\" in\n*is-active*) exit %d ;;\n"
+			"calendar*2020-*) echo '    Next elapse: never' ;;\ncalendar*7h*) echo odd >&2; exit 1 ;;\n"
+			"esac\n",
+			names[i], log, active ? 0 : 3);
+		harness_write(harness, name, text);
+		g_autofree char *path = scratch_file(&harness->scratch, name);
+		g_assert_cmpint(g_chmod(path, 0755), ==, 0);
+	}
+	g_autofree char *bin = scratch_file(&harness->scratch, "bin");
+	char *before = g_strdup(g_getenv("PATH"));
+	g_autofree char *path = g_strconcat(bin, ":", before, NULL);
+	g_setenv("PATH", path, TRUE);
+	return before;
+}
+
+/* What is planned names the release: it does not toggle whatever became true by then. */
+static void a_rollback_is_planned_to_a_release(void)
+{
+	for (int active = 0; active < 2; active++) {
+		g_auto(Harness) harness = rescue_shell();
+		g_autofree char *path = make_tools(&harness, active);
+		g_auto(Answer) planned = harness_proa(&harness, "rollback --at 03:00 --json");
+		g_autofree char *tools = harness_read(&harness, "fixture/tools");
+		g_autofree char *calls = harness_read(&harness, "fixture/calls");
+
+		g_setenv("PATH", path, TRUE);
+		g_assert_cmpint(planned.status, ==, PROA_EXIT_OK);
+		g_assert_cmpstr(proa_json_string_or(planned.json, "result", NULL), ==, "planned");
+		g_assert_cmpstr(proa_json_string_or(planned.json, "version", NULL), ==, "0.9.0");
+		g_assert_nonnull(strstr(tools, "--on-calendar=03:00"));
+		g_assert_nonnull(strstr(tools, "rollback --now --to 0.9.0\n"));
+		g_assert_nonnull(strstr(calls, "bootd plan-rollback to=\n"));
+		/* A second one takes the place of the first, and says so. */
+		g_assert_true((strstr(tools, "systemctl stop proa-rollback.timer\n") != NULL) == active);
+		g_assert_true(json_object_has_member(planned.json, "note") == active);
+	}
+}
+
+static void what_cannot_be_is_not_planned(void)
+{
+	g_auto(Harness) harness = rescue_shell();
+	g_autofree char *path = make_tools(&harness, FALSE);
+	g_auto(Answer) past = harness_proa(&harness, "rollback --at 2020-01-01 --json");
+	g_auto(Answer) odd = harness_proa(&harness, "rollback --at 7h --json");
+
+	harness_write(&harness, "fixture/rollback",
+		"echo '{\"event\":\"error\",\"reason\":\"nothing-to-roll-back\",\"message\":\"empty\"}'; exit 3");
+	g_auto(Answer) refused = harness_proa(&harness, "rollback --at 03:00 --json");
+	g_autofree char *tools = harness_read(&harness, "fixture/tools");
+	g_setenv("PATH", path, TRUE);
+	g_assert_cmpint(past.status, ==, PROA_EXIT_USAGE);
+	g_assert_nonnull(strstr(proa_json_string_or(past.json, "message", ""), "in the past"));
+	g_assert_cmpint(odd.status, ==, PROA_EXIT_USAGE);
+	g_assert_cmpint(refused.status, ==, PROA_EXIT_REFUSED);
+	g_assert_cmpstr(proa_json_string_or(refused.json, "reason", NULL), ==, "nothing-to-roll-back");
+	g_assert_null(strstr(tools, "systemd-run"));
+}
+
 static void a_failure_can_be_told_from_outside(void)
 {
 	g_autoptr(GError) error = NULL;
@@ -109,6 +177,8 @@ int main(int argc, char **argv)
 	g_test_add_func(
 		"/verbs/what-is-wrong-shows-in-the-exit-status", what_is_wrong_shows_in_the_exit_status);
 	g_test_add_func("/verbs/a-decision-is-passed-on", a_decision_is_passed_on);
+	g_test_add_func("/verbs/a-rollback-is-planned-to-a-release", a_rollback_is_planned_to_a_release);
+	g_test_add_func("/verbs/what-cannot-be-is-not-planned", what_cannot_be_is_not_planned);
 	g_test_add_func("/verbs/a-failure-can-be-told-from-outside", a_failure_can_be_told_from_outside);
 	return g_test_run();
 }

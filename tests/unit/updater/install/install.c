@@ -469,6 +469,31 @@ static void token_refused(Fixture *f, gconstpointer channel)
 	g_assert_cmpuint(node_history(&f->node, "token-used", NULL), ==, 0);
 }
 
+/* The firmware prefers the newer one, so it is set aside: left as by a rollback, not rejected. */
+static void older_release_is_tried_next(Fixture *f, gconstpointer channel)
+{
+	g_auto(Run) run = node_run(&f->node, "--to", "0.9.5");
+
+	g_assert_cmpint(run.status, ==, 0);
+	g_assert_cmpstr(json_object_get_string_member(run.last, "version"), ==, "0.9.5");
+	assert_entries(&f->node, (const char *const[]){ "proa_0.9.5+3.efi", "proa_1.0.0+0-1.efi", NULL });
+	assert_state(&f->node, "state", "staged");
+	g_autoptr(GPtrArray) rejected = proa_rejected_load(f->node.state, NULL);
+	const ProaRejected *left = proa_rejected_find(rejected, BOOTED_HASH);
+	g_assert_nonnull(left);
+	g_assert_cmpstr(left->reason, ==, "rolled-back");
+	g_assert_cmpuint(node_history(&f->node, "rolled-back", "rolled-back"), ==, 1);
+}
+
+/* What is newer needs nobody out of its way. */
+static void newer_release_sets_nothing_aside(Fixture *f, gconstpointer channel)
+{
+	assert_good_update_succeeds(&f->node);
+	g_assert_cmpuint(node_history(&f->node, "rolled-back", NULL), ==, 0);
+	g_autoptr(GPtrArray) rejected = proa_rejected_load(f->node.state, NULL);
+	g_assert_cmpuint(rejected->len, ==, 0);
+}
+
 static void named_release_missing(Fixture *f, gconstpointer channel)
 {
 	g_auto(Run) run = node_run(&f->node, "--to", "7.7");
@@ -599,8 +624,9 @@ int main(int argc, char **argv)
 				  .version = "1.0.1",
 				  .uki_root_hash = WRONG_HASH,
 				  .floor = "1.0.0" });
-	world_add(&world, &(WorldRelease){ .channel = "elsewhere", .version = "1.0.1" });
-	world_add(&world, &(WorldRelease){ .channel = "elsewhere", .version = "1.0.2", .floor = "1.0.2" });
+	world_add(&world, &(WorldRelease){ .channel = "delta", .version = "1.0.1" });
+	world_add(&world, &(WorldRelease){ .channel = "delta", .version = "1.0.2", .floor = "1.0.2" });
+	world_add(&world, &(WorldRelease){ .channel = "elsewhere", .version = "0.9.5" });
 	nginx_start(&nginx, world.feed, SLOW_RATE, FALSE);
 #define ADD(name, channel, function)                                                                         \
 	g_test_add("/install/install/" name, Fixture, channel, set_up, function, tear_down)
@@ -629,6 +655,8 @@ int main(int argc, char **argv)
 	ADD("below-floor", "stable", below_floor);
 	ADD("token-opens-the-floor", "stable", token_opens_the_floor);
 	ADD("token-for-something-else", "stable", token_refused);
+	ADD("older-release-is-tried-next", "elsewhere", older_release_is_tried_next);
+	ADD("newer-release-sets-nothing-aside", "stable", newer_release_sets_nothing_aside);
 	ADD("named-release-missing", "stable", named_release_missing);
 	ADD("nothing-newer", "stable", nothing_newer);
 	ADD("slot-too-small", "stable", slot_too_small);
@@ -637,7 +665,7 @@ int main(int argc, char **argv)
 	ADD("broken-state", "stable", broken_state);
 	ADD("floor-rises", "stable", floor_rises);
 	ADD("floor-rises-before-it-is-armed", "wrong-uki", floor_rises_before_it_is_armed);
-	ADD("floor-of-the-newest-counts", "elsewhere", floor_of_the_newest_counts);
+	ADD("floor-of-the-newest-counts", "delta", floor_of_the_newest_counts);
 	g_test_add_func("/install/install/never-a-real-disk-with-root", never_a_real_disk_with_root);
 	int status = g_test_run();
 	nginx_clear(&nginx);
