@@ -28,7 +28,7 @@
 typedef struct {
 	const ProaInstallOptions *options;
 	char *state_dir;
-	int lock;
+	int lock, trust_lock;
 	ProaConfig *config;
 	ProaFetch fetch;
 	ProaSite *site;
@@ -46,6 +46,7 @@ static void install_clear(Install *install)
 	proa_manifest_free(install->release);
 	proa_state_set_release(&install->target, NULL, NULL, NULL);
 	proa_close_fd(&install->lock);
+	proa_close_fd(&install->trust_lock);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Install, install_clear)
 
@@ -300,22 +301,32 @@ static gboolean transaction(Install *install, GError **error)
 	return TRUE;
 }
 
-static gboolean take_lock(Install *install, GError **error)
+static gboolean take_lock(Install *install, const char *name, int *ret_lock, GError **error)
 {
 	g_autofree char *dir = g_strconcat(install->options->site.root, PROA_ESP_RUN_DIR, NULL);
-	g_autofree char *path = g_build_filename(dir, "install.lock", NULL);
+	g_autofree char *path = g_build_filename(dir, name, NULL);
 
 	if (!proa_file_make_dirs(dir, error))
 		return FALSE;
-	install->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (install->lock < 0)
+	*ret_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (*ret_lock < 0)
 		return proa_fail_errno(error, errno == EACCES ? PROA_REASON_PERMISSION : PROA_REASON_IO,
 			errno, "opening %s", path);
-	if (flock(install->lock, LOCK_EX | LOCK_NB) < 0)
+	if (flock(*ret_lock, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK
 			       ? proa_fail(error, PROA_REASON_BUSY, "another transaction is under way")
 			       : proa_fail_errno(error, PROA_REASON_IO, errno, "locking %s", path);
 	return TRUE;
+}
+
+/*
+ * The store of trusted metadata is one program's at a time. install.lock keeps operators out
+ * (proa_node_lock_install()): a look at the feed leaves it to them.
+ */
+static gboolean take_locks(Install *install, GError **error)
+{
+	return take_lock(install, "trust.lock", &install->trust_lock, error) &&
+	       (install->options->check || take_lock(install, "install.lock", &install->lock, error));
 }
 
 static void load_config(Install *install)
@@ -332,14 +343,16 @@ static void load_config(Install *install)
 
 gboolean proa_install(const ProaInstallOptions *options, GError **error)
 {
-	g_auto(Install) install = { .options = options, .lock = -1 };
+	g_auto(Install) install = { .options = options, .lock = -1, .trust_lock = -1 };
 	g_autoptr(GError) inner = NULL;
 
 	install.state_dir = g_strconcat(options->site.root, PROA_STATE_DIR, NULL);
-	if (!take_lock(&install, error))
+	if (!take_locks(&install, error))
 		return FALSE;
 	load_config(&install);
-	proa_memory_recover(install.state_dir);
+	/* Whoever has no lock can't tell a transaction that ended from one under way. */
+	if (!options->check)
+		proa_memory_recover(install.state_dir);
 	if (transaction(&install, &inner))
 		return TRUE;
 	if (install.begun) {

@@ -347,6 +347,9 @@ static void busy(Fixture *f, gconstpointer channel)
 	g_auto(Run) run = node_run(&f->node, NULL, NULL);
 	assert_failed(&run, 3, "busy");
 	assert_booted_untouched(&f->node);
+	/* Whoever only looks asks for less. */
+	g_auto(Run) check = node_run(&f->node, "--check", NULL);
+	g_assert_cmpint(check.status, ==, 0);
 	close(fd);
 	assert_good_update_succeeds(&f->node);
 }
