@@ -9,7 +9,6 @@ lies. `./dev test feed` runs it; PROA_BUILD names another build directory than b
 import json
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import time

@@ -8,7 +8,8 @@
 #include "updater/trust/signed.h"
 
 #define PROA_DELEGATION_MAX_ROLES 1024
-/* Succinct bins that a listing begins to walk; a look-up of one path needs only one bin, however many there are.
+/* Succinct bins that a listing begins to walk; a look-up of one path needs only one bin, however many there
+ * are.
  */
 #define PROA_DELEGATION_MAX_LISTED_BINS 1024
 
