@@ -48,7 +48,9 @@ static ProaExit audit(Call *call, ProaWalk *walk)
 
 ProaExit verb_audit(Call *call, GError **error)
 {
-	const ProaWalkOptions options = { .root = call->root, .channel = call->channel, .go_on = TRUE };
+	const ProaWalkOptions options = {
+		.root = call->root, .channel = call->channel, .go_on = TRUE, .as_a_node = TRUE
+	};
 	char *store = NULL;
 	g_autoptr(ProaWalk) walk = walk_new(call->feed, &options, &store, error);
 	ProaExit status = walk ? audit(call, walk) : PROA_EXIT_FAILED;

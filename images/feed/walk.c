@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/version.h"
 #include "images/feed/release.h"
+#include "updater/release/manifest.h"
 #include "updater/trust/role.h"
 #include "updater/trust/targets.h"
 
@@ -148,7 +149,21 @@ static gboolean take_tree(ProaWalk *walk, const char *path, JsonObject *manifest
 	return TRUE;
 }
 
-static gboolean take_target(ProaWalk *walk, const ProaTrustTarget *target, GError **error)
+/* What a node would refuse is told here: the manifest as a whole, and that it is the one of its path. */
+static gboolean check_manifest(const char *path, const char *text, gsize size, GError **error)
+{
+	if (!g_str_has_suffix(path, "/manifest.json"))
+		return TRUE;
+	g_autoptr(ProaManifest) manifest = proa_manifest_parse(text, size, error);
+	if (!manifest)
+		return FALSE;
+	g_autofree char *end = g_strconcat("/", manifest->version, "/manifest.json", NULL);
+	return g_str_has_suffix(path, end) ||
+	       proa_fail(error, PROA_REASON_BAD_MANIFEST, "it is the manifest of %s", manifest->version);
+}
+
+static gboolean take_target(
+	ProaWalk *walk, const ProaWalkOptions *options, const ProaTrustTarget *target, GError **error)
 {
 	g_autofree char *path = proa_trust_target_url_path(target);
 	g_autofree char *quoted = proa_source_quote(path);
@@ -164,7 +179,8 @@ static gboolean take_target(ProaWalk *walk, const ProaTrustTarget *target, GErro
 	g_autoptr(JsonObject) manifest =
 		proa_json_parse(text ? text : "", size, path, PROA_REASON_BAD_MANIFEST, error);
 	return manifest && take_object(walk, manifest, error) &&
-	       take_tree(walk, target->path, manifest, error);
+	       take_tree(walk, target->path, manifest, error) &&
+	       (!options->as_a_node || check_manifest(target->path, text ? text : "", size, error));
 }
 
 /* Whether a channel without a release is one at all: its role was needed for the listing then. */
@@ -282,7 +298,7 @@ static gboolean read_manifests(ProaWalk *walk, const ProaWalkOptions *options, G
 	for (guint i = 0; i < targets->len; i++) {
 		const ProaTrustTarget *target = targets->pdata[i];
 		g_autoptr(GError) inner = NULL;
-		if (!take_target(walk, target, &inner))
+		if (!take_target(walk, options, target, &inner))
 			proa_walk_add_problem(walk, target->path, inner);
 		proa_walk_progress("reading manifests", i, targets->len);
 	}

@@ -47,6 +47,8 @@ typedef struct {
 	const char *channel; /* NULL: all */
 	gint64 accept_stale; /* until then what has expired is accepted, seconds since 1970; 0: never */
 	gboolean go_on;      /* past whatever has expired, and past a channel that does not hold */
+	gboolean as_a_node;  /* a manifest that a node would refuse is a problem; a mirror takes newer ones,
+				too */
 } ProaWalkOptions;
 
 /*

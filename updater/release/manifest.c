@@ -143,6 +143,13 @@ static gboolean take_string(JsonObject *object, const char *member, Valid valid,
 	return TRUE;
 }
 
+static gboolean take_optional(
+	JsonObject *object, const char *name, gboolean (*valid)(const char *), char **ret, GError **error)
+{
+	return !json_object_has_member(object, name) || json_object_get_null_member(object, name) ||
+	       take_string(object, name, valid, ret, error);
+}
+
 static gboolean take_size(JsonObject *object, const char *member, guint64 max, guint64 *ret, GError **error)
 {
 	gint64 value = 0;
@@ -283,12 +290,10 @@ static gboolean take_top(JsonObject *top, ProaManifest *manifest, GError **error
 		!take_string(top, "version", version_valid, &manifest->version, error) ||
 		!take_string(top, "architecture", architecture_valid, &manifest->architecture, error) ||
 		!proa_json_int(top, "built", 0, G_MAXINT64, &manifest->built, BAD, error) ||
-		!take_string(top, "tree", proa_sha256_hex_valid, &manifest->tree, error) ||
+		!take_optional(top, "tree", proa_sha256_hex_valid, &manifest->tree, error) ||
 		!proa_json_int(top, "packages", 0, G_MAXINT32, &manifest->packages, BAD, error))
 		return FALSE;
-	return !json_object_has_member(top, "security_floor") ||
-	       json_object_get_null_member(top, "security_floor") ||
-	       take_string(top, "security_floor", version_valid, &manifest->security_floor, error);
+	return take_optional(top, "security_floor", version_valid, &manifest->security_floor, error);
 }
 
 ProaManifest *proa_manifest_parse(const char *text, gsize size, GError **error)

@@ -48,7 +48,7 @@ typedef struct {
 	char *architecture;
 	gint64 built;         /* seconds since 1970 */
 	char *security_floor; /* NULL: none */
-	char *tree;           /* OSTree commit, 64 hexadecimal digits */
+	char *tree;           /* OSTree commit, 64 hexadecimal digits; NULL: not said, no node needs it */
 	gint64 packages;
 	char *root_hash; /* 64 hexadecimal digits */
 	char *root_salt; /* 64 hexadecimal digits */

@@ -66,6 +66,34 @@ static void check_audit(
 	g_assert_cmpint(json_object_get_int_member(audit, "files"), ==, files);
 }
 
+static void mangle_uuid(JsonObject *release)
+{
+	json_object_set_string_member(json_object_get_object_member(release, "root"), "uuid", "none");
+}
+
+/* A manifest that is what was signed, and that every node refuses. */
+static void test_useless_manifest(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	const ProaWalkOptions options = { .go_on = TRUE, .as_a_node = TRUE };
+	g_autofree char *store = scratch_file(&fixture.scratch, "store");
+
+	fixture_release(&fixture, "1.0.0", mangle_uuid);
+	g_autoptr(ProaFeed) feed = fixture_open(&fixture);
+	g_autoptr(ProaReleaseAdded) added = proa_release_add(feed, fixture.release, "stable", NULL);
+	g_assert_nonnull(added);
+	g_assert_true(proa_feed_save_pending(feed, NULL));
+	g_clear_pointer(&feed, proa_feed_free);
+	fixture_publish(&fixture, PROA_PUBLISH_ALL);
+	g_autoptr(ProaWalk) walk = proa_walk_new(fixture.feed, &options, store, NULL);
+	g_assert_nonnull(walk);
+	g_autoptr(JsonObject) audit = proa_audit_run(walk);
+	JsonArray *problems = json_object_get_array_member(audit, "problems");
+	g_assert_cmpuint(json_array_get_length(problems), ==, 1);
+	JsonObject *problem = json_array_get_object_element(problems, 0);
+	g_assert_cmpstr(json_object_get_string_member(problem, "reason"), ==, "bad-manifest");
+}
+
 /* What has expired is told, role by role, and everything is checked all the same. */
 static void test_expired(void)
 {
@@ -119,6 +147,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/feed/audit/tells-what-expires-when", test_roles);
 	g_test_add_func("/feed/audit/goes-on-past-what-has-expired", test_expired);
+	g_test_add_func("/feed/audit/a-manifest-of-no-use", test_useless_manifest);
 	g_test_add_func("/feed/audit/a-bad-channel-hides-no-other", test_bad_channel);
 	return g_test_run();
 }
