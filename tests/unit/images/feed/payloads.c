@@ -88,8 +88,9 @@ static void another_root_gets_no_blocks(void)
 {
 	g_auto(Fixture) fixture = fixture_new();
 	g_autoptr(GError) error = NULL;
-	g_autofree char *hash = make_release(&fixture), *blocks = payload(&fixture, "blocks");
+	g_autofree char *blocks = payload(&fixture, "blocks");
 
+	g_free(make_release(&fixture));
 	root_hash = "ff00000000000000000000000000000000000000000000000000000000000000";
 	fixture_release(&fixture, "1.0.0", name_the_image);
 	g_assert_true(proa_payloads_make(fixture.release, TRUE, &error));
