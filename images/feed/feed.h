@@ -27,12 +27,6 @@ void proa_lifetimes_defaults(ProaLifetimes *lifetimes);
 /* "90", "90s", "5min", "6h", "2d" or "1w", 1 second to 20 years; FALSE if it is none of these. */
 gboolean proa_lifetime_parse(const char *text, gint64 *ret_seconds);
 
-/*
- * "2026-12-31" (to the end of that day) or "2026-12-31T12:00:00Z", UTC if it says nothing else, in seconds
- * since 1970, as proa-install reads it; FALSE if it is neither or has gone by.
- */
-gboolean proa_until_parse(const char *text, gint64 *ret_until);
-
 typedef struct {
 	char *dir;
 	int lock_fd; /* -1: opened for reading */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* proa-feed: makes, fills, signs and lists a feed. See proa-feed(1). */
+#include "base/until.h"
 #include "images/feed/deltas.h"
 #include "images/feed/signer.h"
 #include "images/feed/verbs.h"

@@ -2,6 +2,7 @@
 /* proa-install: brings a release into the other slot. See proa-install(8) and docs/architecture.md
  * ("Programs"). */
 #include "base/pages.h"
+#include "base/until.h"
 #include "base/version.h"
 #include "updater/install/install.h"
 #include "updater/install/report.h"
@@ -33,20 +34,6 @@ static void options_clear(Options *options)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 
-/* A day (to its end) or a moment, UTC, that is still to come. */
-static gboolean parse_until(const char *text, gint64 *ret_until)
-{
-	g_autofree char *whole =
-		strlen(text) == strlen("2026-12-31") ? g_strconcat(text, "T23:59:59Z", NULL) : g_strdup(text);
-	g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
-	g_autoptr(GDateTime) when = g_date_time_new_from_iso8601(whole, utc);
-
-	if (!when || g_date_time_to_unix(when) <= g_get_real_time() / G_USEC_PER_SEC)
-		return FALSE;
-	*ret_until = g_date_time_to_unix(when);
-	return TRUE;
-}
-
 static gboolean check_options(Options *options, int argc, GError **error)
 {
 	if (argc > 1)
@@ -56,7 +43,7 @@ static gboolean check_options(Options *options, int argc, GError **error)
 	if (options->token && !options->wanted)
 		return proa_fail(
 			error, PROA_REASON_USAGE, "--token needs --to VERSION: it is for one release");
-	if (options->until && !parse_until(options->until, &options->accept_stale))
+	if (options->until && !proa_until_parse(options->until, &options->accept_stale))
 		return proa_fail(error, PROA_REASON_USAGE,
 			"--accept-stale: \"%s\" is no time to come (2026-12-31, or 2026-12-31T12:00:00Z)",
 			options->until);

@@ -20,23 +20,6 @@ static void test_lifetimes(void)
 	}
 }
 
-/* A day lasts to its end, and one that has gone by is a slip of the hand. */
-static void test_until(void)
-{
-	static const struct {
-		const char *text;
-		gint64 until;
-	} cases[] = { { "2099-12-31", 4102444799 }, { "2099-12-31T12:00:00Z", 4102401600 },
-		{ "2099-12-31T12:00:00+01:00", 4102398000 }, { "2020-01-01", 0 }, { "", 0 },
-		{ "tomorrow", 0 }, { "2099-13-01", 0 }, { "99", 0 } };
-
-	for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
-		gint64 until = 0;
-		g_assert_cmpint(proa_until_parse(cases[i].text, &until), ==, cases[i].until != 0);
-		g_assert_cmpint(until, ==, cases[i].until);
-	}
-}
-
 static void test_init(void)
 {
 	g_auto(Fixture) fixture = fixture_new();
@@ -110,7 +93,6 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/feed/lifetimes", test_lifetimes);
-	g_test_add_func("/feed/until-is-a-time-to-come", test_until);
 	g_test_add_func("/feed/init/makes-a-whole-empty-feed", test_init);
 	g_test_add_func("/feed/init/keeps-keys-that-are-there", test_init_keeps_keys);
 	g_test_add_func("/feed/one-publisher-at-a-time", test_lock);
