@@ -323,14 +323,15 @@ def claims_of(module):
 
 
 def run_chain(report, module, pattern):
-    """A module of claims: setup(logs) gives what each test_ function takes, in the order they stand in the file."""
+    """A module of claims: setup(logs) gives the scene, which each test_ function takes, in the order they stand in the file.
+    The scene has after_failure(name), which says why the chain cannot go on, if so, and throw_away()."""
     claims = claims_of(module)
     name = claims[0][0].partition("/")[0]
     logs = LOGS / "e2e" / name
     began = time.monotonic()
-    context, lost = None, None
+    scene, lost = None, None
     try:
-        context = module.setup(logs)
+        scene = module.setup(logs)
         report.test("e2e", f"{name}/setup", True, time.monotonic() - began)
     except Exception as error:
         lost = f"set-up failed: {first_line(error)}"
@@ -346,15 +347,16 @@ def run_chain(report, module, pattern):
                 continue
             began = time.monotonic()
             try:
-                claim(context)
+                claim(scene)
                 report.test("e2e", label, True, time.monotonic() - began)
             except Exception as error:
                 write_failure(logs, claim.__name__, error)
                 report.test("e2e", label, False, time.monotonic() - began, first_line(error), logs)
-                lost = module.after_failure(context, claim.__name__)
+                after = scene.after_failure(claim.__name__)
+                lost = None if alone else after
     finally:
-        if context is not None:
-            module.teardown(context)
+        if scene is not None:
+            scene.throw_away()
 
 
 def first_line(error):

@@ -15,24 +15,7 @@ RESTARTS = "[Service]\\nExecStart=/usr/bin/sleep 7\\nRestart=always\\nRestartSec
 
 
 def setup(logs):
-    scene = Scene(logs, NAMES)
-    try:
-        scene.node.start()
-        scene.node.wait_boot()
-        scene.node.settle()
-        return scene
-    except BaseException:
-        scene.after_failure("setup")
-        scene.throw_away()
-        raise
-
-
-def after_failure(scene, name):
-    return scene.after_failure(name)
-
-
-def teardown(scene):
-    scene.throw_away()
+    return Scene(logs, NAMES).begin()
 
 
 def proa(scene, line, *expected):

@@ -29,15 +29,6 @@ def setup(logs):
     return scene
 
 
-def after_failure(scene, name):
-    scene.node.collect(name)
-    return None
-
-
-def teardown(scene):
-    scene.throw_away()
-
-
 def payload_sizes(scene):
     """({type: bytes} of security's payloads in the feed, bytes of the largest payload of its UKI)"""
     version = scene.releases["security"].version

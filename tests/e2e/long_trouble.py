@@ -21,16 +21,6 @@ def setup(logs):
     return Prepared(logs, ("base", "security"))
 
 
-def after_failure(scene, name):
-    if scene.node:
-        scene.node.collect(name)
-    return None
-
-
-def teardown(scene):
-    scene.throw_away()
-
-
 def only_in(release, start, more="Type=oneshot\n"):
     """A unit that runs in that release alone, once /var has its size."""
     return (f"[Unit]\nConditionKernelCommandLine=roothash={release.root_hash}\nDefaultDependencies=no\n"

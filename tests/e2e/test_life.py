@@ -21,24 +21,7 @@ CORRUPT = "for i in $(seq 0 2 390); do yes corrupt | dd of={device} bs=64k seek=
 
 
 def setup(logs):
-    scene = Scene(logs, NAMES)
-    try:
-        scene.node.start()
-        scene.node.wait_boot()
-        scene.node.settle()
-        return scene
-    except BaseException:
-        scene.after_failure("setup")
-        scene.throw_away()
-        raise
-
-
-def after_failure(scene, name):
-    return scene.after_failure(name)
-
-
-def teardown(scene):
-    scene.throw_away()
+    return Scene(logs, NAMES).begin()
 
 
 # --- 1. base boots ---------------------------------------------------------------------------------------------

@@ -23,16 +23,6 @@ def setup(logs):
     return Prepared(logs, ("base", "security", "broken-module"))
 
 
-def after_failure(scene, name):
-    if scene.node:
-        scene.node.collect(name)
-    return None
-
-
-def teardown(scene):
-    scene.throw_away()
-
-
 def fell_back(scene, armed, *reasons):
     """base runs, verified and blessed; the armed release is rejected with one of the reasons."""
     node, bad = scene.node, scene.releases[armed]

@@ -44,6 +44,11 @@ class Prepared:
         with open(self.logs / "seconds.txt", "a", encoding="utf-8") as out:
             out.write(f"{name}: {time.monotonic() - began:.0f} s until {what}\n")
 
+    def after_failure(self, name):
+        """Keeps what the node knows, if there is one; nothing hinders the next claim, which starts a node of its own."""
+        if self.node:
+            self.node.collect(name)
+
     def throw_away(self):
         if self.node:
             self.node.throw_away()

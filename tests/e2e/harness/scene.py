@@ -39,6 +39,18 @@ class Scene:
         """A directory for things made on the way."""
         return TOP / "build/e2e" / self.logs.name / name
 
+    def begin(self):
+        """The node, new, has booted and is at rest."""
+        try:
+            self.node.start()
+            self.node.wait_boot()
+            self.node.settle()
+            return self
+        except BaseException:
+            self.after_failure("setup")
+            self.throw_away()
+            raise
+
     def after_failure(self, name):
         """Keeps what the node knows; None if the chain can go on, otherwise why not."""
         self.node.collect(name)
