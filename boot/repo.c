@@ -4,6 +4,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "boot/copy.h"
+#include "boot/fingerprint.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,8 @@
 #define BRANCH_PREFIX "generation/"
 #define MIN_PREFIX 4
 #define MAX_DEPTH 64
+/* Of a commit, beside it: the fingerprint of /etc when it was last found to hold just that. */
+#define FINGERPRINT "proa.fingerprint"
 
 struct ProaRepo {
 	char *state_dir;
@@ -143,21 +146,53 @@ static gboolean commit_tree(ProaRepo *repo, const char *branch, const char *etc,
 	return TRUE;
 }
 
+/* All of /etc is read and summed for a commit; at most boots nothing has changed. */
+static gboolean is_as_committed(ProaRepo *repo, const char *branch, const char *fingerprint)
+{
+	g_autofree char *commit = NULL;
+	g_autoptr(GVariant) beside = NULL;
+	const char *before = NULL;
+
+	return fingerprint && ostree_repo_resolve_rev(repo->ostree, branch, TRUE, &commit, NULL) && commit &&
+	       ostree_repo_read_commit_detached_metadata(repo->ostree, commit, &beside, NULL, NULL) &&
+	       beside && g_variant_lookup(beside, FINGERPRINT, "&s", &before) &&
+	       strcmp(before, fingerprint) == 0;
+}
+
+/* Best effort: without it the next boot reads /etc. */
+static void note_fingerprint(ProaRepo *repo, const char *branch, const char *fingerprint)
+{
+	g_autofree char *commit = NULL;
+	GVariantDict beside;
+
+	if (!fingerprint || !ostree_repo_resolve_rev(repo->ostree, branch, TRUE, &commit, NULL) || !commit)
+		return;
+	g_variant_dict_init(&beside, NULL);
+	g_variant_dict_insert(&beside, FINGERPRINT, "s", fingerprint);
+	g_autoptr(GVariant) variant = g_variant_ref_sink(g_variant_dict_end(&beside));
+	(void)!ostree_repo_write_commit_detached_metadata(repo->ostree, commit, variant, NULL, NULL);
+}
+
 gboolean proa_repo_commit(ProaRepo *repo, const char *generation, const char *etc, const char *subject,
 	char **ret_commit, GError **error)
 {
 	g_autofree char *branch = g_strconcat(BRANCH_PREFIX, generation, NULL);
+	/* Taken first: what changes while the commit is made changes the next one. */
+	g_autofree char *fingerprint = proa_fingerprint(etc, MAX_DEPTH);
 	GError *inner = NULL;
 	gint objects, pruned;
 	guint64 bytes;
 
 	*ret_commit = NULL;
+	if (is_as_committed(repo, branch, fingerprint))
+		return TRUE;
 	if (!ostree_repo_prepare_transaction(repo->ostree, NULL, NULL, &inner))
 		return fail(error, inner, "committing /etc");
 	if (!commit_tree(repo, branch, etc, subject, ret_commit, &inner)) {
 		ostree_repo_abort_transaction(repo->ostree, NULL, NULL);
 		return fail(error, inner, "committing /etc");
 	}
+	note_fingerprint(repo, branch, fingerprint);
 	/* What is older than the newest of each branch goes. */
 	if (*ret_commit && !ostree_repo_prune(repo->ostree, OSTREE_REPO_PRUNE_FLAGS_REFS_ONLY,
 				   PROA_REPO_KEEP - 1, &objects, &pruned, &bytes, NULL, &inner))

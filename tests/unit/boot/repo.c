@@ -5,6 +5,7 @@
 #include "tests/unit/scratch.h"
 
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,6 +101,37 @@ static void what_did_not_change_is_not_committed(void)
 	struct stat st;
 	g_assert_cmpint(stat(folder, &st), ==, 0);
 	g_assert_cmpint(st.st_mode & 0777, ==, 0700);
+}
+
+static gboolean was_opened(int watcher)
+{
+	char events[4096];
+
+	return read(watcher, events, sizeof events) > 0;
+}
+
+/* The content of /etc is read again only if the file system says that something changed. */
+static void an_etc_that_did_not_change_is_not_read(void)
+{
+	g_auto(World) world = world_new();
+	g_autofree char *path = g_build_filename(world.etc, "hostname", NULL);
+	PROA_AUTO_FD int watcher = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	g_assert_cmpint(inotify_add_watch(watcher, path, IN_OPEN), >=, 0);
+	g_usleep(4 * G_USEC_PER_SEC);
+	g_autofree char *first = commit(&world, ONE), *none = commit(&world, ONE);
+	g_assert_true(first && !none);
+	g_assert_true(was_opened(watcher));
+	none = commit(&world, ONE);
+	g_assert_null(none);
+	g_assert_false(was_opened(watcher));
+	/* Another generation has seen nothing yet. */
+	g_autofree char *other = commit(&world, TWO);
+	g_assert_nonnull(other);
+	g_assert_true(was_opened(watcher));
+	write_file(&world, "hostname", "two\n");
+	g_autofree char *second = commit(&world, ONE);
+	g_assert_nonnull(second);
 }
 
 static void differences_are_named(void)
@@ -232,6 +264,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/repo/what-did-not-change-is-not-committed", what_did_not_change_is_not_committed);
+	g_test_add_func("/repo/not-read", an_etc_that_did_not_change_is_not_read);
 	g_test_add_func("/repo/differences-are-named", differences_are_named);
 	g_test_add_func("/repo/commits-are-found-by-their-beginning", commits_are_found_by_their_beginning);
 	g_test_add_func("/repo/all-of-it-comes-back", all_of_it_comes_back);
