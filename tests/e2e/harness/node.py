@@ -100,22 +100,33 @@ class Node(Guest):
 
     def comes_back_with(self, release, time_limit=FALLBACK_TIME_LIMIT):
         """Waits, over as many boots as it takes, until `release` runs and is blessed; returns `proa status`."""
-        end = time.monotonic() + time_limit
+        began = time.monotonic()
+        end = began + time_limit
         while True:
             self.wait_boot(max(end - time.monotonic(), 10))
             if self.root_hash() == release.root_hash:
-                return self.settle(max(end - time.monotonic(), 60))
+                break
+        status = self.settle(max(end - time.monotonic(), 60))
+        self._took(began, f"{release.version} is healthy")
+        return status
 
     def falls_back_to(self, release, time_limit=FALLBACK_TIME_LIMIT):
         """Waits, over as many boots as it takes, until `release` runs and has settled what the last boot came to; returns
         `proa status`. Whether it is healthy is not waited for."""
-        end = time.monotonic() + time_limit
+        began = time.monotonic()
+        end = began + time_limit
         while True:
             self.wait_boot(max(end - time.monotonic(), 10))
             if self.root_hash() == release.root_hash:
                 break
         self.wait_journal(r"proa-bootd\[.*: (not healthy yet|release .* is )", max(end - time.monotonic(), 60))
+        self._took(began, f"{release.version} runs")
         return self.status()
+
+    def _took(self, began, what):
+        """Notes how long a way back was, in the order of the tests, for docs/boot.md."""
+        with open(self.logs / "back.txt", "a", encoding="utf-8") as out:
+            out.write(f"{time.monotonic() - began:.0f} s until {what}\n")
 
     def _answer(self, command, result):
         try:
