@@ -37,6 +37,7 @@ typedef struct {
 	guint64 cached;  /* bytes read of the slots since the page cache was rid of them */
 	guint64 fetched; /* bytes, all payloads together */
 	gboolean delta;  /* one was taken, or begun */
+	char *scratch;   /* file of an applier's own */
 } Bring;
 
 static void bring_clear(Bring *bring)
@@ -44,6 +45,7 @@ static void bring_clear(Bring *bring)
 	proa_writer_free(bring->writer); /* its thread uses what is freed after it */
 	proa_checkpoint_free(bring->checkpoint);
 	proa_blocks_plan_free(bring->plan);
+	g_free(bring->scratch);
 	if (bring->old_fd >= 0)
 		(void)posix_fadvise(bring->old_fd, 0, 0, POSIX_FADV_DONTNEED);
 	proa_close_fd(&bring->old_fd);
@@ -221,7 +223,8 @@ static void job_of(Bring *bring, Job *job)
 		.from = bring->taken,
 		.sink = take,
 		.room = room,
-		.user_data = bring };
+		.user_data = bring,
+		.scratch = bring->scratch };
 }
 
 static gboolean cost_of_full(Bring *bring, const ProaPayloadJob *job, guint64 *ret_bytes, GError **error)
@@ -245,17 +248,19 @@ static ProaBlocksPlan *plan_blocks(const Bring *bring, const ProaPayloadJob *job
 
 	if (!proa_verity_leaves_open(bring->ask->site->slots.booted.hash->path, &leaves, &inner))
 		proa_report_warning("%s; no block of the running slot can be used", inner->message);
-	return proa_blocks_plan_new(job, leaves.fd >= 0 ? &leaves : NULL, error);
+	ProaBlocksPlan *plan = proa_blocks_plan_new(job, leaves.fd >= 0 ? &leaves : NULL, error);
+	if (plan && plan->unreadable > 0)
+		proa_report_warning("the hash tree of %s can't be read in places; %" G_GUINT64_FORMAT
+				    " blocks of it can't be used",
+			bring->ask->site->slots.booted.name, plan->unreadable);
+	return plan;
 }
 
 static gboolean cost_of_blocks(Bring *bring, const ProaPayloadJob *job, guint64 *ret_bytes, GError **error)
 {
 	if (!bring->plan)
 		bring->plan = plan_blocks(bring, job, error);
-	if (!bring->plan)
-		return FALSE;
-	g_array_unref(proa_blocks_plan_ranges(bring->plan, job->from, ret_bytes));
-	return TRUE;
+	return bring->plan && proa_blocks_plan_cost(bring->plan, job->from, ret_bytes, error);
 }
 
 static gboolean apply_blocks(Bring *bring, const ProaPayloadJob *job, GError **error)
@@ -267,6 +272,9 @@ static gboolean apply_blocks(Bring *bring, const ProaPayloadJob *job, GError **e
 		proa_report_warning(
 			"%s: blocks in %u places are not what its hash tree says; they were fetched",
 			bring->ask->site->slots.booted.name, count.mended);
+	if (count.unreadable > 0)
+		proa_report_warning("%s: blocks in %u places can't be read; they were fetched",
+			bring->ask->site->slots.booted.name, count.unreadable);
 	return ok;
 }
 
@@ -478,6 +486,7 @@ gboolean proa_bring(const ProaBringAsk *ask, gboolean *ret_delta, GError **error
 {
 	g_auto(Bring) bring = { .ask = ask, .old_fd = -1, .new_fd = -1 };
 
+	bring.scratch = g_build_filename(ask->state_dir, PROA_CHECKPOINT_HEAD, NULL);
 	/* What is to come takes the most memory, and little of the code that led here. */
 	proa_pages_drop_code();
 	if (!open_slots(&bring, error) || !apply_best(&bring, error))

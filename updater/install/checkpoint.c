@@ -179,3 +179,15 @@ gboolean proa_checkpoint_forget(const char *state_dir, const char *run_dir, GErr
 
 	return proa_file_remove(durable, error) && proa_file_remove(quick, error);
 }
+
+gboolean proa_checkpoint_forget_parts(const char *state_dir, GError **error)
+{
+	static const char *const names[] = { PROA_CHECKPOINT_HEAD };
+
+	for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_autofree char *path = g_build_filename(state_dir, names[i], NULL);
+		if (!proa_file_remove(path, error))
+			return FALSE;
+	}
+	return TRUE;
+}

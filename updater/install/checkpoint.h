@@ -15,6 +15,12 @@
 
 #define PROA_CHECKPOINT_MAX_SIZE 4096
 
+/*
+ * Files of the state directory that hold what was fetched and is of use after a break too: the head of a
+ * `blocks` payload. Who uses them checks what they hold.
+ */
+#define PROA_CHECKPOINT_HEAD "blocks.part"
+
 typedef struct ProaCheckpoint ProaCheckpoint;
 
 /* Told while the slot is read back: bytes so far. */
@@ -54,6 +60,9 @@ gboolean proa_checkpoint_save(
 /* Forgets both files, durably: the slot is armed, or what lies there is no good. */
 gboolean proa_checkpoint_forget(
 	const char *state_dir, const char *run_dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Forgets what was fetched and is kept in files: it is of no use any more. */
+gboolean proa_checkpoint_forget_parts(const char *state_dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* What a file claims. */
 typedef struct {

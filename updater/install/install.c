@@ -177,7 +177,8 @@ static void forget_checkpoint(const Install *install)
 {
 	g_autoptr(GError) error = NULL;
 
-	if (!proa_checkpoint_forget(install->state_dir, install->site->run_dir, &error))
+	if (!proa_checkpoint_forget(install->state_dir, install->site->run_dir, &error) ||
+		!proa_checkpoint_forget_parts(install->state_dir, &error))
 		proa_report_warning("%s", error->message);
 }
 

@@ -50,6 +50,11 @@ typedef struct {
 	ProaPayloadRoom room;     /* may be NULL */
 	ProaPayloadProgress progress; /* may be NULL */
 	gpointer user_data;           /* of all of the above */
+	/*
+	 * A file of the applier's own, for what would take memory otherwise; what is found in it is checked,
+	 * and saves fetching it again. NULL: it is in memory only.
+	 */
+	const char *scratch;
 } ProaPayloadJob;
 
 /*
