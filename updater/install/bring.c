@@ -275,10 +275,7 @@ static void job_of(Bring *bring, Job *job)
 
 static gboolean cost_of_full(Bring *bring, const ProaPayloadJob *job, guint64 *ret_bytes, GError **error)
 {
-	double left = 1.0 - (double)job->from / (double)job->expect->image_size;
-
-	*ret_bytes = (guint64)((double)job->expect->size * left);
-	return TRUE;
+	return proa_full_cost(job, ret_bytes, error);
 }
 
 static gboolean apply_full(Bring *bring, const ProaPayloadJob *job, GError **error)
@@ -472,9 +469,11 @@ static gboolean apply_best(Bring *bring, GError **error)
 	gboolean failed[G_N_ELEMENTS(kinds)] = { FALSE };
 	Choice choice;
 
-	/* A manifest always has a full payload, whose cost can be told: the first choice is never none. */
 	if (!choose(bring, failed, &choice, error))
 		return FALSE;
+	if (!choice.kind)
+		return proa_fail(error, PROA_REASON_BAD_PAYLOAD, "no payload of release %s can be used",
+			bring->ask->release->version);
 	for (;;) {
 		g_autoptr(GError) inner = NULL;
 		Choice next = { 0 };
