@@ -19,9 +19,10 @@
 
 /*
  * Files of the state directory that hold what was fetched and is of use after a break too: the head of a
- * `blocks` payload. Who uses them checks what they hold.
+ * `blocks` payload, and what there is of that of the boot image. Who uses them checks what they hold.
  */
 #define PROA_CHECKPOINT_HEAD "blocks.part"
+#define PROA_CHECKPOINT_BOOT_IMAGE "boot-image.part"
 
 typedef struct ProaCheckpoint ProaCheckpoint;
 

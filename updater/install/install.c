@@ -128,7 +128,8 @@ static gboolean find_offer(Install *install, GError **error)
 	}
 	proa_report_offer(install->release->version, install->release->root_hash,
 		most_bytes(install) + proa_boot_image_least(install->release, install->site->root_hash,
-					      proa_config_string(install->config, "fetch", "payload")));
+					      proa_config_string(install->config, "fetch", "payload"),
+					      proa_config_string(install->config, "fetch", "kernel_repack")));
 	return TRUE;
 }
 
