@@ -18,6 +18,8 @@ RELEASES = (1, 5, 10, 20)
 # Packages that each release of a series changes.
 EACH_RELEASE = 5
 SIZES_MIB = (256, 512, 1024, 2048, 4096)
+# Of images that differ in size memory and time are of interest: level 19 would take an hour.
+BLOCKS_QUICKLY = ("--level", "3")
 # A piece of what fills an image up.
 BALLAST = 4 << 20
 
@@ -31,7 +33,7 @@ class Trees:
         for folder, release in ((self.base, base), (self.security, security)):
             subprocess.run(["ostree", f"--repo={top}/build/images/ostree", "checkout", "--user-mode", release.manifest["tree"], folder], check=True)
         self._files = {}
-        self.blocks_of = None  # root hash of the image that the blocks payload at hand is of
+        self.blocks_of = None  # root hash of the image that the blocks payload at hand is of, and options of its maker
 
     def copy(self, tree, name):
         shutil.copytree(tree, self.work / name, copy_function=os.link, symlinks=True)
@@ -99,7 +101,22 @@ def _touched(data, seed):
     return bytes(data)
 
 
-def _payloads(trees, name, old, new, with_blocks=True):
+def _blocks(trees, old, new, options):
+    """Bytes, memory and time of the blocks payload of @new for a node that runs @old."""
+    blocks, bringing = trees.work / "blocks", trees.work / "bringing"
+    made_of = (new[1], options)
+    if trees.blocks_of != made_of:
+        own.make_blocks(trees.programs, new[0], new[1], trees.papers["root"]["salt"], blocks, *options)
+        trees.blocks_of = made_of
+    bringing.mkdir()
+    papers = dict(trees.papers, root=trees.papers["root"] | {"hash": new[1], "size": new[0].stat().st_size})
+    applied = own.bring(trees.programs, bringing, papers, (old[1], old[0], old[0].with_suffix(".tree")), new[0],
+                        {"blocks": (blocks, None)})["blocks"]
+    shutil.rmtree(bringing)
+    return {"blocks_bytes": own.blocks_fetched(blocks, old[0].with_suffix(".tree")), "blocks_applied": applied}
+
+
+def _payloads(trees, name, old, new, blocks_options=()):
     """Bytes and time of the payloads that make @new of @old."""
     out, slot = trees.work / "delta", trees.work / "slot"
     made = own.make_delta(trees.programs, old[0], new[0], old[1], new[1], out)
@@ -109,12 +126,7 @@ def _payloads(trees, name, old, new, with_blocks=True):
         raise RuntimeError(f"{name}: the delta does not make the image")
     row = {"of": name, "image_bytes": new[0].stat().st_size, "delta_bytes": out.stat().st_size, "delta_made": made, "delta_applied": applied}
     slot.unlink()
-    if with_blocks:
-        blocks = trees.work / "blocks"
-        if trees.blocks_of != new[1]:
-            own.make_blocks(trees.programs, new[0], new[1], trees.papers["root"]["salt"], blocks)
-            trees.blocks_of = new[1]
-        row["blocks_bytes"] = own.blocks_fetched(blocks, old[0].with_suffix(".tree"))
+    row |= _blocks(trees, old, new, blocks_options)
     say(f"growth: {json.dumps(row)}")
     return row
 
@@ -172,7 +184,7 @@ def _resize(tree, size, source):
 
 
 def sizes(trees, wanted, source):
-    """The same update, base to security, in images that are smaller or larger."""
+    """The same update, base to security, in images that are smaller or larger; bytes of blocks are those of a quick level."""
     rows = []
     for mib in wanted:
         images = []
@@ -180,9 +192,10 @@ def sizes(trees, wanted, source):
             tree = trees.copy(tree, name)
             _resize(tree, mib << 20, source)
             images.append(trees.image(tree, name))
-        rows.append(_payloads(trees, f"{mib} MiB", *images, with_blocks=False))
+        rows.append(_payloads(trees, f"{mib} MiB", *images, BLOCKS_QUICKLY))
         for image, _ in images:
             image.unlink()
+            image.with_suffix(".tree").unlink()
     return rows
 
 

@@ -40,8 +40,8 @@ def make_full(programs, image, root_hash, out):
     return measure(programs / PROGRAMS[0], "full", "--image", image, "--root-hash", root_hash, out)
 
 
-def make_blocks(programs, image, root_hash, salt, out):
-    return measure(programs / PROGRAMS[0], "blocks", "--image", image, "--root-hash", root_hash, "--salt", salt, out)
+def make_blocks(programs, image, root_hash, salt, out, *options):
+    return measure(programs / PROGRAMS[0], "blocks", "--image", image, "--root-hash", root_hash, "--salt", salt, *options, out)
 
 
 def _leaves(tree):
@@ -82,15 +82,17 @@ def head_size(path):
     return {1: 64 + 40 * frames, 2: 112 + 48 * frames, 3: 112 + 20 * frames + 32 * ((blocks + 127) // 128) + 6 * blocks}[kind]
 
 
-def _manifest(release, files):
-    """A manifest of what @files holds, by type; the path of a payload is its type's name."""
-    papers = dict(release.manifest, payloads=[])
+def _manifest(papers, files):
+    """A release's manifest, with what @files holds, by type; the path of a payload is its type's name."""
+    papers = dict(papers, payloads=[])
     for kind, (path, old_hash) in files.items():
         size = head_size(path)
         with open(path, "rb") as file:
             head = hashlib.sha256(file.read(size)).hexdigest()
         payload = {"type": kind, "file": kind, "size": path.stat().st_size, "sha256": digest(path), "header_size": size, "header_sha256": head}
         papers["payloads"].append(payload | ({"from": old_hash} if old_hash else {}))
+    if "full" not in files:  # every manifest has one; nobody takes this
+        papers["payloads"].append({"type": "full", "file": "full", "size": papers["root"]["size"], "sha256": "0" * 64})
     for name in ("uki", "sbom"):
         papers[name] = papers[name] | {"file": name}
     return papers
@@ -136,9 +138,27 @@ def _run_watched(command):
     return said, together, own + max(highest.values(), default=0)
 
 
-def bring(programs, work, base, security, files):
+def _bring_one(programs, work, url, old, size, kind):
+    """What it costs to take one payload: `peak_bytes` and `peaks_added_up` are told of below."""
+    site, slot, tree = work / "site", work / "new", work / "new.tree"
+    old_hash, old_image, old_tree = old
+    make_empty(slot, size)
+    make_empty(tree, (size >> 6) + (16 << 20))
+    said, together, added_up = _run_watched([programs / "tests/bench/bench-bring", site, programs / "updater/fetch/proa-fetch", url,
+                                             work / "manifest.json", old_hash, old_image, old_tree, slot, tree, kind])
+    cost = json.loads(said.splitlines()[-1])
+    cost["peaks_added_up"] = added_up
+    cost["peak_bytes"] = together
+    cost["seconds"] = round(cost.pop("bring_seconds") + cost.pop("verify_seconds"), 3)
+    for file in site.iterdir():
+        file.unlink()
+    return cost
+
+
+def bring(programs, work, papers, old, new, files):
     """
-    Each payload as a node takes it, over a real server into a slot. `peak_bytes` is the most that proa-install's own steps and
+    Each payload as a node takes it that runs @old (root hash, image, hash tree), over a real server into a slot, which must be
+    @new in the end; @papers is the manifest of the release. `peak_bytes` is the most that proa-install's own steps and
     proa-fetch had resident together, looked at a thousand times a second; `peaks_added_up` the highest of each that the kernel
     saw, as if they had been at the same time.
     """
@@ -147,27 +167,16 @@ def bring(programs, work, base, security, files):
         folder.mkdir()
     for kind, (path, _) in files.items():
         os.link(path, served / kind)
-    (work / "manifest.json").write_text(json.dumps(_manifest(security, files)))
+    (work / "manifest.json").write_text(json.dumps(_manifest(papers, files)))
     server = Server(work / "logs")
     server.serve(served)
     server.start()
     costs = {}
     try:
         for kind in files:
-            make_empty(work / "new", security.manifest["root"]["size"])
-            make_empty(work / "new.tree", 16 << 20)
-            said, together, added_up = _run_watched([programs / "tests/bench/bench-bring", site, programs / "updater/fetch/proa-fetch", f"http://127.0.0.1:{server.port}/", work / "manifest.json",
-                                           base.root_hash, base.folder / "root.img", base.folder / "root.verity", work / "new",
-                                           work / "new.tree", kind])
-            cost = json.loads(said.splitlines()[-1])
-            cost["peaks_added_up"] = added_up
-            cost["peak_bytes"] = together
-            cost["seconds"] = round(cost.pop("bring_seconds") + cost.pop("verify_seconds"), 3)
-            costs[kind] = cost
-            if digest(work / "new") != digest(security.folder / "root.img"):
+            costs[kind] = _bring_one(programs, work, f"http://127.0.0.1:{server.port}/", old, new.stat().st_size, kind)
+            if digest(work / "new") != digest(new):
                 raise RuntimeError(f"{kind} does not make the image")
-            for file in site.iterdir():
-                file.unlink()
     finally:
         server.stop()
     return costs

@@ -41,7 +41,8 @@ def _ours(top, programs, work, base, security):
     found["blocks"] = {"made": made, "payload_bytes": blocks.stat().st_size, "bytes": own.blocks_fetched(blocks, base.folder / "root.verity")}
     say(f"blocks: {found['blocks']}")
     files = {"full": (full, None), "blocks": (blocks, None), "delta": (delta, hashes[0])}
-    for kind, cost in own.bring(programs, work, base, security, files).items():
+    runs = (base.root_hash, old, base.folder / "root.verity")
+    for kind, cost in own.bring(programs, work, security.manifest, runs, new, files).items():
         found[kind]["brought"] = cost
         say(f"{kind}, brought and verified: {cost}")
     return found

@@ -66,6 +66,13 @@ static gboolean read_old(guint64 offset, guint8 *data, gsize size, gpointer inpu
 	return proa_fail(error, PROA_REASON_IO, "there is no old image");
 }
 
+static gboolean read_new(guint64 offset, guint8 *data, gsize size, gpointer input, GError **error)
+{
+	g_assert(offset <= ((Input *)input)->given && size <= ((Input *)input)->given - offset);
+	memset(data, 0x61, size);
+	return TRUE;
+}
+
 static gboolean count(const guint8 *data, gsize size, gpointer input, GError **error)
 {
 	/* Every byte is looked at: one that was never written would be seen by a sanitizer. */
@@ -116,6 +123,7 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
 	const ProaPayloadJob job = { .expect = &expect,
 		.open = open_ranges,
 		.read_old = read_old,
+		.read_new = read_new,
 		.sink = count,
 		.user_data = &input };
 	g_autoptr(GError) error = NULL;

@@ -2,6 +2,7 @@
 #include "updater/fetch/transfer.h"
 
 #include "base/file.h"
+#include "updater/fetch/pace.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -15,6 +16,8 @@
  * gives at most net.core.rmem_max. 200 KiB a round trip are 16 Mbit/s at 100 ms, and 160 at 10. Bytes.
  */
 #define SOCKET_BUFFER (512 * 1024)
+/* Where a limit holds it comes before the limit: no more than this, or a quarter of a second of it. */
+#define SOCKET_BUFFER_LEAST (16 * 1024)
 /* The wait doubles with each try that brings nothing, up to this. Milliseconds. */
 #define MAX_DELAY 30000
 
@@ -22,8 +25,10 @@
 typedef struct {
 	const ProaTransfer *wish;
 	CURL *curl;
-	guint64 bytes;   /* written to standard output, of all ranges */
-	guint64 done;    /* the same, of the range at hand */
+	guint64 bytes; /* written to standard output, of all ranges */
+	guint64 done;  /* the same, of the range at hand */
+	ProaPace pace;
+	guint64 unpaced; /* bytes of headers since the last of a body */
 	gboolean ranged; /* a part of the file was asked for */
 	char *etag;
 	guint retries; /* made in all */
@@ -33,7 +38,9 @@ typedef struct {
 
 static int set_buffer(void *user_data, curl_socket_t fd, curlsocktype purpose)
 {
-	int size = SOCKET_BUFFER;
+	const ProaTransfer *wish = user_data;
+	int size = wish->max_speed > 0 ? (int)CLAMP(wish->max_speed / 4, SOCKET_BUFFER_LEAST, SOCKET_BUFFER)
+				       : SOCKET_BUFFER;
 
 	/* A kernel that refuses costs bytes, not correctness. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
@@ -62,6 +69,10 @@ static gsize take_body(char *data, gsize one, gsize size, void *user_data)
 	}
 	transfer->bytes += size;
 	transfer->done += size;
+	gint64 wait = proa_pace_took(&transfer->pace, size + transfer->unpaced, g_get_monotonic_time());
+	transfer->unpaced = 0;
+	if (wait > 0)
+		g_usleep((gulong)wait);
 	return size;
 }
 
@@ -70,6 +81,7 @@ static gsize take_header(char *data, gsize one, gsize size, void *user_data)
 	Transfer *transfer = user_data;
 	g_autofree char *line = g_strndup(data, size);
 
+	transfer->unpaced += size;
 	/* A redirect's header is not the answer's. */
 	if (g_ascii_strncasecmp(line, "HTTP/", 5) == 0)
 		g_clear_pointer(&transfer->etag, g_free);
@@ -211,15 +223,13 @@ static void set_transfer_options(CURL *curl, Transfer *transfer, struct curl_sli
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, low_speed(wish));
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, wish->low_speed_seconds);
 	curl_easy_setopt(curl, CURLOPT_SOCKOPTFUNCTION, set_buffer);
+	curl_easy_setopt(curl, CURLOPT_SOCKOPTDATA, (void *)(gsize)wish);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
 	if (wish->ca_file)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, wish->ca_file);
-
-	if (wish->max_speed > 0)
-		curl_easy_setopt(curl, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)wish->max_speed);
 	if (wish->if_none_match) {
 		g_autofree char *header = g_strconcat("If-None-Match: ", wish->if_none_match, NULL);
 		*headers = curl_slist_append(*headers, header);
@@ -302,6 +312,7 @@ int proa_transfer_run(const ProaTransfer *wish)
 
 	if (!transfer.curl)
 		return PROA_EXIT_FAILED;
+	transfer.pace = proa_pace_begin(wish->max_speed, g_get_monotonic_time());
 	set_transfer_options(transfer.curl, &transfer, &headers);
 	for (guint i = 0; i < wish->n_ranges && code == CURLE_OK; i++)
 		code = fetch_range(&transfer, &wish->ranges[i]);

@@ -5,7 +5,10 @@
 #include "base/file.h"
 #include "updater/install/arm.h"
 #include "updater/install/bring.h"
+#include "updater/install/checkpoint.h"
+#include "updater/install/repack-memory.h"
 #include "updater/install/report.h"
+#include "updater/install/spool.h"
 #include "updater/payload/uki.h"
 
 #include <errno.h>
@@ -16,8 +19,6 @@
 #include <unistd.h>
 
 #define CHUNK_SIZE (128 * 1024)
-#define MEMORY_FILE "/proc/meminfo"
-#define MAX_MEMORY_FILE ((gsize)64 * 1024)
 
 /* In the order of the words of the manifest. */
 static const ProaPayloadType types[] = { PROA_PAYLOAD_KERNEL, PROA_PAYLOAD_DELTA, PROA_PAYLOAD_FULL };
@@ -28,9 +29,11 @@ typedef struct {
 	const ProaBootImageAsk *ask;
 	const ProaManifestPayload *payload; /* NULL: as it is */
 	ProaUkiKind kind;
-	int root_fd;     /* the new root image */
-	guint64 done;    /* bytes of the payload */
-	GError *refused; /* it was not taken, and nothing is wrong with it */
+	int root_fd;      /* the new root image */
+	ProaSpool *spool; /* what is kept of the file that is fetched */
+	guint64 kept;     /* bytes that were kept of it before */
+	guint64 done;     /* bytes of the payload that were found right */
+	GError *refused;  /* it was not taken, and nothing is wrong with it */
 } Way;
 
 /* --- what it is made from ---------------------------------------------------------------------------------
@@ -85,36 +88,23 @@ static int open_old(const Way *way, const ProaUkiHeader *header, GError **error)
 	return -1;
 }
 
-/* Bytes that programs can still have without anybody being pushed out; 0 if that can't be told. */
-static guint64 memory_available(void)
-{
-	g_autofree char *text = proa_file_read(MEMORY_FILE, MAX_MEMORY_FILE, NULL, NULL);
-	const char *line = text ? strstr(text, "\nMemAvailable:") : NULL;
-
-	return line ? g_ascii_strtoull(line + strlen("\nMemAvailable:"), NULL, 10) * 1024 : 0;
-}
-
-/* Half as much again as it takes must be there. */
-static gboolean memory_allows(const Way *way, const ProaUkiHeader *header, GError **error)
-{
-	guint64 available = memory_available(), wanted = header->memory + header->memory / 2;
-
-	if (header->memory == 0 || strcmp(way->ask->kernel_repack, "always") == 0 || available >= wanted)
-		return TRUE;
-	return proa_fail(error, PROA_REASON_TOO_LARGE,
-		"packing the kernel again wants %" G_GUINT64_FORMAT " MiB of memory, %" G_GUINT64_FORMAT
-		" MiB are available (kernel_repack=auto)",
-		wanted >> 20, available >> 20);
-}
-
 /* --- one way ----------------------------------------------------------------------------------------------
  */
 
-static ProaStream *open_file(const ProaBootImageAsk *ask, const ProaManifestFile *file, GError **error)
+static const ProaManifestFile *file_of(const Way *way)
 {
-	g_autofree char *url = proa_fetch_url(ask->feed_url, file->path);
+	return way->payload ? &way->payload->file : &way->ask->release->uki;
+}
 
-	return proa_fetch_open(ask->fetch, url, 0, 0, file->size, error);
+static ProaStream *open_file(guint64 offset, guint64 size, gpointer user_data, GError **error)
+{
+	const Way *way = user_data;
+	const ProaManifestFile *file = file_of(way);
+	g_autofree char *url = proa_fetch_url(way->ask->feed_url, file->path);
+	/* The whole is asked for as such: it needs no server that serves parts. */
+	gboolean whole = offset == 0 && size == file->size;
+
+	return proa_fetch_open(way->ask->fetch, url, offset, whole ? 0 : size, size, error);
 }
 
 static void show(guint64 done, gpointer user_data)
@@ -136,6 +126,48 @@ static gboolean tick(gpointer user_data, GError **error)
 	return TRUE;
 }
 
+static void expect_of(const Way *way, ProaUkiExpect *ret_expect)
+{
+	const ProaManifest *release = way->ask->release;
+	const ProaManifestPayload *payload = way->payload;
+
+	*ret_expect = (ProaUkiExpect){ .kind = way->kind,
+		.size = payload->file.size,
+		.header_sha256 = payload->header_sha256,
+		.header_size = payload->header_size,
+		.uki_size = release->uki.size,
+		.uki_sha256 = release->uki.sha256,
+		.root_size = release->root_size,
+		.root_hash = release->root_hash };
+}
+
+/*
+ * What takes much memory is asked for its head alone first: where there is not as much, no more is fetched. A
+ * server that gives no parts gives all of it afterwards.
+ */
+static gboolean memory_allows(Way *way, const ProaUkiExpect *expect, GError **error)
+{
+	ProaUkiHeader header;
+	g_autoptr(GError) inner = NULL;
+
+	if (way->kind != PROA_UKI_KERNEL || strcmp(way->ask->kernel_repack, "always") == 0)
+		return TRUE;
+	/* A size that can't be is found where the head is taken. */
+	g_autoptr(ProaStream) in =
+		proa_spool_stream(way->spool, MIN(expect->header_size, expect->size), open_file, way);
+	if (proa_uki_take_head(in, expect, &header, &inner)) {
+		if (proa_repack_memory_allows(way->ask->kernel_repack, header.memory,
+			    proa_repack_memory_available(), &way->refused))
+			return TRUE;
+		g_propagate_error(error, g_error_copy(way->refused));
+		return FALSE;
+	}
+	if (g_error_matches(inner, PROA_ERROR, PROA_REASON_FEED_ERROR))
+		return TRUE;
+	g_propagate_error(error, g_steal_pointer(&inner));
+	return FALSE;
+}
+
 static gboolean apply(int fd, Way *way, ProaStream *in, const ProaUkiExpect *expect, GError **error)
 {
 	ProaUkiHeader header;
@@ -143,7 +175,9 @@ static gboolean apply(int fd, Way *way, ProaStream *in, const ProaUkiExpect *exp
 
 	if (!proa_uki_take_head(in, expect, &header, error))
 		return FALSE;
-	if (!memory_allows(way, &header, &way->refused)) {
+	way->done = expect->header_size;
+	if (way->kind == PROA_UKI_KERNEL && !proa_repack_memory_allows(way->ask->kernel_repack, header.memory,
+						    proa_repack_memory_available(), &way->refused)) {
 		g_propagate_error(error, g_error_copy(way->refused));
 		return FALSE;
 	}
@@ -165,44 +199,70 @@ static gboolean apply(int fd, Way *way, ProaStream *in, const ProaUkiExpect *exp
 static gboolean write_way(int fd, gpointer user_data, GError **error)
 {
 	Way *way = user_data;
-	const ProaManifest *release = way->ask->release;
-	const ProaManifestPayload *payload = way->payload;
-	g_autoptr(ProaStream) in = open_file(way->ask, payload ? &payload->file : &release->uki, error);
+	ProaUkiExpect expect;
 
-	if (!in || !payload)
-		return in && proa_arm_copy(fd, &release->uki, in, error);
-	const ProaUkiExpect expect = { .kind = way->kind,
-		.size = payload->file.size,
-		.header_sha256 = payload->header_sha256,
-		.header_size = payload->header_size,
-		.uki_size = release->uki.size,
-		.uki_sha256 = release->uki.sha256,
-		.root_size = release->root_size,
-		.root_hash = release->root_hash };
-	return apply(fd, way, in, &expect, error);
+	if (way->payload) {
+		expect_of(way, &expect);
+		if (!memory_allows(way, &expect, error))
+			return FALSE;
+	}
+	g_autoptr(ProaStream) in = proa_spool_stream(way->spool, file_of(way)->size, open_file, way);
+	return way->payload ? apply(fd, way, in, &expect, error)
+			    : proa_arm_copy(fd, &way->ask->release->uki, in, error);
+}
+
+/*
+ * One way, and once more where what was kept of it from before a break may have been wrong: of that only what
+ * was found right stays.
+ */
+static gboolean bring_way(Way *way, GError **error)
+{
+	const ProaBootImageAsk *ask = way->ask;
+	const ProaManifestFile *file = file_of(way);
+	g_autofree char *path = g_build_filename(ask->state_dir, PROA_CHECKPOINT_BOOT_IMAGE, NULL);
+	g_autoptr(ProaSpool) spool = proa_spool_new(path, file->sha256, file->size);
+
+	way->spool = spool;
+	for (;;) {
+		g_autoptr(GError) inner = NULL;
+		way->kept = proa_spool_have(spool);
+		way->done = 0;
+		if (proa_arm_bring(ask->site, ask->release, write_way, way, &inner))
+			return TRUE;
+		if (way->refused || way->kept <= way->done || !proa_bring_another_may_do(inner)) {
+			g_propagate_error(error, g_steal_pointer(&inner));
+			return FALSE;
+		}
+		proa_spool_drop(spool, way->done);
+	}
 }
 
 /* --- choice and fallback ----------------------------------------------------------------------------------
  */
 
 /* Whether a payload of that type may be taken at all. */
-static const ProaManifestPayload *payload_of(
-	const ProaManifest *release, ProaPayloadType type, const char *root_hash, const char *wanted)
+static const ProaManifestPayload *payload_of(const ProaManifest *release, ProaPayloadType type,
+	const char *root_hash, const char *wanted, const char *kernel_repack)
 {
 	gboolean from_old = type != PROA_PAYLOAD_FULL;
 	const ProaManifestPayload *payload = proa_manifest_find(release->uki_payloads, type, root_hash);
 
 	if (from_old && (strcmp(wanted, "full") == 0 || strcmp(wanted, "blocks") == 0))
 		return NULL;
+	if (type == PROA_PAYLOAD_KERNEL &&
+		!proa_repack_memory_thinkable(kernel_repack, proa_repack_memory_available()))
+		return NULL;
 	return payload && payload->header_sha256 ? payload : NULL;
 }
 
-guint64 proa_boot_image_least(const ProaManifest *release, const char *root_hash, const char *wanted)
+guint64 proa_boot_image_least(
+	const ProaManifest *release, const char *root_hash, const char *wanted, const char *kernel_repack)
 {
 	guint64 least = release->uki.size;
 
 	for (guint i = 0; i < G_N_ELEMENTS(types); i++) {
-		const ProaManifestPayload *payload = payload_of(release, types[i], root_hash, wanted);
+		const ProaManifestPayload *payload =
+			payload_of(release, types[i], root_hash, wanted, kernel_repack);
 		if (payload)
 			least = MIN(least, payload->file.size);
 	}
@@ -217,10 +277,9 @@ static guint choose(const ProaBootImageAsk *ask, const gboolean *failed, Way *re
 
 	*ret_way = (Way){ .ask = ask, .root_fd = ret_way->root_fd };
 	for (guint i = 0; i < G_N_ELEMENTS(types); i++) {
-		const ProaManifestPayload *payload =
-			payload_of(ask->release, types[i], ask->site->root_hash, ask->wanted);
-		if (failed[i] || !payload || payload->file.size >= least ||
-			(types[i] == PROA_PAYLOAD_KERNEL && strcmp(ask->kernel_repack, "never") == 0))
+		const ProaManifestPayload *payload = payload_of(
+			ask->release, types[i], ask->site->root_hash, ask->wanted, ask->kernel_repack);
+		if (failed[i] || !payload || payload->file.size >= least)
 			continue;
 		least = payload->file.size;
 		best = i;
@@ -244,7 +303,7 @@ static gboolean bring(const ProaBootImageAsk *ask, GError **error)
 				? g_strconcat("uki-", proa_payload_type_to_string(way.payload->type), NULL)
 				: g_strdup("uki");
 		proa_report_boot_image(word, way.payload ? way.payload->file.size : ask->release->uki.size);
-		if (proa_arm_bring(ask->site, ask->release, write_way, &way, &inner))
+		if (bring_way(&way, &inner))
 			return TRUE;
 		refused = g_steal_pointer(&way.refused);
 		if (!way.payload || !proa_bring_another_may_do(inner)) {

@@ -22,9 +22,14 @@ typedef struct {
 /*
  * Brings and arms it: the commit point of the transaction. Which payload is tried, and that one failed, is
  * reported, as "uki-kernel", "uki-delta", "uki-full" or "uki". Fails as the last one
- * tried did, or as proa_arm_commit() does; nothing of it is left then.
+ * tried did, or as proa_arm_commit() does; nothing of it is left on the ESP then, and what was fetched of it
+ * is kept in the state directory for the next time.
  */
 gboolean proa_boot_image_arm(const ProaBootImageAsk *ask, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* The fewest bytes that may do, for a node that runs @root_hash and whose configuration says @wanted. */
-guint64 proa_boot_image_least(const ProaManifest *release, const char *root_hash, const char *wanted);
+/*
+ * The fewest bytes that may do, for a node that runs @root_hash and whose configuration says @wanted and
+ * @kernel_repack.
+ */
+guint64 proa_boot_image_least(
+	const ProaManifest *release, const char *root_hash, const char *wanted, const char *kernel_repack);

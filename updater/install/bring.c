@@ -16,9 +16,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Before more is fetched, the slot is flushed and a checkpoint written if so many bytes of the image were
- * made: one frame of a full payload. */
+/*
+ * Before more is fetched, the slot is flushed and a checkpoint written if so many bytes of the image were
+ * made (one frame of a full payload), if a frame of a payload with few frames has ended, or if so many bytes
+ * were fetched in many small frames: as much as one of the others has.
+ */
 #define DURABLE_INTERVAL (4u * 1024 * 1024)
+#define DURABLE_FETCHED (256u * 1024)
 /* Bytes of the slots that may lie in the page cache. */
 #define CACHED_MOST (8u * 1024 * 1024)
 /* A payload whose cost is known only from its head is asked if the head is this much smaller than what is
@@ -33,10 +37,15 @@ typedef struct {
 	const ProaManifestPayload *payload; /* the one that is open */
 	ProaBlocksPlan *plan;
 	guint64 taken;   /* bytes of the image given to the writer, and those that were there */
-	guint64 saved;   /* bytes of the image under a durable checkpoint */
-	guint64 cached;  /* bytes read of the slots since the page cache was rid of them */
-	guint64 fetched; /* bytes, all payloads together */
-	gboolean delta;  /* one was taken, or begun */
+	gsize tail_size; /* and those of the next block that an applier keeps */
+	guint8 tail[PROA_CHECKPOINT_MAX_TAIL];
+	guint64 saved;    /* bytes of the image under a durable checkpoint, those of a tail too */
+	guint64 saved_at; /* bytes fetched by then */
+	gboolean ended;   /* a frame has ended since then */
+	guint64 cached;   /* bytes read of the slots since the page cache was rid of them */
+	guint64 fetched;  /* bytes, all payloads together */
+	gboolean delta;   /* one was taken, or begun */
+	char *scratch;    /* file of an applier's own */
 } Bring;
 
 static void bring_clear(Bring *bring)
@@ -44,6 +53,7 @@ static void bring_clear(Bring *bring)
 	proa_writer_free(bring->writer); /* its thread uses what is freed after it */
 	proa_checkpoint_free(bring->checkpoint);
 	proa_blocks_plan_free(bring->plan);
+	g_free(bring->scratch);
 	if (bring->old_fd >= 0)
 		(void)posix_fadvise(bring->old_fd, 0, 0, POSIX_FADV_DONTNEED);
 	proa_close_fd(&bring->old_fd);
@@ -61,8 +71,11 @@ static void save(Bring *bring, gboolean durable)
 
 	if (!proa_checkpoint_save(bring->checkpoint, durable, &error))
 		proa_report_warning("writing a checkpoint: %s", error->message);
-	if (durable)
-		bring->saved = proa_checkpoint_done(bring->checkpoint);
+	if (!durable)
+		return;
+	bring->saved = proa_checkpoint_done(bring->checkpoint) + bring->tail_size;
+	bring->saved_at = bring->fetched;
+	bring->ended = FALSE;
 }
 
 /*
@@ -79,6 +92,29 @@ static void wrote(const guint8 *data, gsize size, gpointer user_data)
 		proa_verity_build_written(bring->ask->tree, proa_checkpoint_done(bring->checkpoint));
 }
 
+static void keep(const guint8 *tail, gsize size, gpointer user_data)
+{
+	Bring *bring = user_data;
+
+	memcpy(bring->tail, tail, size);
+	bring->tail_size = size;
+}
+
+static void frame_ends(guint64 done, gpointer user_data)
+{
+	((Bring *)user_data)->ended = TRUE;
+}
+
+static gboolean durable_is_due(const Bring *bring)
+{
+	guint64 made = bring->taken + bring->tail_size - bring->saved;
+
+	if (made == 0)
+		return FALSE;
+	return made >= DURABLE_INTERVAL || bring->fetched - bring->saved_at >= DURABLE_FETCHED ||
+	       (bring->ended && bring->payload->type != PROA_PAYLOAD_BLOCKS);
+}
+
 /*
  * Before more is fetched, what was made of what came before lies in the slot, and every so often for good: so
  * no break makes more than one frame come twice. And the checkpoint is this thread's until the next write.
@@ -87,7 +123,14 @@ static gboolean settle(Bring *bring, GError **error)
 {
 	if (!proa_writer_drain(bring->writer, error))
 		return FALSE;
-	if (bring->taken - bring->saved < DURABLE_INTERVAL)
+	if (bring->tail_size > 0) {
+		gsize size = 0;
+		(void)proa_checkpoint_tail(bring->checkpoint, &size);
+		proa_checkpoint_keep(bring->checkpoint, bring->tail, bring->tail_size);
+		if (size != bring->tail_size)
+			save(bring, FALSE);
+	}
+	if (!durable_is_due(bring))
 		return TRUE;
 	if (!proa_writer_flush(bring->writer, error))
 		return FALSE;
@@ -186,6 +229,7 @@ static gboolean take(const guint8 *data, gsize size, gpointer user_data, GError 
 	if (!proa_writer_write(bring->writer, data, size, error))
 		return FALSE;
 	bring->taken += size;
+	bring->tail_size = 0;
 	proa_report_progress("fetch", proa_writer_done(bring->writer), bring->ask->release->root_size);
 	return TRUE;
 }
@@ -221,15 +265,17 @@ static void job_of(Bring *bring, Job *job)
 		.from = bring->taken,
 		.sink = take,
 		.room = room,
-		.user_data = bring };
+		.user_data = bring,
+		.progress = frame_ends,
+		.scratch = bring->scratch,
+		.keep = keep,
+		.tail = bring->tail,
+		.tail_size = bring->taken > 0 ? bring->tail_size : 0 };
 }
 
 static gboolean cost_of_full(Bring *bring, const ProaPayloadJob *job, guint64 *ret_bytes, GError **error)
 {
-	double left = 1.0 - (double)job->from / (double)job->expect->image_size;
-
-	*ret_bytes = (guint64)((double)job->expect->size * left);
-	return TRUE;
+	return proa_full_cost(job, ret_bytes, error);
 }
 
 static gboolean apply_full(Bring *bring, const ProaPayloadJob *job, GError **error)
@@ -245,17 +291,19 @@ static ProaBlocksPlan *plan_blocks(const Bring *bring, const ProaPayloadJob *job
 
 	if (!proa_verity_leaves_open(bring->ask->site->slots.booted.hash->path, &leaves, &inner))
 		proa_report_warning("%s; no block of the running slot can be used", inner->message);
-	return proa_blocks_plan_new(job, leaves.fd >= 0 ? &leaves : NULL, error);
+	ProaBlocksPlan *plan = proa_blocks_plan_new(job, leaves.fd >= 0 ? &leaves : NULL, error);
+	if (plan && plan->unreadable > 0)
+		proa_report_warning("the hash tree of %s can't be read in places; %" G_GUINT64_FORMAT
+				    " blocks of it can't be used",
+			bring->ask->site->slots.booted.name, plan->unreadable);
+	return plan;
 }
 
 static gboolean cost_of_blocks(Bring *bring, const ProaPayloadJob *job, guint64 *ret_bytes, GError **error)
 {
 	if (!bring->plan)
 		bring->plan = plan_blocks(bring, job, error);
-	if (!bring->plan)
-		return FALSE;
-	g_array_unref(proa_blocks_plan_ranges(bring->plan, job->from, ret_bytes));
-	return TRUE;
+	return bring->plan && proa_blocks_plan_cost(bring->plan, job->from, ret_bytes, error);
 }
 
 static gboolean apply_blocks(Bring *bring, const ProaPayloadJob *job, GError **error)
@@ -267,6 +315,9 @@ static gboolean apply_blocks(Bring *bring, const ProaPayloadJob *job, GError **e
 		proa_report_warning(
 			"%s: blocks in %u places are not what its hash tree says; they were fetched",
 			bring->ask->site->slots.booted.name, count.mended);
+	if (count.unreadable > 0)
+		proa_report_warning("%s: blocks in %u places can't be read; they were fetched",
+			bring->ask->site->slots.booted.name, count.unreadable);
 	return ok;
 }
 
@@ -418,9 +469,11 @@ static gboolean apply_best(Bring *bring, GError **error)
 	gboolean failed[G_N_ELEMENTS(kinds)] = { FALSE };
 	Choice choice;
 
-	/* A manifest always has a full payload, whose cost can be told: the first choice is never none. */
 	if (!choose(bring, failed, &choice, error))
 		return FALSE;
+	if (!choice.kind)
+		return proa_fail(error, PROA_REASON_BAD_PAYLOAD, "no payload of release %s can be used",
+			bring->ask->release->version);
 	for (;;) {
 		g_autoptr(GError) inner = NULL;
 		Choice next = { 0 };
@@ -459,17 +512,20 @@ static gboolean open_slots(Bring *bring, GError **error)
 	bring->new_fd = open(slots->other.data->path, O_RDONLY | O_CLOEXEC);
 	bring->checkpoint = proa_checkpoint_new(ask->state_dir, ask->site->run_dir, ask->release->root_hash,
 		slots->other.name, slots->other.data->path, ask->release->root_size);
-	bring->saved = proa_checkpoint_resume(bring->checkpoint, show_reading_back, &image_size);
-	if (bring->saved > 0)
+	bring->taken = proa_checkpoint_resume(bring->checkpoint, show_reading_back, &image_size);
+	if (bring->taken > 0)
 		proa_report_warning("%s holds %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
 				    " bytes of %s already; going on there",
-			slots->other.name, bring->saved, ask->release->root_size, ask->release->version);
+			slots->other.name, bring->taken, ask->release->root_size, ask->release->version);
 	else if (!proa_checkpoint_forget(ask->state_dir, ask->site->run_dir, &inner))
 		proa_report_warning("forgetting an old checkpoint: %s", inner->message);
-	bring->taken = bring->saved;
-	proa_writer_skip(bring->writer, bring->saved);
+	/* It lies there, but need not survive a power cut: the first thing to do is to see to that. */
+	bring->ended = bring->taken > 0;
+	const guint8 *tail = proa_checkpoint_tail(bring->checkpoint, &bring->tail_size);
+	memcpy(bring->tail, tail, bring->tail_size);
+	proa_writer_skip(bring->writer, bring->taken);
 	if (ask->tree)
-		proa_verity_build_written(ask->tree, bring->saved);
+		proa_verity_build_written(ask->tree, bring->taken);
 	proa_writer_watch(bring->writer, wrote, bring);
 	return TRUE;
 }
@@ -478,6 +534,7 @@ gboolean proa_bring(const ProaBringAsk *ask, gboolean *ret_delta, GError **error
 {
 	g_auto(Bring) bring = { .ask = ask, .old_fd = -1, .new_fd = -1 };
 
+	bring.scratch = g_build_filename(ask->state_dir, PROA_CHECKPOINT_HEAD, NULL);
 	/* What is to come takes the most memory, and little of the code that led here. */
 	proa_pages_drop_code();
 	if (!open_slots(&bring, error) || !apply_best(&bring, error))

@@ -20,6 +20,8 @@ struct ProaCheckpoint {
 	char *root_hash, *slot, *slot_path;
 	guint64 image_size, done;
 	guint64 sum; /* of the first @done bytes */
+	gsize tail_size;
+	guint8 tail[PROA_CHECKPOINT_MAX_TAIL]; /* what follows them */
 };
 
 ProaCheckpoint *proa_checkpoint_new(const char *state_dir, const char *run_dir, const char *root_hash,
@@ -52,6 +54,7 @@ gboolean proa_checkpoint_parse(const char *text, gsize size, ProaCheckpointClaim
 {
 	g_autoptr(JsonObject) object =
 		proa_json_parse(text, size, "the checkpoint", PROA_REASON_BAD_STATE, error);
+	guint8 tail_bytes[PROA_CHECKPOINT_MAX_TAIL];
 	gint64 done = 0;
 
 	if (!object)
@@ -64,6 +67,12 @@ gboolean proa_checkpoint_parse(const char *text, gsize size, ProaCheckpointClaim
 	if (!proa_sha256_hex_valid(root_hash) || !proa_hex_valid(sum, 16) ||
 		strlen(slot) >= sizeof ret_claim->slot || done % BLOCK != 0)
 		return proa_fail(error, PROA_REASON_BAD_STATE, "the checkpoint is malformed");
+	const char *tail = proa_json_string_or(object, "tail", "");
+	gsize tail_size = strlen(tail) / 2;
+	if (tail_size >= PROA_CHECKPOINT_MAX_TAIL || !proa_hex_decode(tail, tail_bytes, tail_size))
+		return proa_fail(error, PROA_REASON_BAD_STATE, "the checkpoint's tail is malformed");
+	ret_claim->tail_size = tail_size;
+	memcpy(ret_claim->tail, tail_bytes, tail_size);
 	g_strlcpy(ret_claim->root_hash, root_hash, sizeof ret_claim->root_hash);
 	g_strlcpy(ret_claim->slot, slot, sizeof ret_claim->slot);
 	ret_claim->sum = g_ascii_strtoull(sum, NULL, 16);
@@ -82,7 +91,8 @@ static ProaCheckpointClaim read_claim(const ProaCheckpoint *checkpoint, const ch
 	if (!text || !proa_checkpoint_parse(text, size, &claim, NULL))
 		return none;
 	if (strcmp(claim.root_hash, checkpoint->root_hash) != 0 ||
-		strcmp(claim.slot, checkpoint->slot) != 0 || claim.done > checkpoint->image_size)
+		strcmp(claim.slot, checkpoint->slot) != 0 || claim.done > checkpoint->image_size ||
+		claim.tail_size > checkpoint->image_size - claim.done)
 		return none;
 	return claim;
 }
@@ -99,7 +109,7 @@ static gboolean holds(ProaCheckpoint *checkpoint, int fd, guint8 *chunk, const P
 		if (progress)
 			progress(checkpoint->done, data);
 	}
-	return checkpoint->sum == claim->sum;
+	return lzma_crc64(claim->tail, claim->tail_size, checkpoint->sum) == claim->sum;
 }
 
 guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint, ProaCheckpointProgress progress, gpointer data)
@@ -108,25 +118,33 @@ guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint, ProaCheckpointProgres
 	ProaCheckpointClaim claims[2] = { read_claim(checkpoint, checkpoint->durable),
 		read_claim(checkpoint, checkpoint->quick) };
 	g_autofree guint8 *chunk = NULL;
+	guint64 shorter_sum = 0;
 
-	if (claims[0].done > claims[1].done) {
+	if (claims[0].done + claims[0].tail_size > claims[1].done + claims[1].tail_size) {
 		ProaCheckpointClaim longer = claims[0];
 		claims[0] = claims[1];
 		claims[1] = longer;
 	}
 	PROA_AUTO_FD int fd = claims[1].done > 0 ? open(checkpoint->slot_path, O_RDONLY | O_CLOEXEC) : -1;
-	checkpoint->done = checkpoint->sum = 0;
+	checkpoint->done = checkpoint->sum = checkpoint->tail_size = 0;
 	if (fd < 0)
 		return 0;
 	/* What the device holds, not what is cached of it. */
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	chunk = g_malloc(CHUNK);
-	if (claims[0].done > 0 && !holds(checkpoint, fd, chunk, &claims[0], progress, data))
-		claims[0].done = 0;
-	if (!holds(checkpoint, fd, chunk, &claims[1], progress, data)) {
-		checkpoint->done = claims[0].done;
-		checkpoint->sum = claims[0].done > 0 ? claims[0].sum : 0;
+	const ProaCheckpointClaim *held = NULL;
+	if (claims[0].done > 0 && holds(checkpoint, fd, chunk, &claims[0], progress, data)) {
+		held = &claims[0];
+		shorter_sum = checkpoint->sum;
 	}
+	if (holds(checkpoint, fd, chunk, &claims[1], progress, data)) {
+		held = &claims[1];
+	} else {
+		checkpoint->done = held ? held->done : 0;
+		checkpoint->sum = shorter_sum;
+	}
+	if (held)
+		proa_checkpoint_keep(checkpoint, held->tail, held->tail_size);
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	return checkpoint->done;
 }
@@ -135,6 +153,20 @@ void proa_checkpoint_took(ProaCheckpoint *checkpoint, const guint8 *data, gsize 
 {
 	checkpoint->sum = lzma_crc64(data, size, checkpoint->sum);
 	checkpoint->done += size;
+	checkpoint->tail_size = 0;
+}
+
+void proa_checkpoint_keep(ProaCheckpoint *checkpoint, const guint8 *tail, gsize size)
+{
+	g_assert(size < PROA_CHECKPOINT_MAX_TAIL);
+	memcpy(checkpoint->tail, tail, size);
+	checkpoint->tail_size = size;
+}
+
+const guint8 *proa_checkpoint_tail(const ProaCheckpoint *checkpoint, gsize *ret_size)
+{
+	*ret_size = checkpoint->tail_size;
+	return checkpoint->tail;
 }
 
 guint64 proa_checkpoint_done(const ProaCheckpoint *checkpoint)
@@ -160,12 +192,16 @@ static gboolean replace_quickly(const char *path, const char *text, GError **err
 gboolean proa_checkpoint_save(const ProaCheckpoint *checkpoint, gboolean durable, GError **error)
 {
 	g_autoptr(JsonObject) object = json_object_new();
-	g_autofree char *sum = g_strdup_printf("%016" G_GINT64_MODIFIER "x", checkpoint->sum);
+	guint64 crc64 = lzma_crc64(checkpoint->tail, checkpoint->tail_size, checkpoint->sum);
+	g_autofree char *sum = g_strdup_printf("%016" G_GINT64_MODIFIER "x", crc64);
+	g_autofree char *tail = proa_hex_encode(checkpoint->tail, checkpoint->tail_size);
 
 	json_object_set_string_member(object, "root_hash", checkpoint->root_hash);
 	json_object_set_string_member(object, "slot", checkpoint->slot);
 	json_object_set_int_member(object, "done", (gint64)checkpoint->done);
 	json_object_set_string_member(object, "crc64", sum);
+	if (checkpoint->tail_size > 0)
+		json_object_set_string_member(object, "tail", tail);
 	g_autofree char *text = proa_json_to_text(object);
 	if (!durable)
 		return replace_quickly(checkpoint->quick, text, error);
@@ -178,4 +214,16 @@ gboolean proa_checkpoint_forget(const char *state_dir, const char *run_dir, GErr
 	g_autofree char *quick = g_build_filename(run_dir, FILE_NAME, NULL);
 
 	return proa_file_remove(durable, error) && proa_file_remove(quick, error);
+}
+
+gboolean proa_checkpoint_forget_parts(const char *state_dir, GError **error)
+{
+	static const char *const names[] = { PROA_CHECKPOINT_HEAD, PROA_CHECKPOINT_BOOT_IMAGE };
+
+	for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_autofree char *path = g_build_filename(state_dir, names[i], NULL);
+		if (!proa_file_remove(path, error))
+			return FALSE;
+	}
+	return TRUE;
 }

@@ -13,7 +13,16 @@
 
 #include "base/reason.h"
 
-#define PROA_CHECKPOINT_MAX_SIZE 4096
+#define PROA_CHECKPOINT_MAX_SIZE (16 * 1024)
+/* Bytes of a block that is not whole yet; fewer than that. */
+#define PROA_CHECKPOINT_MAX_TAIL 4096
+
+/*
+ * Files of the state directory that hold what was fetched and is of use after a break too: the head of a
+ * `blocks` payload, and what there is of that of the boot image. Who uses them checks what they hold.
+ */
+#define PROA_CHECKPOINT_HEAD "blocks.part"
+#define PROA_CHECKPOINT_BOOT_IMAGE "boot-image.part"
 
 typedef struct ProaCheckpoint ProaCheckpoint;
 
@@ -38,11 +47,21 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaCheckpoint, proa_checkpoint_free)
  */
 guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint, ProaCheckpointProgress progress, gpointer data);
 
-/* The next @size bytes were written to the slot. */
+/* The next @size bytes were written to the slot; what was kept of them is forgotten. */
 void proa_checkpoint_took(ProaCheckpoint *checkpoint, const guint8 *data, gsize size);
 
 /* Bytes taken so far, those of proa_checkpoint_resume() among them. */
 guint64 proa_checkpoint_done(const ProaCheckpoint *checkpoint);
+
+/*
+ * @size bytes that follow those taken, the beginning of a block that is not written yet, are written down as
+ * well; fewer than PROA_CHECKPOINT_MAX_TAIL.
+ */
+void proa_checkpoint_keep(ProaCheckpoint *checkpoint, const guint8 *tail, gsize size);
+
+/* What was kept, that of proa_checkpoint_resume() too: *@ret_size bytes (0: nothing), valid until more is
+ * taken or kept. */
+const guint8 *proa_checkpoint_tail(const ProaCheckpoint *checkpoint, gsize *ret_size);
 
 /*
  * Writes down what was taken. @durable: the slot has been flushed, and a power cut must not lose this. A
@@ -55,11 +74,16 @@ gboolean proa_checkpoint_save(
 gboolean proa_checkpoint_forget(
 	const char *state_dir, const char *run_dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Forgets what was fetched and is kept in files: it is of no use any more. */
+gboolean proa_checkpoint_forget_parts(const char *state_dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* What a file claims. */
 typedef struct {
 	char root_hash[65], slot[17];
 	guint64 done; /* bytes of the slot, a multiple of 4096 */
-	guint64 sum;  /* CRC-64 (ECMA-182, as in .xz files) of them */
+	guint64 sum;  /* CRC-64 (ECMA-182, as in .xz files) of them and of @tail */
+	gsize tail_size;
+	guint8 tail[PROA_CHECKPOINT_MAX_TAIL]; /* the image's bytes behind them */
 } ProaCheckpointClaim;
 
 /* Parses a file. BAD_STATE if it is malformed. */

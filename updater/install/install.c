@@ -128,7 +128,8 @@ static gboolean find_offer(Install *install, GError **error)
 	}
 	proa_report_offer(install->release->version, install->release->root_hash,
 		most_bytes(install) + proa_boot_image_least(install->release, install->site->root_hash,
-					      proa_config_string(install->config, "fetch", "payload")));
+					      proa_config_string(install->config, "fetch", "payload"),
+					      proa_config_string(install->config, "fetch", "kernel_repack")));
 	return TRUE;
 }
 
@@ -177,7 +178,8 @@ static void forget_checkpoint(const Install *install)
 {
 	g_autoptr(GError) error = NULL;
 
-	if (!proa_checkpoint_forget(install->state_dir, install->site->run_dir, &error))
+	if (!proa_checkpoint_forget(install->state_dir, install->site->run_dir, &error) ||
+		!proa_checkpoint_forget_parts(install->state_dir, &error))
 		proa_report_warning("%s", error->message);
 }
 

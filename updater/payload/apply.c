@@ -183,31 +183,90 @@ gboolean proa_payload_apply(ProaStream *in, const ProaPayloadExpect *expect, Pro
 	return apply_whole(in, &job, error);
 }
 
-/* The head again, then the frame in which @job->from lies, and what follows. */
-static gboolean go_on(const ProaPayloadJob *job, GError **error)
+/* The head by itself; its stream has ended then. */
+static gboolean take_head_alone(Apply *apply, GError **error)
 {
+	const ProaPayloadJob *job = apply->job;
 	const ProaPayloadRange head = { 0, job->expect->header_size };
 	g_autoptr(ProaStream) in = job->open(&head, 1, job->user_data, error);
-	g_auto(Apply) apply = { .job = job, .in = in, .expect = job->expect };
 
-	if (!in || !take_header(&apply, error) || !allocate(&apply, error))
-		return FALSE;
-	guint32 first = (guint32)(job->from / apply.header->frame_size);
+	apply->in = in;
+	gboolean ok = in && take_header(apply, error);
+	apply->in = NULL;
+	return ok;
+}
+
+static gboolean can_go_on(const ProaPayloadJob *job)
+{
+	return job->from > 0 && job->expect->header_sha256 && job->expect->header_size > 0;
+}
+
+/* The frame in which @job->from lies, and bytes of the payload before it. */
+static guint32 first_frame(const Apply *apply, guint64 *ret_before)
+{
+	guint32 first = (guint32)(apply->job->from / apply->header->frame_size);
+
+	*ret_before = apply->expect->header_size;
 	for (guint32 i = 0; i < first; i++)
-		apply.done += apply.header->frames[i].compressed_size;
-	const ProaPayloadRange rest = { apply.done, job->expect->size - apply.done };
-	g_autoptr(ProaStream) frames = job->open(&rest, 1, job->user_data, error);
-	apply.in = frames;
-	return frames && take_frames(&apply, first, error);
+		*ret_before += apply->header->frames[i].compressed_size;
+	return first;
+}
+
+/* The frame in which @job->from lies, and what follows. */
+static gboolean go_on(Apply *apply, GError **error)
+{
+	const ProaPayloadJob *job = apply->job;
+	guint32 first = first_frame(apply, &apply->done);
+	const ProaPayloadRange rest = { apply->done, job->expect->size - apply->done };
+	g_autoptr(ProaStream) frames =
+		allocate(apply, error) ? job->open(&rest, 1, job->user_data, error) : NULL;
+
+	apply->in = frames;
+	return frames && take_frames(apply, first, error);
+}
+
+/* Whether a server that gives no parts of files gave its answer. */
+static gboolean gives_no_parts(const GError *error)
+{
+	return g_error_matches(error, PROA_ERROR, PROA_REASON_FEED_ERROR);
 }
 
 gboolean proa_full_apply(const ProaPayloadJob *job, GError **error)
 {
 	if (job->from >= job->expect->image_size)
 		return TRUE;
-	if (job->from > 0 && job->expect->header_sha256 && job->expect->header_size > 0)
-		return go_on(job, error);
+	if (can_go_on(job)) {
+		g_auto(Apply) apply = { .job = job, .expect = job->expect };
+		g_autoptr(GError) inner = NULL;
+		if (take_head_alone(&apply, &inner))
+			return go_on(&apply, error);
+		if (!gives_no_parts(inner)) {
+			g_propagate_error(error, g_steal_pointer(&inner));
+			return FALSE;
+		}
+	}
+	/* Of what comes, the sink is given what it has not. */
 	const ProaPayloadRange all = { 0, job->expect->size };
 	g_autoptr(ProaStream) in = job->open(&all, 1, job->user_data, error);
 	return in && apply_whole(in, job, error);
+}
+
+gboolean proa_full_cost(const ProaPayloadJob *job, guint64 *ret_bytes, GError **error)
+{
+	g_auto(Apply) apply = { .job = job, .expect = job->expect };
+	g_autoptr(GError) inner = NULL;
+	guint64 before = 0;
+
+	*ret_bytes = job->from >= job->expect->image_size ? 0 : job->expect->size;
+	if (*ret_bytes == 0 || !can_go_on(job))
+		return TRUE;
+	if (take_head_alone(&apply, &inner)) {
+		first_frame(&apply, &before);
+		*ret_bytes -= before - job->expect->header_size;
+		return TRUE;
+	}
+	if (gives_no_parts(inner))
+		return TRUE;
+	g_propagate_error(error, g_steal_pointer(&inner));
+	return FALSE;
 }

@@ -20,7 +20,14 @@ gboolean proa_payload_apply(ProaStream *in, const ProaPayloadExpect *expect, Pro
 
 /*
  * The same for a job of docs/architecture.md's transaction: fetches what is needed to go on at @job->from,
- * which is the frame in which it lies and all after it. Without a digest and size of the head there is no
- * going on: it begins at 0.
+ * which is the frame in which it lies and all after it. Without a digest and size of the head, or where the
+ * server gives no parts of files, all of it is fetched, and the sink given what follows @job->from.
  */
 gboolean proa_full_apply(const ProaPayloadJob *job, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * Bytes that proa_full_apply() will fetch. Its head must be fetched to tell, unless @job->from is 0. Fails as
+ * proa_payload_apply() does before the first frame.
+ */
+gboolean proa_full_cost(
+	const ProaPayloadJob *job, guint64 *ret_bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;

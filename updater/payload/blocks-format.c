@@ -49,9 +49,8 @@ static guint32 frames_needed(guint64 image_size, guint32 frame_size)
 	return (guint32)((image_size - 1) / frame_size + 1);
 }
 
-ProaBlocksHeader *proa_blocks_header_new(guint64 image_size, guint32 frame_size, guint32 window, guint32 step)
+static ProaBlocksHeader *new_fixed(guint64 image_size, guint32 frame_size, guint32 window, guint32 step)
 {
-	g_assert(proa_blocks_sizes_allowed(image_size, frame_size, window, step));
 	ProaBlocksHeader *header = g_new0(ProaBlocksHeader, 1);
 
 	header->image_size = image_size;
@@ -59,8 +58,23 @@ ProaBlocksHeader *proa_blocks_header_new(guint64 image_size, guint32 frame_size,
 	header->window = window;
 	header->step = step;
 	header->n_frames = frames_needed(image_size, frame_size);
+	return header;
+}
+
+static void add_tables(ProaBlocksHeader *header)
+{
+	g_free(header->frames);
+	g_free(header->groups);
 	header->frames = g_new0(ProaBlocksFrame, header->n_frames);
 	header->groups = g_malloc0((gsize)proa_blocks_n_groups(header) * PROA_SHA256_SIZE);
+}
+
+ProaBlocksHeader *proa_blocks_header_new(guint64 image_size, guint32 frame_size, guint32 window, guint32 step)
+{
+	g_assert(proa_blocks_sizes_allowed(image_size, frame_size, window, step));
+	ProaBlocksHeader *header = new_fixed(image_size, frame_size, window, step);
+
+	add_tables(header);
 	return header;
 }
 
@@ -87,7 +101,7 @@ ProaBlocksHeader *proa_blocks_header_parse(const guint8 data[PROA_BLOCKS_HEADER_
 	else if (proa_get_u64(data + 104) != 0)
 		proa_fail(error, PROA_REASON_BAD_PAYLOAD, "the payload's header has a reserved bit set");
 	else {
-		ProaBlocksHeader *header = proa_blocks_header_new(image_size, frame_size, window, step);
+		ProaBlocksHeader *header = new_fixed(image_size, frame_size, window, step);
 		memcpy(header->root_hash, data + 32, PROA_SHA256_SIZE);
 		memcpy(header->salt, data + 64, PROA_SHA256_SIZE);
 		return header;
@@ -101,18 +115,27 @@ gsize proa_blocks_tables_size(const ProaBlocksHeader *header)
 	       (gsize)proa_blocks_n_groups(header) * PROA_SHA256_SIZE;
 }
 
+gboolean proa_blocks_frame_parse(const ProaBlocksHeader *header, guint32 index, const guint8 *entry,
+	ProaBlocksFrame *ret_frame, GError **error)
+{
+	guint32 size = proa_get_u32(entry);
+
+	if (size == 0 || size > ZSTD_COMPRESSBOUND((gsize)proa_blocks_frame_length(header, index)))
+		return proa_fail(error, PROA_REASON_BAD_PAYLOAD, "frame %u of the payload can't be %u bytes",
+			index, size);
+	ret_frame->packed_size = size;
+	memcpy(ret_frame->digest, entry + 4, PROA_BLOCKS_FRAME_DIGEST_SIZE);
+	return TRUE;
+}
+
 gboolean proa_blocks_tables_parse(ProaBlocksHeader *header, const guint8 *tables, GError **error)
 {
 	const guint8 *entry = tables;
 
-	for (guint32 i = 0; i < header->n_frames; i++, entry += PROA_BLOCKS_FRAME_ENTRY_SIZE) {
-		guint32 size = proa_get_u32(entry);
-		if (size == 0 || size > ZSTD_COMPRESSBOUND((gsize)proa_blocks_frame_length(header, i)))
-			return proa_fail(error, PROA_REASON_BAD_PAYLOAD,
-				"frame %u of the payload can't be %u bytes", i, size);
-		header->frames[i].packed_size = size;
-		memcpy(header->frames[i].digest, entry + 4, PROA_BLOCKS_FRAME_DIGEST_SIZE);
-	}
+	add_tables(header);
+	for (guint32 i = 0; i < header->n_frames; i++, entry += PROA_BLOCKS_FRAME_ENTRY_SIZE)
+		if (!proa_blocks_frame_parse(header, i, entry, &header->frames[i], error))
+			return FALSE;
 	memcpy(header->groups, entry, (gsize)proa_blocks_n_groups(header) * PROA_SHA256_SIZE);
 	return TRUE;
 }

@@ -47,8 +47,10 @@ typedef struct {
 	guint8 root_hash[PROA_SHA256_SIZE];
 	guint8 salt[PROA_SHA256_SIZE];
 	guint32 n_frames;
-	ProaBlocksFrame *frames; /* n_frames of them */
-	guint8 *groups; /* digest of each group's hash block: proa_blocks_n_groups() of PROA_SHA256_SIZE */
+	ProaBlocksFrame *frames; /* n_frames of them; NULL: not read */
+	/* The digest of each group's hash block: proa_blocks_n_groups() of PROA_SHA256_SIZE; NULL: not read.
+	 */
+	guint8 *groups;
 } ProaBlocksHeader;
 
 void proa_blocks_header_free(ProaBlocksHeader *header);
@@ -61,9 +63,13 @@ gboolean proa_blocks_sizes_allowed(guint64 image_size, guint32 frame_size, guint
 ProaBlocksHeader *proa_blocks_header_new(
 	guint64 image_size, guint32 frame_size, guint32 window, guint32 step);
 
-/* Parses the fixed part; BAD_PAYLOAD for a wrong magic, version, type or size. */
+/* Parses the fixed part, and no table yet; BAD_PAYLOAD for a wrong magic, version, type or size. */
 ProaBlocksHeader *proa_blocks_header_parse(
 	const guint8 data[PROA_BLOCKS_HEADER_SIZE], GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Parses entry @index of the frame table; BAD_PAYLOAD for an impossible size. */
+gboolean proa_blocks_frame_parse(const ProaBlocksHeader *header, guint32 index, const guint8 *entry,
+	ProaBlocksFrame *ret_frame, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * Parses what follows up to the block names: frame table and digests of the groups, proa_blocks_tables_size()
@@ -79,7 +85,7 @@ guint32 proa_blocks_n_groups(const ProaBlocksHeader *header);
 /* Bytes up to the first frame: header, tables and names. */
 guint64 proa_blocks_head_size(const ProaBlocksHeader *header);
 
-/* Bytes of the payload: head and frames. */
+/* Bytes of the payload: head and frames. Only with its tables. */
 guint64 proa_blocks_total_size(const ProaBlocksHeader *header);
 
 /* Bytes of the image in frame @index. */

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #define READ_AT_ONCE 4096u
+/* A device that fails this often has no more to give: each try may take seconds. */
+#define MOST_FAILURES 32u
 
 typedef struct {
 	guint8 name[PROA_BLOCKS_NAME_SIZE];
@@ -13,9 +15,31 @@ typedef struct {
 G_STATIC_ASSERT(sizeof(Entry) == 10);
 
 struct ProaBlocksIndex {
+	guint part, parts;
 	Entry *entries; /* sorted by name, then by block */
-	gsize n;
+	gsize n, room;
+	gboolean crowded; /* names that differ fill it: nothing more is taken */
 };
+
+guint proa_blocks_index_parts(guint64 blocks)
+{
+	/* Digests are spread evenly, but for chance. */
+	const guint64 each = PROA_BLOCKS_INDEX_MOST - PROA_BLOCKS_INDEX_MOST / 8;
+
+	return blocks <= PROA_BLOCKS_INDEX_MOST ? 1 : (guint)((blocks - 1) / each + 1);
+}
+
+ProaBlocksIndex *proa_blocks_index_new(guint part, guint parts, guint64 blocks)
+{
+	ProaBlocksIndex *index = g_new0(ProaBlocksIndex, 1);
+
+	g_assert(part < parts);
+	index->part = part;
+	index->parts = parts;
+	index->room = (gsize)MIN(blocks, (guint64)PROA_BLOCKS_INDEX_MOST);
+	index->entries = g_new(Entry, MAX(index->room, 1));
+	return index;
+}
 
 void proa_blocks_index_free(ProaBlocksIndex *index)
 {
@@ -46,28 +70,69 @@ static int compare(const void *a, const void *b)
 	return memcmp(a, b, sizeof(Entry));
 }
 
-ProaBlocksIndex *proa_blocks_index_new(const ProaVerityLeaves *leaves, GError **error)
+void proa_blocks_index_sort(ProaBlocksIndex *index)
+{
+	if (index->n > 1)
+		qsort(index->entries, index->n, sizeof(Entry), compare);
+}
+
+/* Of blocks that are the same the first stays: an image may be full of them. */
+static void make_room(ProaBlocksIndex *index)
+{
+	gsize kept = 0;
+
+	proa_blocks_index_sort(index);
+	for (gsize i = 0; i < index->n; i++)
+		if (kept == 0 || memcmp(index->entries[kept - 1].name, index->entries[i].name,
+					 PROA_BLOCKS_NAME_SIZE) != 0)
+			index->entries[kept++] = index->entries[i];
+	index->n = kept;
+	index->crowded = kept > index->room - index->room / 16;
+}
+
+static gboolean is_of_part(const ProaBlocksIndex *index, const guint8 *name)
+{
+	guint64 key = (guint64)name[0] << 24 | (guint64)name[1] << 16 | (guint64)name[2] << 8 | name[3];
+
+	return index->parts == 1 || (key * index->parts) >> 32 == index->part;
+}
+
+void proa_blocks_index_add(ProaBlocksIndex *index, const guint8 name[PROA_BLOCKS_NAME_SIZE], guint32 block)
+{
+	if (!is_of_part(index, name))
+		return;
+	if (index->n == index->room && !index->crowded)
+		make_room(index);
+	if (index->n < index->room)
+		index->entries[index->n++] = make_entry(name, block);
+}
+
+guint64 proa_blocks_index_add_leaves(ProaBlocksIndex *index, const ProaVerityLeaves *leaves)
 {
 	g_autofree guint8 *digests = g_malloc((gsize)READ_AT_ONCE * PROA_VERITY_DIGEST_SIZE);
+	guint64 blocks = MIN(leaves->blocks, PROA_BLOCKS_MAX_IMAGE_SIZE / PROA_BLOCKS_BLOCK_SIZE), lost = 0;
+	guint most = READ_AT_ONCE, failures = 0, n;
 
-	if (leaves->blocks > PROA_BLOCKS_MAX_IMAGE_SIZE / PROA_BLOCKS_BLOCK_SIZE) {
-		proa_fail(error, PROA_REASON_TOO_LARGE, "a hash tree of %" G_GUINT64_FORMAT " blocks",
-			leaves->blocks);
-		return NULL;
+	for (guint64 at = 0; at < blocks; at += n) {
+		if (failures == MOST_FAILURES)
+			return lost + (blocks - at);
+		n = (guint)MIN((guint64)most, blocks - at);
+		if (proa_verity_leaves_read(leaves, at, n, digests, NULL)) {
+			for (guint i = 0; i < n; i++)
+				proa_blocks_index_add(index, digests + (gsize)i * PROA_VERITY_DIGEST_SIZE,
+					(guint32)(at + i));
+			/* In full steps again behind what could not be read. */
+			if ((at + n) % READ_AT_ONCE == 0)
+				most = READ_AT_ONCE;
+		} else if (n > PROA_VERITY_FANOUT) {
+			most = PROA_VERITY_FANOUT; /* a bad hash block is one of many */
+			n = 0;
+		} else {
+			lost += n;
+			failures++;
+		}
 	}
-	g_autoptr(ProaBlocksIndex) index = g_new0(ProaBlocksIndex, 1);
-	index->n = (gsize)leaves->blocks;
-	index->entries = g_new(Entry, index->n);
-	for (gsize at = 0; at < index->n; at += READ_AT_ONCE) {
-		guint n = (guint)MIN((gsize)READ_AT_ONCE, index->n - at);
-		if (!proa_verity_leaves_read(leaves, at, n, digests, error))
-			return NULL;
-		for (guint i = 0; i < n; i++)
-			index->entries[at + i] =
-				make_entry(digests + (gsize)i * PROA_VERITY_DIGEST_SIZE, (guint32)(at + i));
-	}
-	qsort(index->entries, index->n, sizeof(Entry), compare);
-	return g_steal_pointer(&index);
+	return lost;
 }
 
 guint32 proa_blocks_index_find(
@@ -75,6 +140,8 @@ guint32 proa_blocks_index_find(
 {
 	gsize low = 0, high = index->n;
 
+	if (!is_of_part(index, name))
+		return PROA_BLOCKS_NONE;
 	while (low < high) {
 		gsize middle = low + (high - low) / 2;
 		if (memcmp(index->entries[middle].name, name, PROA_BLOCKS_NAME_SIZE) < 0)

@@ -226,17 +226,19 @@ static gboolean seek_frame(ProaDeltaWork *work, guint32 *ret_index, GError **err
 	const ProaDeltaTarget *target = work->target;
 	guint64 skipped;
 
-	*ret_index = find_frame(header, target->from, &work->made, &skipped);
+	*ret_index = find_frame(header, target->from + target->tail_size, &work->made, &skipped);
 	gboolean anew = target->open && target->from > 0;
 	if (*ret_index == 0 && !anew)
 		return TRUE;
 	for (guint32 i = 0; i < *ret_index && !anew; i++)
 		if (!take(work, work->packed, header->frames[i].packed_size, error))
 			return FALSE;
-	/* What the frames before made of this frame's first block is there to be read again. */
+	/* What the frames before made of this frame's first block is there to be read again, or was kept. */
 	work->out_have = (gsize)(work->made % 4096);
-	if (work->out_have > 0 && !target->read_new(work->made - work->out_have, work->out, work->out_have,
-					  target->user_data, error))
+	if (work->out_have > 0 && work->made - work->out_have == target->from && target->tail_size > 0)
+		memcpy(work->out, target->tail, work->out_have);
+	else if (work->out_have > 0 && !target->read_new(work->made - work->out_have, work->out,
+					       work->out_have, target->user_data, error))
 		return FALSE;
 	if (!anew)
 		return TRUE;
@@ -244,6 +246,28 @@ static gboolean seek_frame(ProaDeltaWork *work, guint32 *ret_index, GError **err
 	const ProaPayloadRange rest = { work->taken, work->expect->size - work->taken };
 	work->in = work->reopened = target->open(&rest, 1, target->user_data, error);
 	return work->in != NULL;
+}
+
+/* What a frame made goes to the sink before the next is fetched, so that a break costs one frame. */
+static gboolean end_frame(ProaDeltaWork *work, GError **error)
+{
+	const ProaDeltaTarget *target = work->target;
+	gsize size = (gsize)(work->made % 4096);
+	guint8 tail[4096];
+
+	if (work->out_have > size) {
+		memcpy(tail, work->out + work->out_have - size, size);
+		work->out_have -= size;
+		work->made -= size;
+		if (!flush(work, error))
+			return FALSE;
+		memcpy(work->out, tail, size);
+		work->out_have += size;
+		work->made += size;
+	}
+	if (target->keep && size > 0)
+		target->keep(work->out, size, target->user_data);
+	return TRUE;
 }
 
 static gboolean take_end(ProaDeltaWork *work, GError **error)
@@ -273,7 +297,8 @@ gboolean proa_delta_apply(
 	if (!take_header(&work, error) || !allocate(&work, error) || !seek_frame(&work, &first, error))
 		return FALSE;
 	for (guint32 i = first; i < work.header->n_frames; i++) {
-		if (!take_frame(&work, i, error))
+		if (!take_frame(&work, i, error) ||
+			(i + 1 < work.header->n_frames && !end_frame(&work, error)))
 			return FALSE;
 		if (target->progress)
 			target->progress(work.taken, target->user_data);
@@ -298,7 +323,10 @@ gboolean proa_delta_apply_job(const ProaPayloadJob *job, const char *old_hash, G
 		.progress = job->progress,
 		.from = job->from,
 		.open = job->open,
-		.user_data = job->user_data };
+		.user_data = job->user_data,
+		.keep = job->keep,
+		.tail = job->tail,
+		.tail_size = job->tail_size };
 
 	if (job->from >= job->expect->image_size)
 		return TRUE;
@@ -319,7 +347,7 @@ gboolean proa_delta_cost(const ProaPayloadJob *job, const char *old_hash, guint6
 	g_auto(ProaDeltaWork) work = { .in = in, .expect = job->expect, .target = &target };
 	if (!in || !take_header(&work, error))
 		return FALSE;
-	find_frame(work.header, job->from, &made, &before);
+	find_frame(work.header, job->from + job->tail_size, &made, &before);
 	*ret_bytes -= before;
 	return TRUE;
 }

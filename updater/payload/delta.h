@@ -31,6 +31,10 @@ typedef struct {
 	guint64 from;
 	ProaPayloadOpen open;
 	gpointer user_data;
+	/* As of a ProaPayloadJob. */
+	ProaPayloadKeep keep;
+	const guint8 *tail;
+	gsize tail_size;
 } ProaDeltaTarget;
 
 /*

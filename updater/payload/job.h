@@ -30,6 +30,12 @@ typedef guint8 *(*ProaPayloadRoom)(gsize *ret_size, gpointer user_data, GError *
 /* Told after each frame: bytes of the payload read so far. */
 typedef void (*ProaPayloadProgress)(guint64 done, gpointer user_data);
 
+/*
+ * Told when a frame ends within a block: the bytes of that block that are made, fewer than 4096. They follow
+ * what the sink was given, and are given to it with the rest of the block.
+ */
+typedef void (*ProaPayloadKeep)(const guint8 *tail, gsize size, gpointer user_data);
+
 /* Reads @size bytes of an image at @offset. */
 typedef gboolean (*ProaPayloadRead)(
 	guint64 offset, guint8 *data, gsize size, gpointer user_data, GError **error);
@@ -50,6 +56,19 @@ typedef struct {
 	ProaPayloadRoom room;     /* may be NULL */
 	ProaPayloadProgress progress; /* may be NULL */
 	gpointer user_data;           /* of all of the above */
+	/*
+	 * A file of the applier's own, for what would take memory otherwise; what is found in it is checked,
+	 * and saves fetching it again. NULL: it is in memory only.
+	 */
+	const char *scratch;
+	/*
+	 * So that an applier whose frames end within blocks need not begin a frame earlier: @keep (may be
+	 * NULL) is told of the beginning of a block, and @tail is what was kept, @tail_size bytes that follow
+	 * @from.
+	 */
+	ProaPayloadKeep keep;
+	const guint8 *tail;
+	gsize tail_size;
 } ProaPayloadJob;
 
 /*

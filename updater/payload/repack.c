@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -307,16 +308,28 @@ static GPtrArray *arguments_new(const char *program, const char *verb, const Pro
 	return arguments;
 }
 
+/* In the child, between fork and exec: a kernel is packed for nobody once who asked for it is gone. */
+static void die_with_parent(gpointer data)
+{
+	const pid_t *parent = data;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != *parent)
+		_exit(PROA_EXIT_FAILED);
+}
+
 static gboolean spawn(GPtrArray *arguments, char **environment, GSpawnFlags flags, int in_fd, int out_fd,
 	ProaRepack *ret, GError **error)
 {
 	g_autoptr(GError) inner = NULL;
+	pid_t self = getpid();
 	GPid pid = 0;
 
 	g_ptr_array_add(arguments, NULL);
 	if (!g_spawn_async_with_pipes_and_fds(NULL, (const char *const *)arguments->pdata,
-		    (const char *const *)environment, flags | G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, in_fd,
-		    out_fd, -1, NULL, NULL, 0, &pid, in_fd < 0 ? &ret->in : NULL, NULL, NULL, &inner))
+		    (const char *const *)environment, flags | G_SPAWN_DO_NOT_REAP_CHILD, die_with_parent,
+		    &self, in_fd, out_fd, -1, NULL, NULL, 0, &pid, in_fd < 0 ? &ret->in : NULL, NULL, NULL,
+		    &inner))
 		return proa_fail(error, PROA_REASON_IO, "starting to repack: %s", inner->message);
 	ret->pid = pid;
 	return TRUE;

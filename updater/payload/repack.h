@@ -61,7 +61,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaPacker, proa_packer_free)
 gboolean proa_packer_take(
 	ProaPacker *packer, const guint8 *data, gsize size, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* A process under way. */
+/* A process under way. It is killed when the thread that started it ends. */
 typedef struct {
 	pid_t pid;       /* 0: none */
 	int in;          /* packing: takes what is to be packed; otherwise -1 */

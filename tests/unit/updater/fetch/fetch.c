@@ -352,6 +352,28 @@ static void ranges_come_in_order(void)
 		g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), expected->data, expected->len);
 }
 
+/* A limit is one of the whole transfer: many parts are no faster than one. */
+static void limit_holds_for_many_ranges(void)
+{
+	enum { PARTS = 150, PART = 4000, SPEED = 400000 };
+	ProaByteRange ranges[PARTS];
+	ProaFetch limited = fetch;
+	g_autofree char *url = url_of(nginx.url, "/big");
+	g_autoptr(GError) error = NULL;
+
+	limited.max_speed = SPEED;
+	for (guint i = 0; i < PARTS; i++)
+		ranges[i] = (ProaByteRange){ i * 10000, PART };
+	gint64 start = g_get_monotonic_time();
+	g_autoptr(ProaStream) stream = proa_fetch_open_ranges(&limited, url, ranges, PARTS, &error);
+	g_autoptr(GBytes) bytes = read_all(stream, &error);
+	g_assert_no_error(error);
+	g_assert_cmpuint(g_bytes_get_size(bytes), ==, PARTS * PART);
+	/* Not a race: a slower machine is slower still. The last waiting is nobody's. */
+	g_assert_cmpint(
+		g_get_monotonic_time() - start, >=, (gint64)PARTS * PART * G_USEC_PER_SEC / SPEED * 9 / 10);
+}
+
 static void range_behind_the_end(void)
 {
 	static const ProaByteRange ranges[] = { { 0, 5 }, { BIG_SIZE + 1, 5 } };
@@ -444,6 +466,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/fetch/fetch/helper-missing", helper_missing);
 	g_test_add_func("/fetch/fetch/urls-are-joined", urls_are_joined);
 	g_test_add_func("/fetch/fetch/ranges-come-in-order", ranges_come_in_order);
+	g_test_add_func("/fetch/fetch/limit-holds-for-many-ranges", limit_holds_for_many_ranges);
 	g_test_add_func("/fetch/fetch/range-behind-the-end", range_behind_the_end);
 	g_test_add_func("/fetch/fetch/ranges-of-a-server-without", ranges_of_a_server_without);
 	g_test_add_func("/fetch/fetch/goes-on-after-cuts", goes_on_after_cuts);

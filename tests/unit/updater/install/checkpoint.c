@@ -121,6 +121,35 @@ static void sums_over_a_break(Fixture *f, gconstpointer data)
 	g_assert_cmpuint(resumed(f, HASH, "root-b"), ==, SIZE);
 }
 
+/* What follows the last whole block is there again, if the file is whole; the next block takes its place. */
+static void keeps_a_tail(Fixture *f, gconstpointer data)
+{
+	g_autoptr(ProaCheckpoint) checkpoint = new_one(f, HASH, "root-b"), again = new_one(f, HASH, "root-b");
+	g_autoptr(ProaCheckpoint) other = new_one(f, HASH, "root-b"), after = new_one(f, HASH, "root-b");
+	g_autofree char *path = g_build_filename(f->state, "checkpoint.json", NULL), *text = NULL;
+	gsize size = 0;
+
+	proa_checkpoint_took(checkpoint, f->image, 512 * 1024);
+	proa_checkpoint_keep(checkpoint, f->image + 512 * 1024, 4095);
+	save(checkpoint, TRUE);
+	g_assert_cmpuint(proa_checkpoint_resume(again, NULL, NULL), ==, 512 * 1024);
+	const guint8 *tail = proa_checkpoint_tail(again, &size);
+	g_assert_cmpmem(tail, size, f->image + 512 * 1024, 4095);
+	/* One digit of it is another. */
+	g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+	char *digit = strstr(text, "\"tail\"") + 20;
+	*digit = *digit == '0' ? '1' : '0';
+	g_assert_true(g_file_set_contents(path, text, -1, NULL));
+	g_assert_cmpuint(proa_checkpoint_resume(other, NULL, NULL), ==, 0);
+	proa_checkpoint_tail(other, &size);
+	g_assert_cmpuint(size, ==, 0);
+	proa_checkpoint_took(again, f->image + 512 * 1024, 4096);
+	save(again, TRUE);
+	g_assert_cmpuint(proa_checkpoint_resume(after, NULL, NULL), ==, 512 * 1024 + 4096);
+	proa_checkpoint_tail(after, &size);
+	g_assert_cmpuint(size, ==, 0);
+}
+
 static void forgets(Fixture *f, gconstpointer data)
 {
 	g_autoptr(GError) error = NULL;
@@ -160,6 +189,10 @@ static void refuses(gconstpointer text)
 #define FILE(hash, slot, done, sum)                                                                          \
 	"{\"root_hash\":\"" hash "\",\"slot\":\"" slot "\",\"done\":" done ",\"crc64\":\"" sum "\"}"
 
+#define FILE_TAIL(tail)                                                                                      \
+	"{\"root_hash\":\"" HASH "\",\"slot\":\"root-b\",\"done\":4096,\"crc64\":\"" SUM                     \
+	"\",\"tail\":\"" tail "\"}"
+
 static const struct {
 	const char *name, *text;
 } bad[] = {
@@ -172,6 +205,8 @@ static const struct {
 	{ "slot-long", FILE(HASH, "root-b-root-b-root-b", "4096", SUM) },
 	{ "done-odd", FILE(HASH, "root-b", "4097", SUM) },
 	{ "done-negative", FILE(HASH, "root-b", "-4096", SUM) },
+	{ "tail-odd", FILE_TAIL("abc") },
+	{ "tail-no-digits", FILE_TAIL("zz") },
 	{ "done-string", FILE(HASH, "root-b", "\"4096\"", SUM) },
 };
 
@@ -185,6 +220,7 @@ int main(int argc, char **argv)
 	ADD("believes-neither", believes_neither);
 	ADD("other-release-or-slot", other_release_or_slot);
 	ADD("sums-over-a-break", sums_over_a_break);
+	ADD("keeps-a-tail", keeps_a_tail);
 	ADD("forgets", forgets);
 	ADD("slot-gone", slot_gone);
 	ADD("claims-too-much", claims_too_much);

@@ -83,9 +83,15 @@ static void goes_on_after_power_cut(gconstpointer payload)
 
 	make_node(&node, payload);
 	slow_down(&node, payload);
-	g_auto(Run) killed = node_run_killed(&node, "\"phase\":\"fetch\",\"done\"", 6);
 	g_autofree char *quick = node_path(&node, "run/proa/checkpoint.json");
 	g_autofree char *durable = node_path(&node, "var/lib/proa/checkpoint.json");
+	/* On a slow machine the first frame may not have ended: what was made of it is durable at the next
+	 * start. */
+	guint breaks = 0;
+	for (; breaks < 3 && !g_file_test(durable, G_FILE_TEST_EXISTS); breaks++) {
+		g_auto(Run) killed = node_run_killed(&node, "\"phase\":\"fetch\",\"done\"", 6);
+		g_assert_cmpstr(killed.output, !=, "");
+	}
 	g_autofree char *text = NULL;
 	g_assert_cmpint(g_unlink(quick), ==, 0);
 	g_assert_true(g_file_get_contents(durable, &text, NULL, NULL));
@@ -100,8 +106,8 @@ static void goes_on_after_power_cut(gconstpointer payload)
 	assert_done(&run, &world);
 	assert_staged(&node);
 	g_assert_cmpint(member_of_last(&run, "payload", "\"from\""), ==, done);
+	g_assert_cmpuint(answered(), <=, clean + breaks * FETCHED_TWICE);
 	node_clear(&node);
-	g_assert_cmpuint(clean, >, 0);
 }
 
 /* The slot does not hold what the checkpoints claim: they are not believed. */
@@ -122,6 +128,64 @@ static void claims_are_read_back(void)
 	node_clear(&node);
 }
 
+#define PART "var/lib/proa/boot-image.part"
+/* Of its name, before what is kept. */
+#define PART_HEAD 65
+
+/* A node whose slot is made and whose boot image was on its way when it was killed; tells what is kept of it.
+ */
+static guint64 make_node_with_part(Node *node)
+{
+	gsize size = 0;
+	g_autofree char *bytes = NULL;
+
+	make_node(node, "blocks");
+	g_auto(Run) first = node_run_killed(node, "\"phase\":\"arm\"", 1);
+	configure(node, "[fetch]\npayload=blocks\nmax_speed=20K\n");
+	g_auto(Run) second = node_run_killed(node, "\"phase\":\"arm\",\"done\"", 3);
+	assert_nothing_armed(node);
+	g_autofree char *part = node_path(node, PART);
+	g_assert_true(g_file_get_contents(part, &bytes, &size, NULL));
+	g_assert_cmpuint(size, >, PART_HEAD);
+	return size - PART_HEAD;
+}
+
+/* How many bytes it takes to end a transaction; nothing is left of what was kept then. */
+static guint64 end_it(Node *node)
+{
+	g_autofree char *part = node_path(node, PART);
+
+	configure(node, "[fetch]\npayload=blocks\n");
+	cutter_set(&cutter, 0, 0);
+	g_auto(Run) run = node_run(node, NULL, NULL);
+	assert_done(&run, &world);
+	assert_staged(node);
+	g_assert_false(g_file_test(part, G_FILE_TEST_EXISTS));
+	node_clear(node);
+	return answered();
+}
+
+/* What is kept of the boot image is not fetched again, and not believed: what is wrong of it is. */
+static void boot_image_goes_on(void)
+{
+	Node with, without, wrong;
+
+	guint64 kept = make_node_with_part(&with);
+	g_assert_cmpuint(make_node_with_part(&without), >, 0);
+	g_autofree char *gone = node_path(&without, PART);
+	g_assert_cmpint(g_unlink(gone), ==, 0);
+	g_assert_cmpuint(make_node_with_part(&wrong), >, 0);
+	g_autofree char *rotten = node_path(&wrong, PART);
+	write_byte(rotten, PART_HEAD + 10);
+	guint64 rest = end_it(&with), all = end_it(&without);
+	g_test_message("%" G_GUINT64_FORMAT " bytes were kept; %" G_GUINT64_FORMAT
+		       " with them, %" G_GUINT64_FORMAT " without",
+		kept, rest, all);
+	/* A header tells of the part; what else comes is the same. */
+	g_assert_cmpuint(rest + kept, <=, all + 1024);
+	g_assert_cmpuint(end_it(&wrong), >=, all - 1024);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const types[] = { "blocks", "full", "delta" };
@@ -140,6 +204,7 @@ int main(int argc, char **argv)
 			g_test_add_data_func(name, types[t], breaks[i].test);
 		}
 	g_test_add_func("/install/main/survives-resets", survives_resets);
+	g_test_add_func("/install/main/boot-image-goes-on", boot_image_goes_on);
 	g_test_add_func("/install/main/claims-are-read-back", claims_are_read_back);
 	int status = g_test_run();
 	bringing_stop();

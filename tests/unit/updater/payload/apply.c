@@ -218,7 +218,8 @@ static void hostile_frames_refused(void)
 typedef struct {
 	Sink sink;
 	const GByteArray *whole;
-	guint64 opened; /* bytes of ranges asked for */
+	guint64 opened;    /* bytes of ranges asked for */
+	gboolean no_parts; /* all of it is given or nothing */
 } Memory;
 
 static ProaStream *open_memory(const ProaPayloadRange *ranges, guint n, gpointer user_data, GError **error)
@@ -227,6 +228,10 @@ static ProaStream *open_memory(const ProaPayloadRange *ranges, guint n, gpointer
 
 	g_assert_cmpuint(n, ==, 1);
 	g_assert_cmpuint(ranges->offset + ranges->length, <=, memory->whole->len);
+	if (memory->no_parts && ranges->length < memory->whole->len) {
+		proa_fail(error, PROA_REASON_FEED_ERROR, "the server does not serve parts of files");
+		return NULL;
+	}
 	memory->opened += ranges->length;
 	g_autoptr(GBytes) bytes = g_bytes_new(memory->whole->data + ranges->offset, (gsize)ranges->length);
 	return proa_stream_of_bytes(bytes);
@@ -250,8 +255,12 @@ static void goes_on_anywhere(void)
 			.from = from,
 			.sink = sink_take,
 			.user_data = &memory };
+		guint64 cost = 0;
+		g_assert_true(proa_full_cost(&job, &cost, &error));
+		memory.opened = 0;
 		g_assert_true(proa_full_apply(&job, &error));
 		g_assert_no_error(error);
+		g_assert_cmpuint(memory.opened, ==, cost);
 		g_assert_cmpmem(made->data, made->len, image + from, IMAGE_SIZE - from);
 		if (from >= IMAGE_SIZE)
 			g_assert_cmpuint(memory.opened, ==, 0);
@@ -274,10 +283,37 @@ static void begins_anew_without_a_head_size(void)
 		.sink = sink_take,
 		.user_data = &memory };
 
+	guint64 cost = 0;
+	g_assert_true(proa_full_cost(&job, &cost, &error));
+	g_assert_cmpuint(cost, ==, whole->len);
 	g_assert_true(proa_full_apply(&job, &error));
 	g_assert_no_error(error);
 	g_assert_cmpuint(memory.opened, ==, whole->len);
 	g_assert_cmpmem(made->data, made->len, image + FRAME_SIZE + 4096, IMAGE_SIZE - FRAME_SIZE - 4096);
+}
+
+/* An interrupted transaction ends well over a server that gives no parts of files, too. */
+static void goes_on_without_parts(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GByteArray) whole = payload_new(), made = g_byte_array_new();
+	g_autofree guint8 *image = payload_image(IMAGE_SIZE);
+	g_auto(Said) said = say(whole, TRUE);
+	Memory memory = { .sink = { .image = made }, .whole = whole, .no_parts = TRUE };
+	const ProaPayloadJob job = { .expect = &said.expect,
+		.open = open_memory,
+		.from = 2 * FRAME_SIZE,
+		.sink = sink_take,
+		.user_data = &memory };
+	guint64 cost = 0;
+
+	said.expect.header_size = 64 + 4 * 40;
+	g_assert_true(proa_full_cost(&job, &cost, &error));
+	g_assert_cmpuint(cost, ==, whole->len);
+	g_assert_true(proa_full_apply(&job, &error));
+	g_assert_no_error(error);
+	g_assert_cmpuint(memory.opened, ==, whole->len);
+	g_assert_cmpmem(made->data, made->len, image + 2 * FRAME_SIZE, IMAGE_SIZE - 2 * FRAME_SIZE);
 }
 
 int main(int argc, char **argv)
@@ -294,6 +330,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/payload/apply/sink-failure-passed-on", sink_failure_passed_on);
 	g_test_add_func("/payload/apply/hostile-frames-refused", hostile_frames_refused);
 	g_test_add_func("/payload/apply/goes-on-anywhere", goes_on_anywhere);
+	g_test_add_func("/payload/apply/goes-on-without-parts", goes_on_without_parts);
 	g_test_add_func("/payload/apply/begins-anew-without-a-head-size", begins_anew_without_a_head_size);
 	return g_test_run();
 }

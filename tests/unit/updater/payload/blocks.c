@@ -36,11 +36,11 @@ static guint64 apply_whole(Pair *pair, ProaBlocksCount *ret_count)
 	ProaBlocksCount count = { 0 };
 	guint64 cost = 0;
 
-	g_autoptr(GArray) ranges = proa_blocks_plan_ranges(plan, 0, &cost);
+	g_assert_true(proa_blocks_plan_cost(plan, 0, &cost, &error));
 	g_assert_true(proa_blocks_apply(plan, &pair->job, &count, &error));
 	g_assert_no_error(error);
 	g_assert_cmpmem(pair->made->data, pair->made->len, pair->new_image->data, pair->new_image->len);
-	if (count.mended == 0)
+	if (count.mended == 0 && count.unreadable == 0)
 		g_assert_cmpuint(count.fetched, ==, cost);
 	g_assert_cmpuint(pair->opened, ==, pair->expect.header_size + count.fetched);
 	if (ret_count)
@@ -421,16 +421,84 @@ static void refuses_other_frames(void)
 	fails(noise, PROA_REASON_BAD_PAYLOAD);
 }
 
-static void failing_read_stops_it(void)
+/* Blocks that the old image's device does not give are fetched, with what is in a frame with them. */
+static void unreadable_old_blocks_are_fetched(void)
+{
+	g_autoptr(Pair) pair = pair_new(old_image(), make_equal(), &quick, SALT);
+	ProaBlocksCount count = { 0 };
+
+	g_byte_array_set_size(pair->old_image, 590 * BLOCK); /* the device ends: reading it fails */
+	guint64 fetched = apply_whole(pair, &count);
+	g_assert_cmpuint(count.unreadable, ==, 3);
+	g_assert_cmpuint(count.mended, ==, 0);
+	g_assert_cmpuint(fetched, >, 0);
+	g_assert_cmpuint(fetched, <, (pair->payload->len - pair->expect.header_size) / 20);
+}
+
+/* A device that fails everywhere is asked so often and no more. */
+static guint reads;
+
+static gboolean read_nothing(guint64 offset, guint8 *data, gsize size, gpointer user_data, GError **error)
+{
+	reads++;
+	return proa_fail(error, PROA_REASON_IO, "it is gone");
+}
+
+static void dead_old_device_is_left_alone(void)
+{
+	g_autoptr(Pair) pair = pair_new(old_image(), make_equal(), &quick, SALT);
+
+	reads = 0;
+	pair->job.read_old = read_nothing;
+	g_assert_cmpuint(apply_whole(pair, NULL) + pair->expect.header_size, ==, pair->payload->len);
+	g_assert_cmpuint(reads, >, 0);
+	g_assert_cmpuint(reads, <, 100);
+}
+
+/* What the image has more than once is fetched once: near, far, and again and again in a row. */
+static GByteArray *make_repeating(void)
+{
+	GByteArray *to = pair_image(513, 4711);
+
+	memcpy(to->data + 400 * BLOCK, to->data, 100 * BLOCK);
+	memcpy(to->data + 20 * BLOCK, to->data + 16 * BLOCK, 4 * BLOCK);
+	for (guint i = 300; i < 340; i++)
+		memcpy(to->data + i * BLOCK, to->data + 299 * BLOCK, BLOCK);
+	return to;
+}
+
+static void repeated_blocks_are_copied(void)
+{
+	ProaBlocksMaker maker = quick;
+	maker.window = 0;
+	g_autoptr(Pair) pair = pair_new(old_image(), make_repeating(), &maker, SALT);
+	ProaBlocksCount count = { 0 };
+	guint64 fetched = apply_whole(pair, &count);
+
+	g_assert_cmpuint(count.mended, ==, 0);
+	g_assert_cmpuint(count.unreadable, ==, 0);
+	g_assert_cmpuint(count.repeated, >=, 140 * BLOCK);
+	g_assert_cmpuint(fetched, <, (pair->payload->len - pair->expect.header_size) * 4 / 5);
+}
+
+/* What lies in the slot is checked like anything else before it is made again. */
+static void rotten_repeated_block_is_fetched(void)
 {
 	g_autoptr(GError) error = NULL;
-	g_autoptr(Pair) pair = pair_new(old_image(), make_equal(), &quick, SALT);
+	ProaBlocksMaker maker = quick;
+	maker.window = 0;
+	g_autoptr(Pair) pair = pair_new(old_image(), make_repeating(), &maker, SALT);
 	g_autoptr(ProaBlocksPlan) plan = plan_of(pair);
+	ProaBlocksCount count = { 0 };
 
-	g_byte_array_set_size(pair->old_image, 300 * BLOCK); /* the device ends: reading it fails */
-	g_assert_false(proa_blocks_apply(plan, &pair->job, NULL, &error));
-	check_reason(error, PROA_REASON_IO);
-	g_assert_cmpuint(pair->made->len, ==, 256 * BLOCK);
+	pair->job.from = 384 * BLOCK;
+	g_byte_array_append(pair->made, pair->new_image->data, (guint)pair->job.from);
+	pair->made->data[30 * BLOCK] ^= 1;
+	g_assert_true(proa_blocks_apply(plan, &pair->job, &count, &error));
+	g_assert_no_error(error);
+	g_assert_cmpuint(count.mended, ==, 1);
+	pair->made->data[30 * BLOCK] ^= 1;
+	g_assert_cmpmem(pair->made->data, pair->made->len, pair->new_image->data, pair->new_image->len);
 }
 
 int main(int argc, char **argv)
@@ -455,6 +523,10 @@ int main(int argc, char **argv)
 		refuses_what_the_manifest_does_not_say);
 	g_test_add_func("/payload/blocks/refuses-another-tree", refuses_another_tree);
 	g_test_add_func("/payload/blocks/refuses-other-frames", refuses_other_frames);
-	g_test_add_func("/payload/blocks/failing-read-stops-it", failing_read_stops_it);
+	g_test_add_func(
+		"/payload/blocks/unreadable-old-blocks-are-fetched", unreadable_old_blocks_are_fetched);
+	g_test_add_func("/payload/blocks/dead-old-device-is-left-alone", dead_old_device_is_left_alone);
+	g_test_add_func("/payload/blocks/repeated-blocks-are-copied", repeated_blocks_are_copied);
+	g_test_add_func("/payload/blocks/rotten-repeated-block-is-fetched", rotten_repeated_block_is_fetched);
 	return g_test_run();
 }

@@ -5,7 +5,10 @@
 #include "tests/unit/images/payload/uki.h"
 #include "tests/unit/scratch.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #define SIZE 700000
 
@@ -143,6 +146,44 @@ static void can_be_cancelled(void)
 	fixture_clear(&fixture);
 }
 
+/* Whoever asked for it is killed: nothing goes on packing, nor writing. */
+static void ends_with_who_asked(void)
+{
+	Fixture fixture;
+	int said[2], pids[2] = { 0 }, status = 0;
+
+	fixture_make(&fixture, 3, FALSE);
+	g_assert_cmpint(pipe(said), ==, 0);
+	g_assert_cmpint(prctl(PR_SET_CHILD_SUBREAPER, 1), ==, 0);
+	pid_t asks = fork();
+	if (asks == 0) {
+		ProaRepack repack = { .in = -1 };
+		gboolean ok = proa_repack_pack(
+			PROA_REPACK_SELF, NULL, &fixture.frame, TRUE, fixture.fd, &repack, NULL);
+		pids[0] = ok ? repack.pid : 0;
+		pids[1] = repack.in;
+		(void)!write(said[1], pids, sizeof pids);
+		pause();
+		_exit(0);
+	}
+	g_assert_cmpint(read(said[0], pids, sizeof pids), ==, sizeof pids);
+	g_assert_cmpint(pids[0], >, 0);
+	/* Its input does not end with who asked. */
+	g_autofree char *path = g_strdup_printf("/proc/%d/fd/%d", asks, pids[1]);
+	PROA_AUTO_FD int held = open(path, O_WRONLY | O_CLOEXEC);
+	g_assert_cmpint(held, >=, 0);
+	g_assert_cmpint(kill(asks, SIGKILL), ==, 0);
+	g_assert_cmpint(waitpid(asks, NULL, 0), ==, asks);
+	alarm(30);
+	g_assert_cmpint(waitpid(pids[0], &status, 0), ==, pids[0]);
+	alarm(0);
+	g_assert_true(WIFSIGNALED(status));
+	g_assert_cmpint(WTERMSIG(status), ==, SIGKILL);
+	close(said[0]);
+	close(said[1]);
+	fixture_clear(&fixture);
+}
+
 static void tells_how_a_frame_begins(void)
 {
 	Fixture fixture;
@@ -173,6 +214,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/payload/repack/other-sizes-are-refused", other_sizes_are_refused);
 	g_test_add_func("/payload/repack/another-library-is-no-proof", another_library_is_no_proof);
 	g_test_add_func("/payload/repack/can-be-cancelled", can_be_cancelled);
+	g_test_add_func("/payload/repack/ends-with-who-asked", ends_with_who_asked);
 	g_test_add_func("/payload/repack/tells-how-a-frame-begins", tells_how_a_frame_begins);
 	return g_test_run();
 }
