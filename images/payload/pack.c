@@ -75,14 +75,14 @@ GByteArray *proa_pack_frame(const ProaBuilder *builder, GError **error)
 	g_autoptr(GByteArray) frame = g_byte_array_new();
 
 	g_byte_array_set_size(frame, (guint)PROA_DELTA_STREAM_TABLE_SIZE);
-	for (guint i = 0; i < _PROA_DELTA_STREAM_MAX; i++) {
-		pack_stream(builder->streams[i], i == PROA_DELTA_WORDS ? word_ways : byte_ways, &entries[i],
-			frame);
-		if (entries[i].size > PROA_DELTA_MAX_STREAM_SIZE) {
+	for (guint i = 0; i < _PROA_DELTA_STREAM_MAX; i++)
+		if (builder->streams[i]->len > PROA_DELTA_MAX_STREAM_SIZE) {
 			proa_fail(error, PROA_REASON_TOO_LARGE, "a frame's stream is too long");
 			return NULL;
 		}
-	}
+	for (guint i = 0; i < _PROA_DELTA_STREAM_MAX; i++)
+		pack_stream(builder->streams[i], i == PROA_DELTA_WORDS ? word_ways : byte_ways, &entries[i],
+			frame);
 	if (frame->len > PROA_DELTA_MAX_FRAME_SIZE) {
 		proa_fail(error, PROA_REASON_TOO_LARGE, "a frame of %u bytes is too large", frame->len);
 		return NULL;

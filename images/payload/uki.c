@@ -337,14 +337,12 @@ static void name_old_files(Work *work)
 static gboolean make_delta(Work *work, const char *path, GError **error)
 {
 	const ProaDeltaMaker *base = &work->maker->base;
-	guint threads = base->threads > 0 ? base->threads : g_get_num_processors();
 	const ProaPlanSide old_side = { work->sources, work->sources_size, work->old_files };
 	const ProaPlanSide new_side = { work->unpacked->data, work->unpacked->len, work->new_files };
-	g_autoptr(ProaPlan) plan = proa_plan_of_files(
-		&old_side, &new_side, g_mapped_file_get_length(work->root), threads, NULL, NULL, error);
+	g_autoptr(ProaPlan) plan =
+		proa_plan_of_files(base, &old_side, &new_side, g_mapped_file_get_length(work->root), error);
 
-	return plan &&
-	       proa_delta_pack(base, plan, work->to->root_hash, work->new_uki.sha256, threads, path, error);
+	return plan && proa_delta_pack(base, plan, work->to->root_hash, work->new_uki.sha256, path, error);
 }
 
 static gboolean fill_header(Work *work, const char *delta_path, GError **error)

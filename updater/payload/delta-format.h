@@ -23,7 +23,10 @@
 #define PROA_DELTA_MIN_DICTIONARY_LOG 12               /* liblzma's smallest */
 #define PROA_DELTA_MAX_IMAGE_SIZE (16ull * 1024 * 1024 * 1024)
 #define PROA_DELTA_MAX_UNIT (6u * 1024 * 1024) /* of a file that is made as a whole (delta-ops.h) */
-#define PROA_DELTA_MAX_TAIL 4096u
+#define PROA_DELTA_MAX_TAIL 4096u              /* of a file's last bytes */
+/* Last bytes of modules that are kept until the image comes to them: how many, and their bytes. */
+#define PROA_DELTA_MAX_TAILS 1024u
+#define PROA_DELTA_MAX_TAIL_BYTES (256u * 1024)
 
 /*
  * What a frame's bytes are sorted into before they are compressed: like lies with like. All are sequences of

@@ -41,8 +41,6 @@ typedef struct {
 	guint8 data[PROA_DELTA_MAX_TAIL];
 } ProaDeltaTail;
 
-#define PROA_DELTA_MAX_TAILS 1024u
-
 /* Where operations read old bytes and put new ones. */
 typedef struct {
 	gboolean (*read_old)(gpointer user_data, guint64 offset, guint8 *data, gsize size, GError **error);
