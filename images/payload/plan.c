@@ -19,6 +19,7 @@ typedef struct {
 typedef struct {
 	const ProaDeltaMaker *maker;
 	ProaPlan *plan;
+	gboolean modules; /* may be made as such */
 	GMutex lock;
 	guint64 done;
 } Work;
@@ -119,7 +120,7 @@ static void run_job(gpointer data, gpointer user_data)
 	else if (job->large)
 		proa_align_in_place(
 			plan->old_data, job->old_ranges, plan->new_data, job->new_ranges, job->pieces);
-	else if (job->old_file && job->new_file)
+	else if (work->modules && job->old_file && job->new_file)
 		job->module = proa_module_make(plan->old_data, job->old_file, plan->new_data, job->new_file);
 	if (!job->equal && !job->large && !job->module)
 		proa_align(plan->old_data, job->old_ranges, plan->new_data, job->new_ranges, job->pieces);
@@ -265,10 +266,11 @@ static gboolean find_jobs(
 	return TRUE;
 }
 
-static gboolean make_plan(const ProaDeltaMaker *maker, ProaPlan *plan, guint64 rest_from, GError **error)
+static gboolean make_plan(
+	const ProaDeltaMaker *maker, ProaPlan *plan, guint64 rest_from, gboolean modules, GError **error)
 {
 	g_autoptr(GPtrArray) jobs = g_ptr_array_new_with_free_func(job_free);
-	Work work = { .maker = maker, .plan = plan };
+	Work work = { .maker = maker, .plan = plan, .modules = modules };
 
 	if (!find_jobs(maker, plan, rest_from, jobs, error))
 		return FALSE;
@@ -295,7 +297,7 @@ ProaPlan *proa_plan_new(const ProaDeltaMaker *maker, const guint8 *old_data, gsi
 {
 	g_autoptr(ProaPlan) plan = plan_of(old_data, old_size, new_data, new_size);
 
-	if (!find_files(plan, error) || !make_plan(maker, plan, 0, error))
+	if (!find_files(plan, error) || !make_plan(maker, plan, 0, TRUE, error))
 		return NULL;
 	return g_steal_pointer(&plan);
 }
@@ -307,7 +309,7 @@ ProaPlan *proa_plan_of_files(const ProaDeltaMaker *maker, const ProaPlanSide *ol
 
 	plan->old_files = g_ptr_array_ref(old_side->files);
 	plan->new_files = g_ptr_array_ref(new_side->files);
-	if (!make_plan(maker, plan, rest_from, error))
+	if (!make_plan(maker, plan, rest_from, FALSE, error))
 		return NULL;
 	return g_steal_pointer(&plan);
 }

@@ -55,7 +55,8 @@ typedef struct {
 
 /*
  * The same for images of any kind, both of which must outlive the plan. What is in no file is made from what
- * of the old image is in no file, from the byte @rest_from on. BAD_STATE if files overlap.
+ * of the old image is in no file, from the byte @rest_from on. No file is made as a module. BAD_STATE if
+ * files overlap.
  */
 ProaPlan *proa_plan_of_files(const ProaDeltaMaker *maker, const ProaPlanSide *old_side,
 	const ProaPlanSide *new_side, guint64 rest_from, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -310,8 +310,9 @@ gboolean proa_delta_run_unit(ProaDeltaWork *work, guint64 length, GError **error
 {
 	Unit unit = { .work = work, .length = length };
 
-	if (length > PROA_DELTA_MAX_UNIT)
-		return proa_fail(error, BAD, "a module of %" G_GUINT64_FORMAT " bytes is too large", length);
+	if (length < PROA_DELTA_MIN_UNIT || length > PROA_DELTA_MAX_UNIT)
+		return proa_fail(
+			error, BAD, "a module of %" G_GUINT64_FORMAT " bytes is not allowed", length);
 	gboolean ok = take_places(&unit, error) && make_unit(&unit, error) &&
 		      proa_delta_emit(work, unit.made, (gsize)length, error);
 	if (ok && unit.later && unit.new_tail > 0)

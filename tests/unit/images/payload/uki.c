@@ -60,6 +60,8 @@ static void make_root(Fixture *fixture, const GByteArray *program, const char *n
 	g_autofree char *library_name = g_strconcat(name, "/usr/lib/x/libzstd.so.1.5", NULL);
 	g_autofree char *program_name = g_strconcat(name, "/usr/bin/program", NULL);
 	g_autofree char *image_name = g_strconcat(name, ".img", NULL);
+	g_autofree char *module_name = g_strconcat(name, "/usr/lib/x/m.ko", NULL);
+	g_autoptr(GByteArray) module = module_new(120, G_MAXUINT, G_MAXUINT);
 	gsize size = 0;
 
 	g_free(fixture->root);
@@ -72,15 +74,18 @@ static void make_root(Fixture *fixture, const GByteArray *program, const char *n
 		renumber(library, size, number);
 	g_free(scratch_write(&fixture->scratch, library_name, library, (gssize)size));
 	g_free(put(fixture, program_name, program));
+	g_free(put(fixture, module_name, module));
 	fixture->root_bytes = erofs_new(folder, fixture->root);
 }
 
 static GByteArray *release_new(const GByteArray *kernel, const GByteArray *program, const char *word)
 {
 	g_autoptr(GByteArray) frame = frame_new(kernel, 3, TRUE), linux_image = bzimage_new(frame),
-			      archive = g_byte_array_new();
+			      archive = g_byte_array_new(), module = module_new(120, 20, 50);
 
 	cpio_add(archive, "usr/bin/program", 0100755, program->data, program->len);
+	/* One that the root has not: a node takes no module told as such with a UKI. */
+	cpio_add(archive, "usr/lib/x/m.ko", 0100644, module->data, module->len);
 	cpio_add(archive, "etc/word", 0100644, (const guint8 *)word, strlen(word));
 	cpio_add(archive, "TRAILER!!!", 0, NULL, 0);
 	g_autoptr(GByteArray) initrd = frame_new(archive, 3, FALSE);
