@@ -133,7 +133,13 @@ void proa_delta_map_seal(ProaDeltaMap *map)
 	guint kept = 0;
 	guint64 end = 0;
 
-	g_array_sort(map->runs, by_old_offset);
+	gboolean sorted = TRUE;
+
+	for (guint i = 1; sorted && i < map->runs->len; i++)
+		sorted = by_old_offset(&g_array_index(map->runs, Run, i - 1),
+				 &g_array_index(map->runs, Run, i)) <= 0;
+	if (!sorted)
+		g_array_sort(map->runs, by_old_offset);
 	for (guint i = 0; i < map->runs->len; i++) {
 		Run run = g_array_index(map->runs, Run, i);
 		if (run.old_offset < end) {

@@ -16,7 +16,8 @@
  * image's window and cache; a module and its older self's tables, sections and names, what is known of where
  * its bytes went, and the last bytes of others.
  */
-#define STREAMS_MEMORY (PROA_DELTA_MAX_DICTIONARIES + _PROA_DELTA_STREAM_MAX * (28u + 16u) * 1024)
+#define STREAMS_MEMORY                                                                                       \
+	(PROA_DELTA_MAX_DICTIONARIES + _PROA_DELTA_STREAM_MAX * 28u * 1024 + PROA_DELTA_AHEAD_ALL)
 #define MODULE_MEMORY                                                                                        \
 	(PROA_DELTA_MAX_UNIT_MEMORY + PROA_DELTA_MAX_RUNS * PROA_DELTA_RUN_SIZE +                            \
 		2 * PROA_DELTA_MAX_SECTIONS * (guint)sizeof(ProaDeltaSection) +                              \
