@@ -6,6 +6,8 @@
 
 /* A match must be so much better than going on as before; bytes. */
 #define MIN_GAIN 8
+/* So long a match that is no better than going on as before is gone over in one go. */
+#define LONG_MATCH 1024
 /* What is too large to be compared is looked at by so many bytes. */
 #define BLOCK_SIZE ((guint64)4096)
 
@@ -268,6 +270,9 @@ static void walk(const Align *align)
 			length = longest(align, at, &old_at);
 			for (; counted < at + length; counted++)
 				agreeing += agrees(align, &anchor, counted);
+			/* Byte after byte would find it again, a byte shorter each time. */
+			if (length >= LONG_MATCH && length <= agreeing + MIN_GAIN)
+				agreeing = length;
 			if ((length == agreeing && length > 0) || length > agreeing + MIN_GAIN)
 				break;
 			if (counted > at)

@@ -109,6 +109,29 @@ static void in_place_takes_equal_blocks(void)
 	g_assert_cmpuint(pieces->len, ==, 2);
 }
 
+/*
+ * The same again, but for one byte in the middle of what holds: from each byte on another place is better,
+ * and not by enough.
+ */
+static void nearly_the_same_twice_takes_no_longer(void)
+{
+	gsize size = 1 << 20;
+	g_autofree guint8 *old_data = g_malloc(2 * size);
+	g_autoptr(GArray) from = ranges(0, 2 * size, 0, 0), to = ranges(0, size, 0, 0);
+	g_autoptr(GArray) pieces = proa_pieces_new();
+	guint32 state = 1;
+
+	for (gsize i = 0; i < size; i++) {
+		state = state * 1664525u + 1013904223u;
+		old_data[i] = old_data[size + i] = (guint8)(state >> 24);
+	}
+	old_data[size / 2] ^= 1;
+	g_test_timer_start();
+	proa_align(old_data, from, old_data + size, to, pieces);
+	g_assert_cmpfloat(g_test_timer_elapsed(), <, 20);
+	check_cover(pieces, to);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -116,5 +139,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/payload/align/pieces-stay-within-ranges", pieces_stay_within_ranges);
 	g_test_add_func("/payload/align/nothing-old-or-new", nothing_old_or_new);
 	g_test_add_func("/payload/align/in-place-takes-equal-blocks", in_place_takes_equal_blocks);
+	g_test_add_func("/payload/align/nearly-the-same-twice-takes-no-longer",
+		nearly_the_same_twice_takes_no_longer);
 	return g_test_run();
 }
