@@ -168,12 +168,20 @@ static gboolean still_there(const Image *image)
 	return same;
 }
 
+/* A ProaDeltaWarn. */
+static void say_warning(const char *text, gpointer user_data)
+{
+	fprintf(stderr, "proa-feed: %s\n", text);
+}
+
 static gboolean make_one(const Image *from, const Image *to, const char *release_dir, GError **error)
 {
 	g_autofree char *name = g_strdup_printf("root.%.16s.delta", from->root_hash);
 	g_autofree char *out = g_build_filename(release_dir, name, NULL);
 	ProaPayloadsProgress progress = { 0 };
-	const ProaDeltaMaker maker = { .progress = proa_payloads_progress, .user_data = &progress };
+	const ProaDeltaMaker maker = {
+		.progress = proa_payloads_progress, .warn = say_warning, .user_data = &progress
+	};
 	const ProaDeltaImage old_image = { from->image, from->root_hash },
 			     new_image = { to->image, to->root_hash };
 	gint64 start = g_get_monotonic_time();
@@ -219,9 +227,10 @@ static gboolean make_uki_of(
 	GHashTable *proofs, ProaUkiKind kind, Image *from, const Image *to, const char *out, GError **error)
 {
 	g_autofree char *from_uki = from ? uki_of(from) : NULL, *to_uki = uki_of(to), *why = NULL;
-	const ProaUkiMaker maker = {
-		.base = { .user_data = from }, .program = PROA_REPACK_SELF, .begin = say_uki, .proofs = proofs
-	};
+	const ProaUkiMaker maker = { .base = { .warn = say_warning, .user_data = from },
+		.program = PROA_REPACK_SELF,
+		.begin = say_uki,
+		.proofs = proofs };
 	const ProaUkiRelease old_release = { from_uki, from ? from->image : NULL,
 		from ? from->root_hash : NULL };
 	const ProaUkiRelease new_release = { to_uki, to->image, to->root_hash };

@@ -6,6 +6,10 @@
 
 /* A match must be so much better than going on as before; bytes. */
 #define MIN_GAIN 8
+/* So long a match that is no better than going on as before is gone over in one go. */
+#define LONG_MATCH 1024
+/* What is too large to be compared is looked at by so many bytes. */
+#define BLOCK_SIZE ((guint64)4096)
 
 GArray *proa_ranges_new(void)
 {
@@ -79,6 +83,59 @@ static void add_piece(const GArray *old_ranges, const GArray *new_ranges, guint6
 void proa_align_equal(const GArray *old_ranges, const GArray *new_ranges, GArray *pieces)
 {
 	add_piece(old_ranges, new_ranges, 0, 0, total(new_ranges), TRUE, pieces);
+}
+
+/* A place in a row, and how many bytes go on there; 0 at the end of the row. */
+typedef struct {
+	const GArray *ranges;
+	guint index;
+	guint64 within;
+} Cursor;
+
+static guint64 left_at(const Cursor *cursor, guint64 *ret_at)
+{
+	if (cursor->index >= cursor->ranges->len)
+		return 0;
+	const ProaRange *range = &g_array_index(cursor->ranges, ProaRange, cursor->index);
+	*ret_at = range->at + cursor->within;
+	return range->length - cursor->within;
+}
+
+static void advance(Cursor *cursor, guint64 length)
+{
+	cursor->within += length;
+	while (cursor->index < cursor->ranges->len &&
+		cursor->within >= g_array_index(cursor->ranges, ProaRange, cursor->index).length)
+		cursor->within -= g_array_index(cursor->ranges, ProaRange, cursor->index++).length;
+}
+
+/* Makes the last piece longer if this one goes on where that ends. */
+static void join_piece(GArray *pieces, const ProaPiece *piece)
+{
+	ProaPiece *last = pieces->len > 0 ? &g_array_index(pieces, ProaPiece, pieces->len - 1) : NULL;
+
+	if (last && last->matched == piece->matched && last->new_at + last->length == piece->new_at &&
+		(!piece->matched || last->old_at + last->length == piece->old_at))
+		last->length += piece->length;
+	else
+		g_array_append_vals(pieces, piece, 1);
+}
+
+void proa_align_in_place(const guint8 *old_data, const GArray *old_ranges, const guint8 *new_data,
+	const GArray *new_ranges, GArray *pieces)
+{
+	Cursor from = { old_ranges, 0, 0 }, to = { new_ranges, 0, 0 };
+	guint64 old_at = 0, new_at = 0, left;
+
+	while ((left = left_at(&to, &new_at)) > 0) {
+		guint64 old_left = left_at(&from, &old_at);
+		guint64 n = MIN(MIN(left, old_left > 0 ? old_left : left), BLOCK_SIZE);
+		gboolean same = old_left > 0 && memcmp(old_data + old_at, new_data + new_at, n) == 0;
+		const ProaPiece piece = { new_at, same ? old_at : 0, n, same };
+		join_piece(pieces, &piece);
+		advance(&to, n);
+		advance(&from, n);
+	}
 }
 
 typedef struct {
@@ -213,6 +270,9 @@ static void walk(const Align *align)
 			length = longest(align, at, &old_at);
 			for (; counted < at + length; counted++)
 				agreeing += agrees(align, &anchor, counted);
+			/* Byte after byte would find it again, a byte shorter each time. */
+			if (length >= LONG_MATCH && length <= agreeing + MIN_GAIN)
+				agreeing = length;
 			if ((length == agreeing && length > 0) || length > agreeing + MIN_GAIN)
 				break;
 			if (counted > at)

@@ -32,3 +32,10 @@ void proa_align(const guint8 *old_data, const GArray *old_ranges, const guint8 *
 
 /* The same where both have the same bytes. */
 void proa_align_equal(const GArray *old_ranges, const GArray *new_ranges, GArray *pieces);
+
+/*
+ * The same as proa_align() for what is too large for it, in time and memory that do not grow with more than
+ * the size: only blocks of 4096 bytes that are the same at the same place of both rows are matched.
+ */
+void proa_align_in_place(const guint8 *old_data, const GArray *old_ranges, const guint8 *new_data,
+	const GArray *new_ranges, GArray *pieces);

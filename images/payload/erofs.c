@@ -13,6 +13,7 @@
 #define SLOT_SIZE 32
 #define DIRENT_SIZE 12
 #define MAX_DEPTH 64
+#define MAX_ENTRIES (4ull * PROA_EROFS_MAX_FILES)
 
 enum { LAYOUT_PLAIN = 0, LAYOUT_INLINE = 2 };
 
@@ -22,6 +23,7 @@ typedef struct {
 	guint64 meta_at;
 	GPtrArray *files;
 	GHashTable *seen; /* inode numbers */
+	guint64 entries;  /* of directories, looked at */
 	guint depth;
 } Reader;
 
@@ -122,6 +124,9 @@ static gboolean read_entries(
 		gsize to = i + 1 < n ? proa_get_u16(entry + DIRENT_SIZE + 8) : size;
 		if (from > to || to > size)
 			return proa_fail(error, BAD, "directory \"%s\" is malformed", folder);
+		/* Directories that share their blocks could have more of them than the image has bytes. */
+		if (++reader->entries > MAX_ENTRIES)
+			return proa_fail(error, BAD, "there are too many directory entries");
 		g_autofree char *name = g_strndup((const char *)data + from, to - from);
 		if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 			continue;

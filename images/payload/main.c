@@ -50,6 +50,11 @@ static void show_percent(guint64 done, guint64 total, gpointer user_data)
 		fputc('\n', stderr);
 }
 
+static void show_warning(const char *text, gpointer user_data)
+{
+	fprintf(stderr, "%sproa-payload: %s\n", isatty(STDERR_FILENO) ? "\r" : "", text);
+}
+
 /* "4M", "64K" or bytes; 0 if it is neither. */
 static guint32 parse_size(const char *text)
 {
@@ -137,7 +142,7 @@ static int run_delta(int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
 	g_autofree char *from = NULL, *from_hash = NULL, *to = NULL, *to_hash = NULL;
-	ProaDeltaMaker maker = { .progress = show_percent };
+	ProaDeltaMaker maker = { .progress = show_percent, .warn = show_warning };
 	int threads = 0;
 	const GOptionEntry options[] = {
 		{ "from", 0, 0, G_OPTION_ARG_FILENAME, &from, "Image that a node has", "FILE" },
@@ -210,7 +215,8 @@ static int run_uki(int argc, char **argv)
 		threads < 0 || threads > 256)
 		return usage_error(
 			"uki needs --uki, --image, --root-hash and one OUT; --from, --from-image and --from-root-hash together");
-	maker.base = (ProaDeltaMaker){ .threads = (guint)threads, .progress = show_percent };
+	maker.base =
+		(ProaDeltaMaker){ .threads = (guint)threads, .progress = show_percent, .warn = show_warning };
 	const ProaUkiRelease to = { uki, root, root_hash }, from = { from_uki, from_root, from_hash };
 	return make_uki(&maker, from_uki ? &from : NULL, &to, argv[1]);
 }

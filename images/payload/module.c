@@ -207,7 +207,9 @@ static ProaModule *make(const Side *old_side, const Side *new_side)
 	add_pieces(old_side, new_side, pieces, limit, module, map);
 	proa_delta_map_seal(map);
 	proa_delta_predict_learn(predict, map);
-	if (!add_tables(predict, old_side, new_side, tables, module->body) || module->body->news > MAX_NEWS)
+	if (proa_delta_map_overflowed(map) ||
+		!add_tables(predict, old_side, new_side, tables, module->body) ||
+		module->body->news > MAX_NEWS)
 		return NULL;
 	return g_steal_pointer(&module);
 }
@@ -217,7 +219,7 @@ ProaModule *proa_module_make(const guint8 *old_image, const ProaErofsFile *old_f
 {
 	g_auto(Side) old_side = { .file = old_file }, new_side = { .file = new_file };
 
-	if (new_file->blocks == 0 || new_file->blocks > PROA_DELTA_MAX_UNIT ||
+	if (new_file->blocks < PROA_DELTA_MIN_UNIT || new_file->blocks > PROA_DELTA_MAX_UNIT ||
 		old_file->blocks > PROA_DELTA_MAX_UNIT || new_file->tail > PROA_DELTA_MAX_TAIL ||
 		old_file->tail > PROA_DELTA_MAX_TAIL)
 		return NULL;

@@ -10,9 +10,9 @@ typedef struct {
 	gint64 head_offset, head_count, head_names; /* of the section headers: new minus old */
 	guint64 before_head; /* bytes from where the tables end to the section headers */
 	ProaBuilder *body;
-	gboolean later; /* its last bytes come after its blocks: @body makes them as well */
-	GArray *tail;   /* pieces that make its last bytes by themselves, within the images */
-	guint frame;    /* for who appends it: number of the frame that it went to */
+	gboolean later;    /* its last bytes come after its blocks: @body makes them as well */
+	GArray *tail;      /* pieces that make its last bytes by themselves, within the images */
+	guint frame, part; /* for who appends it: number of the frame that it went to, and its place there */
 } ProaModule;
 
 void proa_module_free(ProaModule *module);

@@ -28,6 +28,25 @@ static guint8 dictionary_log(gsize size)
 	return log;
 }
 
+/* The dictionaries of all streams: no more than the format allows together, the largest being cut first. */
+static void choose_dictionaries(const ProaBuilder *builder, guint8 logs[_PROA_DELTA_STREAM_MAX])
+{
+	guint64 total = 0;
+
+	for (guint i = 0; i < _PROA_DELTA_STREAM_MAX; i++) {
+		logs[i] = dictionary_log(builder->streams[i]->len);
+		total += (guint64)1 << logs[i];
+	}
+	while (total > PROA_DELTA_MAX_DICTIONARIES) {
+		guint largest = 0;
+		for (guint i = 1; i < _PROA_DELTA_STREAM_MAX; i++)
+			if (logs[i] > logs[largest])
+				largest = i;
+		logs[largest]--;
+		total -= (guint64)1 << logs[largest];
+	}
+}
+
 /* Packs @stream one way into @room; the size, or 0 if it does not fit. */
 static gsize pack_way(const GByteArray *stream, const ProaDeltaStreamEntry *entry, guint8 *room, gsize size)
 {
@@ -47,8 +66,8 @@ static gsize pack_way(const GByteArray *stream, const ProaDeltaStreamEntry *entr
 }
 
 /* The smallest of all ways, or as it is. */
-static void pack_stream(
-	const GByteArray *stream, const Way ways[2], ProaDeltaStreamEntry *best, GByteArray *frame)
+static void pack_stream(const GByteArray *stream, const Way ways[2], guint8 log, ProaDeltaStreamEntry *best,
+	GByteArray *frame)
 {
 	gsize room_size = stream->len;
 	g_autofree guint8 *room = g_malloc(room_size + 1), *best_room = g_malloc(room_size + 1);
@@ -56,7 +75,7 @@ static void pack_stream(
 	*best = (ProaDeltaStreamEntry){ .size = stream->len, .packed_size = stream->len };
 	for (guint i = 0; i < (stream->len > MAX_TWO_WAYS ? 1u : 2u) && stream->len > 0; i++) {
 		ProaDeltaStreamEntry entry = { stream->len, 0, TRUE, ways[i].lc, ways[i].lp, ways[i].pb,
-			dictionary_log(stream->len) };
+			log };
 		gsize packed = pack_way(stream, &entry, room, room_size);
 		if (packed == 0 || packed >= best->packed_size)
 			continue;
@@ -72,17 +91,19 @@ static void pack_stream(
 GByteArray *proa_pack_frame(const ProaBuilder *builder, GError **error)
 {
 	ProaDeltaStreamEntry entries[_PROA_DELTA_STREAM_MAX];
+	guint8 logs[_PROA_DELTA_STREAM_MAX];
 	g_autoptr(GByteArray) frame = g_byte_array_new();
 
+	choose_dictionaries(builder, logs);
 	g_byte_array_set_size(frame, (guint)PROA_DELTA_STREAM_TABLE_SIZE);
-	for (guint i = 0; i < _PROA_DELTA_STREAM_MAX; i++) {
-		pack_stream(builder->streams[i], i == PROA_DELTA_WORDS ? word_ways : byte_ways, &entries[i],
-			frame);
-		if (entries[i].size > PROA_DELTA_MAX_STREAM_SIZE) {
+	for (guint i = 0; i < _PROA_DELTA_STREAM_MAX; i++)
+		if (builder->streams[i]->len > PROA_DELTA_MAX_STREAM_SIZE) {
 			proa_fail(error, PROA_REASON_TOO_LARGE, "a frame's stream is too long");
 			return NULL;
 		}
-	}
+	for (guint i = 0; i < _PROA_DELTA_STREAM_MAX; i++)
+		pack_stream(builder->streams[i], i == PROA_DELTA_WORDS ? word_ways : byte_ways, logs[i],
+			&entries[i], frame);
 	if (frame->len > PROA_DELTA_MAX_FRAME_SIZE) {
 		proa_fail(error, PROA_REASON_TOO_LARGE, "a frame of %u bytes is too large", frame->len);
 		return NULL;

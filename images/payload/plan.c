@@ -10,16 +10,16 @@
 typedef struct {
 	const ProaErofsFile *old_file, *new_file; /* NULL: all that is in no file */
 	GArray *old_ranges, *new_ranges;
-	gboolean equal;
+	gboolean equal, large; /* large: more than is compared as one */
 	guint64 size;
 	GArray *pieces;
 	ProaModule *module;
 } Job;
 
 typedef struct {
+	const ProaDeltaMaker *maker;
 	ProaPlan *plan;
-	ProaMakerProgress progress;
-	gpointer user_data;
+	gboolean modules; /* may be made as such */
 	GMutex lock;
 	guint64 done;
 } Work;
@@ -103,22 +103,31 @@ static void add_job(GPtrArray *jobs, const ProaPair *pair, GArray *old_ranges, G
 	g_ptr_array_add(jobs, job);
 }
 
+guint proa_delta_maker_threads(const ProaDeltaMaker *maker)
+{
+	return maker->threads > 0 ? maker->threads : g_get_num_processors();
+}
+
 static void run_job(gpointer data, gpointer user_data)
 {
 	Job *job = data;
 	Work *work = user_data;
 	const ProaPlan *plan = work->plan;
+	const ProaDeltaMaker *maker = work->maker;
 
 	if (job->equal)
 		proa_align_equal(job->old_ranges, job->new_ranges, job->pieces);
-	else if (job->old_file && job->new_file)
+	else if (job->large)
+		proa_align_in_place(
+			plan->old_data, job->old_ranges, plan->new_data, job->new_ranges, job->pieces);
+	else if (work->modules && job->old_file && job->new_file)
 		job->module = proa_module_make(plan->old_data, job->old_file, plan->new_data, job->new_file);
-	if (!job->equal && !job->module)
+	if (!job->equal && !job->large && !job->module)
 		proa_align(plan->old_data, job->old_ranges, plan->new_data, job->new_ranges, job->pieces);
 	g_mutex_lock(&work->lock);
 	work->done += job->size;
-	if (work->progress)
-		work->progress(work->done, plan->new_size, work->user_data);
+	if (maker->progress)
+		maker->progress(work->done, 2 * plan->new_size, maker->user_data);
 	g_mutex_unlock(&work->lock);
 }
 
@@ -131,9 +140,10 @@ static int largest_first(gconstpointer a, gconstpointer b)
 	return first->size > second->size ? -1 : first->size < second->size;
 }
 
-static gboolean run_jobs(Work *work, GPtrArray *jobs, guint threads, GError **error)
+static gboolean run_jobs(Work *work, GPtrArray *jobs, GError **error)
 {
-	GThreadPool *pool = g_thread_pool_new(run_job, work, (gint)threads, TRUE, error);
+	gint threads = (gint)proa_delta_maker_threads(work->maker);
+	GThreadPool *pool = g_thread_pool_new(run_job, work, threads, TRUE, error);
 	gboolean ok = pool != NULL;
 
 	g_ptr_array_sort(jobs, largest_first);
@@ -216,7 +226,26 @@ static void drop_before(GArray *ranges, guint64 from)
 	}
 }
 
-static gboolean find_jobs(ProaPlan *plan, guint64 rest_from, GPtrArray *jobs, GError **error)
+/* What is larger than may be compared as one need not be: it is made, if not as well. */
+static void look_at_size(const ProaDeltaMaker *maker, Job *job)
+{
+	guint64 most = maker->max_compared > 0 ? MIN(maker->max_compared, MAX_COMPARED) : MAX_COMPARED;
+	guint64 old_size = 0;
+
+	for (guint i = 0; i < job->old_ranges->len; i++)
+		old_size += g_array_index(job->old_ranges, ProaRange, i).length;
+	job->large = !job->equal && (old_size > most || job->size > most);
+	if (!job->large || !maker->warn)
+		return;
+	g_autofree char *text = g_strdup_printf(
+		"%s: over %" G_GUINT64_FORMAT
+		" bytes are not compared as one; only blocks that stayed where they were are taken from the older",
+		job->new_file ? job->new_file->path : "what is in no file", most);
+	maker->warn(text, maker->user_data);
+}
+
+static gboolean find_jobs(
+	const ProaDeltaMaker *maker, ProaPlan *plan, guint64 rest_from, GPtrArray *jobs, GError **error)
 {
 	g_autoptr(GArray) old_rest = rest_of(plan->old_files, plan->old_size);
 	g_autoptr(GArray) new_rest = rest_of(plan->new_files, plan->new_size);
@@ -232,28 +261,21 @@ static gboolean find_jobs(ProaPlan *plan, guint64 rest_from, GPtrArray *jobs, GE
 	}
 	if (new_rest->len > 0)
 		add_job(jobs, NULL, g_steal_pointer(&old_rest), g_steal_pointer(&new_rest));
-	for (guint i = 0; i < jobs->len; i++) {
-		const Job *job = jobs->pdata[i];
-		guint64 old_size = 0;
-		for (guint j = 0; j < job->old_ranges->len; j++)
-			old_size += g_array_index(job->old_ranges, ProaRange, j).length;
-		if (old_size > MAX_COMPARED || job->size > MAX_COMPARED)
-			return proa_fail(error, PROA_REASON_TOO_LARGE,
-				"something of over 2 GiB can't be compared as one");
-	}
+	for (guint i = 0; i < jobs->len; i++)
+		look_at_size(maker, jobs->pdata[i]);
 	return TRUE;
 }
 
-static gboolean make_plan(ProaPlan *plan, guint64 rest_from, guint threads, ProaMakerProgress progress,
-	gpointer user_data, GError **error)
+static gboolean make_plan(
+	const ProaDeltaMaker *maker, ProaPlan *plan, guint64 rest_from, gboolean modules, GError **error)
 {
 	g_autoptr(GPtrArray) jobs = g_ptr_array_new_with_free_func(job_free);
-	Work work = { .plan = plan, .progress = progress, .user_data = user_data };
+	Work work = { .maker = maker, .plan = plan, .modules = modules };
 
-	if (!find_jobs(plan, rest_from, jobs, error))
+	if (!find_jobs(maker, plan, rest_from, jobs, error))
 		return FALSE;
 	g_mutex_init(&work.lock);
-	gboolean ok = run_jobs(&work, jobs, threads, error);
+	gboolean ok = run_jobs(&work, jobs, error);
 	g_mutex_clear(&work.lock);
 	if (ok)
 		collect(plan, jobs);
@@ -270,24 +292,24 @@ static ProaPlan *plan_of(const guint8 *old_data, gsize old_size, const guint8 *n
 	return plan;
 }
 
-ProaPlan *proa_plan_new(const guint8 *old_data, gsize old_size, const guint8 *new_data, gsize new_size,
-	guint threads, ProaMakerProgress progress, gpointer user_data, GError **error)
+ProaPlan *proa_plan_new(const ProaDeltaMaker *maker, const guint8 *old_data, gsize old_size,
+	const guint8 *new_data, gsize new_size, GError **error)
 {
 	g_autoptr(ProaPlan) plan = plan_of(old_data, old_size, new_data, new_size);
 
-	if (!find_files(plan, error) || !make_plan(plan, 0, threads, progress, user_data, error))
+	if (!find_files(plan, error) || !make_plan(maker, plan, 0, TRUE, error))
 		return NULL;
 	return g_steal_pointer(&plan);
 }
 
-ProaPlan *proa_plan_of_files(const ProaPlanSide *old_side, const ProaPlanSide *new_side, guint64 rest_from,
-	guint threads, ProaMakerProgress progress, gpointer user_data, GError **error)
+ProaPlan *proa_plan_of_files(const ProaDeltaMaker *maker, const ProaPlanSide *old_side,
+	const ProaPlanSide *new_side, guint64 rest_from, GError **error)
 {
 	g_autoptr(ProaPlan) plan = plan_of(old_side->data, old_side->size, new_side->data, new_side->size);
 
 	plan->old_files = g_ptr_array_ref(old_side->files);
 	plan->new_files = g_ptr_array_ref(new_side->files);
-	if (!make_plan(plan, rest_from, threads, progress, user_data, error))
+	if (!make_plan(maker, plan, rest_from, FALSE, error))
 		return NULL;
 	return g_steal_pointer(&plan);
 }

@@ -20,16 +20,31 @@ typedef struct {
 	GPtrArray *old_files, *new_files;
 } ProaPlan;
 
+/* Told of what could not be made as well as it might, a sentence each; from any thread, one at a time. */
+typedef void (*ProaDeltaWarn)(const char *text, gpointer user_data);
+
+/* How a delta is made. */
+typedef struct {
+	guint threads; /* 0: one a core; the output does not depend on it */
+	/* May be NULL; counts bytes of the new image twice: compared, and packed. */
+	ProaMakerProgress progress;
+	ProaDeltaWarn warn; /* may be NULL */
+	gpointer user_data;
+	/*
+	 * Bytes of old and of new that are compared at most as one, which takes five times as many of memory;
+	 * 0: 2 GiB. What is larger is made of the blocks that are the same at the same place, and literals.
+	 */
+	guint64 max_compared;
+} ProaDeltaMaker;
+
 void proa_plan_free(ProaPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaPlan, proa_plan_free)
 
 /*
- * Plans @new_data from @old_data, which must outlive it. @threads is at least 1. @progress (may be NULL) is
- * told bytes of the new image. NULL with BAD_STATE (a malformed EROFS image) or TOO_LARGE.
+ * Plans @new_data from @old_data, which must outlive it. NULL with BAD_STATE (a malformed EROFS image).
  */
-ProaPlan *proa_plan_new(const guint8 *old_data, gsize old_size, const guint8 *new_data, gsize new_size,
-	guint threads, ProaMakerProgress progress, gpointer user_data,
-	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+ProaPlan *proa_plan_new(const ProaDeltaMaker *maker, const guint8 *old_data, gsize old_size,
+	const guint8 *new_data, gsize new_size, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* An image whose files are known already. */
 typedef struct {
@@ -40,8 +55,11 @@ typedef struct {
 
 /*
  * The same for images of any kind, both of which must outlive the plan. What is in no file is made from what
- * of the old image is in no file, from the byte @rest_from on. BAD_STATE if files overlap.
+ * of the old image is in no file, from the byte @rest_from on. No file is made as a module. BAD_STATE if
+ * files overlap.
  */
-ProaPlan *proa_plan_of_files(const ProaPlanSide *old_side, const ProaPlanSide *new_side, guint64 rest_from,
-	guint threads, ProaMakerProgress progress, gpointer user_data,
-	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+ProaPlan *proa_plan_of_files(const ProaDeltaMaker *maker, const ProaPlanSide *old_side,
+	const ProaPlanSide *new_side, guint64 rest_from, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Threads that @maker says. */
+guint proa_delta_maker_threads(const ProaDeltaMaker *maker);

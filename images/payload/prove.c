@@ -7,6 +7,7 @@
 #define ZSTD_STATIC_LINKING_ONLY
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -101,6 +102,23 @@ static gboolean same_bytes(int fd, const guint8 *data, gsize size)
 	return same;
 }
 
+/* Writes what is to be packed to a process that may be gone by then, of which SIGPIPE would tell. */
+static gboolean feed(int fd, const guint8 *data, gsize size)
+{
+	sigset_t broken, pending, before;
+
+	sigemptyset(&broken);
+	sigaddset(&broken, SIGPIPE);
+	sigpending(&pending);
+	pthread_sigmask(SIG_BLOCK, &broken, &before);
+	gboolean ok = proa_write_all(fd, data, size, NULL);
+	if (!sigismember(&pending, SIGPIPE))
+		while (sigtimedwait(&broken, NULL, &(const struct timespec){ 0 }) > 0)
+			;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return ok;
+}
+
 /* One try. What is not packed to the same size ends with an error of its own, which proves nothing else. */
 static gboolean try(
 	const char *program, const char *library_dir, ProaProof *proof, gboolean *ret_same, GError **error)
@@ -114,7 +132,7 @@ static gboolean try(
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "making room for a frame");
 	if (!proa_repack_pack(program, library_dir, &frame, TRUE, fd, &repack, error))
 		return FALSE;
-	gboolean ok = proa_write_all(repack.in, proof->data, frame.size, NULL);
+	gboolean ok = feed(repack.in, proof->data, frame.size);
 	ok = proa_repack_wait(&repack, NULL, NULL, NULL) && ok;
 	*ret_same = ok && same_bytes(fd, proof->packed, frame.packed_size);
 	proof->max_rss = repack.max_rss;

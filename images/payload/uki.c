@@ -41,7 +41,8 @@ typedef struct {
 	Uki old_uki, new_uki;
 	GMappedFile *root;
 	GPtrArray *root_files;
-	char *library; /* directory of the libzstd that will pack */
+	char *library;        /* directory of the libzstd that will pack */
+	guint32 zstd_version; /* its number */
 	guint8 *sources;
 	gsize sources_size;
 	GByteArray *unpacked; /* the new UKI */
@@ -111,19 +112,21 @@ static GPtrArray *files_of(GMappedFile *root, GError **error)
 	return proa_erofs_is(data, size) ? proa_erofs_files(data, size, error) : proa_parts_new();
 }
 
+static gboolean take_library(Work *work, GMappedFile *root, const GPtrArray *files, GError **error)
+{
+	work->library = proa_prove_library((const guint8 *)g_mapped_file_get_contents(root), files, error);
+	return work->library &&
+	       proa_repack_library_version(work->maker->program, work->library, &work->zstd_version, error);
+}
+
 /* The root image whose libzstd packs: of the release that runs, or, of any release, the new one. */
 static gboolean open_library(Work *work, GError **error)
 {
-	if (!work->from) {
-		work->library = proa_prove_library(
-			(const guint8 *)g_mapped_file_get_contents(work->root), work->root_files, error);
-		return work->library != NULL;
-	}
+	if (!work->from)
+		return take_library(work, work->root, work->root_files, error);
 	g_autoptr(GMappedFile) root = map(work->from->root, error);
-	const guint8 *data = root ? (const guint8 *)g_mapped_file_get_contents(root) : NULL;
 	g_autoptr(GPtrArray) files = root ? files_of(root, error) : NULL;
-	work->library = files ? proa_prove_library(data, files, error) : NULL;
-	return work->library != NULL;
+	return files && take_library(work, root, files, error);
 }
 
 static gboolean open_all(Work *work, GError **error)
@@ -137,10 +140,16 @@ static gboolean open_all(Work *work, GError **error)
 	work->root_files = files_of(work->root, error);
 	if (!work->root_files)
 		return FALSE;
-	/* Without it nothing is packed anew. */
+	/* Without one that is there and runs, nothing is packed anew. */
 	g_autoptr(GError) inner = NULL;
-	return open_library(work, &inner) || g_error_matches(inner, PROA_ERROR, PROA_REASON_NOT_FOUND) ||
-	       (g_propagate_error(error, g_steal_pointer(&inner)), FALSE);
+	if (open_library(work, &inner))
+		return TRUE;
+	g_clear_pointer(&work->library, proa_prove_library_free);
+	if (g_error_matches(inner, PROA_ERROR, PROA_REASON_NOT_FOUND) ||
+		g_error_matches(inner, PROA_ERROR, PROA_REASON_BAD_PAYLOAD))
+		return TRUE;
+	g_propagate_error(error, g_steal_pointer(&inner));
+	return FALSE;
 }
 
 /* Adds the new UKI from where that ended to @to, as it is. */
@@ -337,14 +346,12 @@ static void name_old_files(Work *work)
 static gboolean make_delta(Work *work, const char *path, GError **error)
 {
 	const ProaDeltaMaker *base = &work->maker->base;
-	guint threads = base->threads > 0 ? base->threads : g_get_num_processors();
 	const ProaPlanSide old_side = { work->sources, work->sources_size, work->old_files };
 	const ProaPlanSide new_side = { work->unpacked->data, work->unpacked->len, work->new_files };
-	g_autoptr(ProaPlan) plan = proa_plan_of_files(
-		&old_side, &new_side, g_mapped_file_get_length(work->root), threads, NULL, NULL, error);
+	g_autoptr(ProaPlan) plan =
+		proa_plan_of_files(base, &old_side, &new_side, g_mapped_file_get_length(work->root), error);
 
-	return plan &&
-	       proa_delta_pack(base, plan, work->to->root_hash, work->new_uki.sha256, threads, path, error);
+	return plan && proa_delta_pack(base, plan, work->to->root_hash, work->new_uki.sha256, path, error);
 }
 
 static gboolean fill_header(Work *work, const char *delta_path, GError **error)
@@ -358,7 +365,7 @@ static gboolean fill_header(Work *work, const char *delta_path, GError **error)
 	header->size = work->new_uki.size;
 	header->old_size = work->old_uki.size;
 	header->root_size = g_mapped_file_get_length(work->root);
-	header->zstd_version = proa_repack_zstd_version();
+	header->zstd_version = work->header.n_frames > 0 ? work->zstd_version : 0;
 	header->delta_head_size = PROA_DELTA_HEADER_SIZE + proa_delta_table_size(delta);
 	gboolean ok = proa_hex_decode(work->new_uki.sha256, header->sha256, PROA_SHA256_SIZE) &&
 		      proa_hex_decode(work->to->root_hash, header->root_hash, PROA_SHA256_SIZE) &&

@@ -141,7 +141,7 @@ static gboolean parse_stream(const guint8 *data, ProaDeltaStreamEntry *entry)
 gboolean proa_delta_streams_parse(
 	const guint8 *frame, gsize size, ProaDeltaStreamEntry entries[_PROA_DELTA_STREAM_MAX], GError **error)
 {
-	guint64 total = PROA_DELTA_STREAM_TABLE_SIZE;
+	guint64 total = PROA_DELTA_STREAM_TABLE_SIZE, dictionaries = 0;
 
 	if (size < total)
 		return proa_fail(error, BAD, "a frame is shorter than its stream table");
@@ -149,7 +149,12 @@ gboolean proa_delta_streams_parse(
 		if (!parse_stream(frame + (gsize)i * PROA_DELTA_STREAM_ENTRY_SIZE, &entries[i]))
 			return proa_fail(error, BAD, "stream %u of a frame is not allowed", i);
 		total += entries[i].packed_size;
+		dictionaries += entries[i].packed ? (guint64)1 << entries[i].dictionary_log : 0;
 	}
+	if (dictionaries > PROA_DELTA_MAX_DICTIONARIES)
+		return proa_fail(error, BAD,
+			"the dictionaries of a frame are %" G_GUINT64_FORMAT " bytes, %u are allowed",
+			dictionaries, PROA_DELTA_MAX_DICTIONARIES);
 	return total == size ? TRUE : proa_fail(error, BAD, "the streams of a frame are not the whole frame");
 }
 

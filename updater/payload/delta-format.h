@@ -15,15 +15,26 @@
 #define PROA_DELTA_FRAME_ENTRY_SIZE 48
 #define PROA_DELTA_STREAM_ENTRY_SIZE 12
 
-/* Caps of the parser. Bytes, but for the number of frames. */
+/*
+ * Caps of the parser. Bytes, but for numbers of things. What applying takes at most is their sum, which is
+ * added up in delta.c.
+ */
 #define PROA_DELTA_MAX_FRAMES 16384u
 #define PROA_DELTA_MAX_FRAME_SIZE (2u * 1024 * 1024)   /* of a frame on the wire */
 #define PROA_DELTA_MAX_STREAM_SIZE (64u * 1024 * 1024) /* of a stream unpacked; it is never held whole */
 #define PROA_DELTA_MAX_DICTIONARY_LOG 20               /* of a stream: 1 MiB */
+#define PROA_DELTA_MAX_DICTIONARIES (2u * 1024 * 1024) /* of a frame's streams together */
 #define PROA_DELTA_MIN_DICTIONARY_LOG 12               /* liblzma's smallest */
 #define PROA_DELTA_MAX_IMAGE_SIZE (16ull * 1024 * 1024 * 1024)
-#define PROA_DELTA_MAX_UNIT (6u * 1024 * 1024) /* of a file that is made as a whole (delta-ops.h) */
-#define PROA_DELTA_MAX_TAIL 4096u
+/* Of the blocks of a file that is made as a whole (delta-ops.h). */
+#define PROA_DELTA_MIN_UNIT 4096u
+#define PROA_DELTA_MAX_UNIT (6u * 1024 * 1024)
+/* Of that file and what is kept of its older self's tables meanwhile. */
+#define PROA_DELTA_MAX_UNIT_MEMORY (8u * 1024 * 1024)
+#define PROA_DELTA_MAX_TAIL 4096u /* of a file's last bytes */
+/* Last bytes of modules that are kept until the image comes to them: how many, and their bytes. */
+#define PROA_DELTA_MAX_TAILS 1024u
+#define PROA_DELTA_MAX_TAIL_BYTES (256u * 1024)
 
 /*
  * What a frame's bytes are sorted into before they are compressed: like lies with like. All are sequences of

@@ -8,12 +8,14 @@ typedef struct {
 	guint64 old_offset, new_offset, length;
 } Run;
 
+G_STATIC_ASSERT(sizeof(Run) == PROA_DELTA_RUN_SIZE);
+
 /* The runs are asked for a million times: so many places tell where among them to look. */
 #define PLACES 2048u
 
 struct ProaDeltaMap {
 	GArray *runs;
-	gboolean sealed;
+	gboolean sealed, overflowed;
 	guint64 base;    /* old offset of the first run */
 	guint shift;     /* a place is 2^shift bytes of the old file */
 	guint32 *places; /* how many runs begin before each place; one more at the end */
@@ -48,7 +50,14 @@ void proa_delta_map_add(ProaDeltaMap *map, guint64 old_offset, guint64 new_offse
 		}
 	}
 	Run run = { old_offset, new_offset, length };
-	g_array_append_val(map->runs, run);
+	map->overflowed = map->overflowed || map->runs->len >= PROA_DELTA_MAX_RUNS;
+	if (!map->overflowed)
+		g_array_append_val(map->runs, run);
+}
+
+gboolean proa_delta_map_overflowed(const ProaDeltaMap *map)
+{
+	return map->overflowed;
 }
 
 /*
@@ -124,7 +133,13 @@ void proa_delta_map_seal(ProaDeltaMap *map)
 	guint kept = 0;
 	guint64 end = 0;
 
-	g_array_sort(map->runs, by_old_offset);
+	gboolean sorted = TRUE;
+
+	for (guint i = 1; sorted && i < map->runs->len; i++)
+		sorted = by_old_offset(&g_array_index(map->runs, Run, i - 1),
+				 &g_array_index(map->runs, Run, i)) <= 0;
+	if (!sorted)
+		g_array_sort(map->runs, by_old_offset);
 	for (guint i = 0; i < map->runs->len; i++) {
 		Run run = g_array_index(map->runs, Run, i);
 		if (run.old_offset < end) {

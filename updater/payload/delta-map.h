@@ -7,6 +7,10 @@
 
 #include <glib.h>
 
+/* It knows of no more runs of bytes than this; 24 bytes of memory each. */
+#define PROA_DELTA_MAX_RUNS 32768u
+#define PROA_DELTA_RUN_SIZE 24u
+
 typedef struct ProaDeltaMap ProaDeltaMap;
 
 ProaDeltaMap *proa_delta_map_new(void);
@@ -22,6 +26,10 @@ void proa_delta_map_add(ProaDeltaMap *map, guint64 old_offset, guint64 new_offse
  */
 void proa_delta_map_learn(
 	ProaDeltaMap *map, guint64 old_offset, guint64 new_offset, const guint8 *made, gsize length);
+
+/* Whether there were more runs than it may know: those after the last one that it has room for are missing.
+ */
+gboolean proa_delta_map_overflowed(const ProaDeltaMap *map);
 
 /* No more additions; the questions below may be asked. */
 void proa_delta_map_seal(ProaDeltaMap *map);

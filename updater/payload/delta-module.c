@@ -64,6 +64,9 @@ static gboolean read_sections(ProaDeltaModule *module, guint8 *headers, GError *
 	for (guint32 i = 0; i < head->count; i++) {
 		guint32 name = proa_get_u32(headers + (gsize)i * sizeof(Elf64_Shdr));
 		module->sections[i].name = module->names + MIN(name, names->size);
+		if (strnlen(module->sections[i].name, PROA_DELTA_MAX_SECTION_NAME + 1) >
+			PROA_DELTA_MAX_SECTION_NAME)
+			return proa_fail(error, BAD, "the name of section %u of a module is too long", i);
 	}
 	return TRUE;
 }

@@ -13,8 +13,9 @@
 #include "updater/payload/delta-format.h"
 #include "updater/payload/delta-map.h"
 
-/* A module with more sections, or a table with more bytes, is not taken apart. */
+/* A module with more sections, a longer name, or a table with more bytes is not taken apart. */
 #define PROA_DELTA_MAX_SECTIONS 1024u
+#define PROA_DELTA_MAX_SECTION_NAME 511u
 #define PROA_DELTA_MAX_TABLE (4u * 1024 * 1024)
 
 /* Reads @size bytes at @offset of the file; what is asked for lies within the file. */
@@ -87,7 +88,7 @@ typedef struct ProaDeltaPredict ProaDeltaPredict;
 /*
  * Begins to predict @new_module from @old_module; both must outlive it. Of the new one only the first @limit
  * bytes are made (the rest is there already): tables are cut to whole records below that. BAD_PAYLOAD if
- * tables overlap.
+ * tables overlap, or take more than PROA_DELTA_MAX_UNIT_MEMORY with the new module.
  */
 ProaDeltaPredict *proa_delta_predict_new(const ProaDeltaModule *old_module, const ProaDeltaModule *new_module,
 	guint64 limit, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -73,6 +73,14 @@ static gboolean fill(
 	}
 }
 
+static gboolean learn(ProaDeltaPlace *place, const guint8 *out, gsize size, GError **error)
+{
+	proa_delta_map_learn(place->map, *place->old_at - size, place->at, out, size);
+	return !proa_delta_map_overflowed(place->map) ||
+	       proa_fail(error, PROA_REASON_BAD_PAYLOAD, "a module's bytes come from more than %u places",
+		       PROA_DELTA_MAX_RUNS);
+}
+
 static gboolean run_op(
 	ProaDeltaWork *work, ProaDeltaPlace *place, ProaDeltaOp op, guint64 length, GError **error)
 {
@@ -83,8 +91,9 @@ static gboolean run_op(
 		guint8 *out = place->memory ? place->memory + place->at : proa_delta_room(work, size, &size);
 		if (!fill(work, place, op, out, size, error))
 			return FALSE;
-		if (place->map && (op <= PROA_DELTA_PATCH_AT || op == PROA_DELTA_PATCH_WORDS))
-			proa_delta_map_learn(place->map, *place->old_at - size, place->at, out, size);
+		if (place->map && (op <= PROA_DELTA_PATCH_AT || op == PROA_DELTA_PATCH_WORDS) &&
+			!learn(place, out, size, error))
+			return FALSE;
 		place->at += size;
 		length -= size;
 		if (!place->memory && !proa_delta_commit(work, size, error))
@@ -95,12 +104,12 @@ static gboolean run_op(
 
 gboolean proa_delta_keep_tail(ProaDeltaWork *work, guint64 at, const guint8 *data, gsize size, GError **error)
 {
-	ProaDeltaTail tail = { .at = at, .size = size };
 	guint index = work->tails->len;
 
-	if (work->tails->len >= PROA_DELTA_MAX_TAILS)
+	if (work->tails->len >= PROA_DELTA_MAX_TAILS || work->tail_bytes + size > PROA_DELTA_MAX_TAIL_BYTES)
 		return proa_fail(error, PROA_REASON_BAD_PAYLOAD, "a frame keeps too many tails of modules");
-	memcpy(tail.data, data, size);
+	ProaDeltaTail tail = { at, size, g_memdup2(data, size) };
+	work->tail_bytes += size;
 	while (index > 0 && g_array_index(work->tails, ProaDeltaTail, index - 1).at > at)
 		index--;
 	g_array_insert_val(work->tails, index, tail);
@@ -120,6 +129,7 @@ static gboolean run_tail(ProaDeltaWork *work, guint64 *length, GError **error)
 	*length -= tail->size;
 	if (!proa_delta_emit(work, tail->data, tail->size, error))
 		return FALSE;
+	work->tail_bytes -= tail->size;
 	g_array_remove_index(work->tails, 0);
 	return TRUE;
 }

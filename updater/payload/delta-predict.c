@@ -20,26 +20,25 @@ struct ProaDeltaPredict {
 };
 
 /* Sections are the same if they have the same name, and are as manieth of it. */
-static guint32 section_like(const ProaDeltaModule *module, const char *name, guint nth)
-{
-	for (guint32 i = 1; i < module->head.count; i++)
-		if (strcmp(module->sections[i].name, name) == 0 && nth-- == 0)
-			return i;
-	return NOWHERE;
-}
-
 static void match_sections(ProaDeltaPredict *predict)
 {
-	const ProaDeltaModule *old_module = predict->old_module;
+	const ProaDeltaModule *old_module = predict->old_module, *new_module = predict->new_module;
+	g_autoptr(GHashTable) first = g_hash_table_new(g_str_hash, g_str_equal); /* name -> section */
+	g_autofree guint32 *next = g_new0(guint32, new_module->head.count); /* of the same name; 0: none */
 
+	for (guint32 i = new_module->head.count; i-- > 1;) {
+		const char *name = new_module->sections[i].name;
+		next[i] = GPOINTER_TO_UINT(g_hash_table_lookup(first, name));
+		g_hash_table_insert(first, (gpointer)(guintptr)name, GUINT_TO_POINTER(i));
+	}
 	predict->new_section_of = g_new(guint32, old_module->head.count);
 	predict->new_section_of[0] = 0;
 	for (guint32 i = 1; i < old_module->head.count; i++) {
 		const char *name = old_module->sections[i].name;
-		guint nth = 0;
-		for (guint32 before = 1; before < i; before++)
-			nth += strcmp(old_module->sections[before].name, name) == 0;
-		predict->new_section_of[i] = section_like(predict->new_module, name, nth);
+		guint32 found = GPOINTER_TO_UINT(g_hash_table_lookup(first, name));
+		predict->new_section_of[i] = found > 0 ? found : NOWHERE;
+		if (found > 0)
+			g_hash_table_insert(first, (gpointer)(guintptr)name, GUINT_TO_POINTER(next[found]));
 	}
 }
 
@@ -70,6 +69,27 @@ static int by_new_offset(gconstpointer a, gconstpointer b)
 	return first->new_offset < second->new_offset ? -1 : first->new_offset > second->new_offset;
 }
 
+/* The new module and what is kept of the old one's tables while it is made: its symbols, and one more. */
+static gboolean check_memory(const ProaDeltaPredict *predict, GError **error)
+{
+	guint64 total = 0, symbols = 0, largest = 0;
+
+	for (guint i = 0; i < predict->tables->len; i++) {
+		const ProaDeltaTable *table = &g_array_index(predict->tables, ProaDeltaTable, i);
+		guint64 size = (guint64)table->old_count * PROA_DELTA_RECORD_SIZE;
+		total += size;
+		if (table->kind == PROA_DELTA_TABLE_SYMBOLS)
+			symbols += size + table->old_count * sizeof *predict->new_symbol_of;
+		else
+			largest = MAX(largest, size);
+	}
+	if (total > predict->old_module->size)
+		return proa_fail(error, PROA_REASON_BAD_PAYLOAD, "tables of an old module overlap");
+	if (predict->new_module->size + symbols + largest > PROA_DELTA_MAX_UNIT_MEMORY)
+		return proa_fail(error, PROA_REASON_BAD_PAYLOAD, "the tables of a module are too large");
+	return TRUE;
+}
+
 ProaDeltaPredict *proa_delta_predict_new(
 	const ProaDeltaModule *old_module, const ProaDeltaModule *new_module, guint64 limit, GError **error)
 {
@@ -91,7 +111,7 @@ ProaDeltaPredict *proa_delta_predict_new(
 		}
 		end = table->new_offset + (guint64)table->new_count * PROA_DELTA_RECORD_SIZE;
 	}
-	return g_steal_pointer(&predict);
+	return check_memory(predict, error) ? g_steal_pointer(&predict) : NULL;
 }
 
 void proa_delta_predict_free(ProaDeltaPredict *predict)
@@ -145,12 +165,13 @@ gboolean proa_delta_predict_begin(ProaDeltaPredict *predict, const ProaDeltaTabl
 {
 	const ProaDeltaModule *module = predict->old_module;
 	gsize size = (gsize)table->old_count * PROA_DELTA_RECORD_SIZE;
-	g_autofree guint8 *records = g_malloc(MAX(size, 1));
 
-	if (size > 0 && !module->read(module->user_data, table->old_offset, records, size, error))
-		return FALSE;
 	if (predict->records != predict->symbols)
 		g_free(predict->records);
+	predict->records = NULL;
+	g_autofree guint8 *records = g_malloc(MAX(size, 1));
+	if (size > 0 && !module->read(module->user_data, table->old_offset, records, size, error))
+		return FALSE;
 	predict->records = g_steal_pointer(&records);
 	predict->table = table;
 	/* Code moves and its relocations with it; tables are all zeros, their relocations tell what they

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define LINES 32u
+#define LINES ((PROA_DELTA_SOURCE_SIZE - PROA_DELTA_WINDOW_SIZE) / PROA_DELTA_LINE_SIZE)
 /* So much is read to where it is wanted: it is not looked at again. Bytes. */
 #define DIRECT_SIZE ((gsize)32 * 1024)
 /* No line. */
@@ -29,7 +29,7 @@ ProaDeltaSource *proa_delta_source_new(ProaPayloadRead read, gpointer user_data,
 	source->size = size;
 	source->step = PROA_DELTA_LINE_SIZE;
 	source->last_line = NONE;
-	for (guint i = 0; i < LINES; i++)
+	for (gsize i = 0; i < LINES; i++)
 		source->lines[i] = NONE;
 	source->window = g_malloc(PROA_DELTA_WINDOW_SIZE);
 	source->cache = g_malloc(LINES * PROA_DELTA_LINE_SIZE);

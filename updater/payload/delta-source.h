@@ -12,9 +12,12 @@
 #define PROA_DELTA_WINDOW_SIZE ((gsize)128 * 1024)
 #define PROA_DELTA_LINE_SIZE ((gsize)8 * 1024)
 
+/* Bytes of memory that it takes. */
+#define PROA_DELTA_SOURCE_SIZE (PROA_DELTA_WINDOW_SIZE + 32 * PROA_DELTA_LINE_SIZE)
+
 typedef struct ProaDeltaSource ProaDeltaSource;
 
-/* @read reads within an image of @size bytes. Never NULL; 384 KiB of memory, used as far as needed. */
+/* @read reads within an image of @size bytes. Never NULL. */
 ProaDeltaSource *proa_delta_source_new(ProaPayloadRead read, gpointer user_data, guint64 size);
 void proa_delta_source_free(ProaDeltaSource *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaDeltaSource, proa_delta_source_free)

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delta-streams: unpacks the streams of one frame of a delta, side by side, a little at a time. */
+/*
+ * delta-streams: unpacks the streams of one frame of a delta, side by side, a little at a time; a thread goes
+ * ahead of who takes them.
+ */
 #pragma once
 
 #include "updater/payload/delta-format.h"
+
+/* Bytes that are unpacked ahead at most: of DIFF; half as many of LITERAL and WORDS, 32 KiB of each other. */
+#define PROA_DELTA_AHEAD_SIZE ((gsize)256 * 1024)
+#define PROA_DELTA_AHEAD_ALL (2 * PROA_DELTA_AHEAD_SIZE + (_PROA_DELTA_STREAM_MAX - 3) * (gsize)32 * 1024)
 
 typedef struct ProaDeltaStreams ProaDeltaStreams;
 
@@ -25,4 +32,4 @@ gboolean proa_delta_signed(ProaDeltaStreams *streams, ProaDeltaStream stream, gi
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Whether every stream was read to its end. */
-gboolean proa_delta_streams_ended(const ProaDeltaStreams *streams);
+gboolean proa_delta_streams_ended(ProaDeltaStreams *streams);

@@ -37,8 +37,10 @@ static gboolean read_new_file(gpointer user_data, guint64 offset, guint8 *data, 
 {
 	Unit *unit = user_data;
 
-	if (offset > unit->length + unit->new_tail || size > unit->length + unit->new_tail - offset)
-		return proa_fail(error, BAD, "the payload reads outside of a new file");
+	if (offset < unit->limit || offset > unit->length + unit->new_tail ||
+		size > unit->length + unit->new_tail - offset)
+		return proa_fail(
+			error, BAD, "the payload reads outside of a new file, or what is not made of it yet");
 	memcpy(data, unit->made + offset, size);
 	return TRUE;
 }
@@ -62,7 +64,10 @@ static gboolean relative(
 	return *ret <= max ? TRUE : proa_fail(error, BAD, "a number of a module is too large");
 }
 
-/* One place for all modules: memory that is asked for anew is cleared by the kernel, page by page. */
+/*
+ * One place for all modules: memory that is asked for anew is cleared by the kernel, page by page. It has
+ * bytes of the module before: read_new_file() reads nothing that was not made.
+ */
 static void take_room(Unit *unit)
 {
 	ProaDeltaWork *work = unit->work;
@@ -74,7 +79,6 @@ static void take_room(Unit *unit)
 		work->unit_size = size;
 	}
 	unit->made = work->unit;
-	memset(unit->made, 0, size);
 }
 
 /* Where the old file lies, and the last bytes of both. */
@@ -310,8 +314,9 @@ gboolean proa_delta_run_unit(ProaDeltaWork *work, guint64 length, GError **error
 {
 	Unit unit = { .work = work, .length = length };
 
-	if (length > PROA_DELTA_MAX_UNIT)
-		return proa_fail(error, BAD, "a module of %" G_GUINT64_FORMAT " bytes is too large", length);
+	if (length < PROA_DELTA_MIN_UNIT || length > PROA_DELTA_MAX_UNIT)
+		return proa_fail(
+			error, BAD, "a module of %" G_GUINT64_FORMAT " bytes is not allowed", length);
 	gboolean ok = take_places(&unit, error) && make_unit(&unit, error) &&
 		      proa_delta_emit(work, unit.made, (gsize)length, error);
 	if (ok && unit.later && unit.new_tail > 0)

@@ -30,6 +30,7 @@ typedef struct {
 	guint64 made;  /* bytes of the image made */
 	GArray *tails; /* of ProaDeltaTail: last bytes of modules whose place is still to come, by their place
 			*/
+	gsize tail_bytes;                 /* of them */
 	guint64 old_at;                   /* where the next old bytes are expected */
 	guint64 old_tail_at, new_tail_at; /* the same of the last blocks of files */
 } ProaDeltaWork;
@@ -38,10 +39,8 @@ typedef struct {
 typedef struct {
 	guint64 at;
 	gsize size;
-	guint8 data[PROA_DELTA_MAX_TAIL];
+	guint8 *data;
 } ProaDeltaTail;
-
-#define PROA_DELTA_MAX_TAILS 1024u
 
 /* Where operations read old bytes and put new ones. */
 typedef struct {

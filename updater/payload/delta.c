@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/payload/delta.h"
 
+#include "updater/payload/delta-module.h"
 #include "updater/payload/delta-work.h"
 #include "updater/payload/head.h"
 
@@ -8,6 +9,23 @@
 #include <string.h>
 
 #define BAD PROA_REASON_BAD_PAYLOAD
+
+/*
+ * What applying takes at most, whatever the payload says: a packed frame and the table of all; what its
+ * streams are unpacked with (liblzma has 28 KiB beside a dictionary of at most 4 bits of context); the old
+ * image's window and cache; a module and its older self's tables, sections and names, what is known of where
+ * its bytes went, and the last bytes of others.
+ */
+#define STREAMS_MEMORY                                                                                       \
+	(PROA_DELTA_MAX_DICTIONARIES + _PROA_DELTA_STREAM_MAX * 28u * 1024 + PROA_DELTA_AHEAD_ALL)
+#define MODULE_MEMORY                                                                                        \
+	(PROA_DELTA_MAX_UNIT_MEMORY + PROA_DELTA_MAX_RUNS * PROA_DELTA_RUN_SIZE +                            \
+		2 * PROA_DELTA_MAX_SECTIONS * (guint)sizeof(ProaDeltaSection) +                              \
+		3 * PROA_DELTA_MAX_SECTIONS * 64 + PROA_DELTA_MAX_TAIL_BYTES +                               \
+		PROA_DELTA_MAX_TAILS * (guint)sizeof(ProaDeltaTail))
+G_STATIC_ASSERT(PROA_DELTA_MAX_FRAME_SIZE + PROA_DELTA_MAX_FRAMES * sizeof(ProaDeltaFrame) + STREAMS_MEMORY +
+			PROA_DELTA_OUT_SIZE + PROA_DELTA_SOURCE_SIZE + MODULE_MEMORY <=
+		PROA_DELTA_MAX_MEMORY);
 
 static void work_clear(ProaDeltaWork *work)
 {
@@ -99,6 +117,11 @@ static gboolean find_room(ProaDeltaWork *work, GError **error)
 	return TRUE;
 }
 
+static void tail_clear(gpointer data)
+{
+	g_free(((ProaDeltaTail *)data)->data);
+}
+
 static gboolean allocate(ProaDeltaWork *work, GError **error)
 {
 	guint32 largest = 0;
@@ -107,6 +130,7 @@ static gboolean allocate(ProaDeltaWork *work, GError **error)
 		largest = MAX(largest, work->header->frames[i].packed_size);
 	work->packed = g_malloc(largest);
 	work->tails = g_array_new(FALSE, FALSE, sizeof(ProaDeltaTail));
+	g_array_set_clear_func(work->tails, tail_clear);
 	work->old_image = proa_delta_source_new(
 		work->target->read_old, work->target->user_data, work->header->old_size);
 	return find_room(work, error);
@@ -172,15 +196,17 @@ static gboolean read_image(gpointer user_data, guint64 offset, guint8 *data, gsi
 
 static gboolean run_frame(ProaDeltaWork *work, const ProaDeltaFrame *frame, GError **error)
 {
-	ProaDeltaPlace place = {
-		.read_old = read_image, .user_data = work, .old_at = &work->old_at, .units = TRUE
-	};
+	ProaDeltaPlace place = { .read_old = read_image,
+		.user_data = work,
+		.old_at = &work->old_at,
+		.units = !work->target->no_modules };
 
 	work->streams = proa_delta_streams_new(work->packed, frame->packed_size, error);
 	if (!work->streams)
 		return FALSE;
 	work->old_at = work->old_tail_at = work->new_tail_at = 0;
 	g_array_set_size(work->tails, 0);
+	work->tail_bytes = 0;
 	if (!proa_delta_run_ops(work, &place, frame->length, error))
 		return FALSE;
 	if (!proa_delta_streams_ended(work->streams))

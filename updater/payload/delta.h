@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * delta: makes an image out of an old one and the stream of a `delta` payload, frame by frame, in memory that
- * does not grow with the images: one packed frame (at most 2 MiB), its streams' dictionaries (at most 1 MiB
- * each) and one file (at most 6 MiB).
+ * does not grow with the images: one packed frame, its streams' dictionaries, and one file.
  *
  * Nothing is unpacked before its digest is known to be right. What a frame makes depends on the old image and
  * on the new one before the frame, so it can be taken up again at any frame.
@@ -14,6 +13,9 @@
 
 /* What is made is given to the sink in pieces of so many bytes, where it has no room of its own. */
 #define PROA_DELTA_OUT_SIZE ((gsize)128 * 1024)
+
+/* The most memory that this takes, of any payload; bytes. Without modules half of it. */
+#define PROA_DELTA_MAX_MEMORY (16u * 1024 * 1024)
 
 typedef struct {
 	const char *old_hash;         /* what the old image is known to be: 64 hexadecimal digits */
@@ -30,6 +32,7 @@ typedef struct {
 	 */
 	guint64 from;
 	ProaPayloadOpen open;
+	gboolean no_modules; /* refuses MODULE, which takes most of the memory: for what has none to make */
 	gpointer user_data;
 	/* As of a ProaPayloadJob. */
 	ProaPayloadKeep keep;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -243,15 +244,26 @@ static gboolean library_is_from(const char *dir)
 	return g_file_get_contents("/proc/self/maps", &maps, NULL, NULL) && strstr(maps, wanted) != NULL;
 }
 
+static gboolean tell_version(GError **error)
+{
+	g_autofree char *text = g_strdup_printf("%u\n", proa_repack_zstd_version());
+
+	return proa_write_all(STDOUT_FILENO, text, strlen(text), error);
+}
+
 static gboolean run(const Options *options, const char *library_dir, GError **error)
 {
+	gboolean version = g_strcmp0(options->verb, "version") == 0;
+
+	if (library_dir && !library_is_from(library_dir))
+		return proa_fail(error, PROA_REASON_NOT_FOUND, "repack: another libzstd.so.1 than %s/ has",
+			library_dir);
+	if (version)
+		return tell_version(error);
 	if (options->size < 1 || options->size > PROA_REPACK_MAX_SIZE || options->packed_size < 1 ||
 		options->packed_size > PROA_REPACK_MAX_SIZE || options->offset < 0 ||
 		options->offset > G_MAXINT64 / 2 || options->level < 0 || options->level > 22)
 		return proa_fail(error, PROA_REASON_USAGE, "repack: a number is out of range");
-	if (library_dir && !library_is_from(library_dir))
-		return proa_fail(error, PROA_REASON_NOT_FOUND, "repack: another libzstd.so.1 than %s/ has",
-			library_dir);
 	return g_strcmp0(options->verb, "pack") == 0 ? pack(options, error) : unpack(options, error);
 }
 
@@ -295,13 +307,27 @@ static void add(GPtrArray *arguments, const char *name, guint64 value)
 	g_ptr_array_add(arguments, g_strdup_printf("--%s=%" G_GUINT64_FORMAT, name, value));
 }
 
-static GPtrArray *arguments_new(const char *program, const char *verb, const ProaRepackFrame *frame)
+static GPtrArray *arguments_of(const char *program, const char *verb)
 {
 	GPtrArray *arguments = g_ptr_array_new_with_free_func(g_free);
 
 	g_ptr_array_add(arguments, g_strdup(program));
 	g_ptr_array_add(arguments, g_strdup(PROA_REPACK_VERB));
 	g_ptr_array_add(arguments, g_strdup(verb));
+	return arguments;
+}
+
+/* The program is to run with the libzstd of that directory, and to say so if it does not. */
+static char **with_library(GPtrArray *arguments, char **environment, const char *library_dir)
+{
+	g_ptr_array_add(arguments, g_strdup_printf("--library=%s", library_dir));
+	return g_environ_setenv(environment, "LD_LIBRARY_PATH", library_dir, TRUE);
+}
+
+static GPtrArray *arguments_new(const char *program, const char *verb, const ProaRepackFrame *frame)
+{
+	GPtrArray *arguments = arguments_of(program, verb);
+
 	add(arguments, "offset", frame->offset);
 	add(arguments, "packed-size", frame->packed_size);
 	add(arguments, "size", frame->size);
@@ -345,10 +371,8 @@ gboolean proa_repack_pack(const char *program, const char *library_dir, const Pr
 	add(arguments, "workers", frame->params.workers ? 1 : 0);
 	add(arguments, "checksum", frame->params.checksum ? 1 : 0);
 	add(arguments, "sized", frame->params.sized ? 1 : 0);
-	if (library_dir) {
-		g_ptr_array_add(arguments, g_strdup_printf("--library=%s", library_dir));
-		environment = g_environ_setenv(environment, "LD_LIBRARY_PATH", library_dir, TRUE);
-	}
+	if (library_dir)
+		environment = with_library(arguments, environment, library_dir);
 	*ret = (ProaRepack){ .in = -1 };
 	return spawn(arguments, environment, quiet ? G_SPAWN_STDERR_TO_DEV_NULL : G_SPAWN_DEFAULT, -1, out_fd,
 		ret, error);
@@ -397,6 +421,28 @@ gboolean proa_repack_wait(ProaRepack *repack, ProaRepackTick tick, gpointer user
 	if (WIFSIGNALED(status))
 		return proa_fail(error, BAD, "the repack process was ended by signal %d", WTERMSIG(status));
 	return WEXITSTATUS(status) == PROA_EXIT_OK ? TRUE : proa_fail(error, BAD, "it could not be repacked");
+}
+
+gboolean proa_repack_library_version(
+	const char *program, const char *library_dir, guint32 *ret_version, GError **error)
+{
+	g_auto(ProaRepack) repack = { .in = -1 };
+	g_autoptr(GPtrArray) arguments = arguments_of(program, "version");
+	g_auto(GStrv) environment = with_library(arguments, g_get_environ(), library_dir);
+	PROA_AUTO_FD int fd = memfd_create("proa-version", MFD_CLOEXEC);
+	char text[16] = { 0 };
+	guint64 version = 0;
+
+	if (fd < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "making room for a version");
+	if (!spawn(arguments, environment, G_SPAWN_DEFAULT, -1, fd, &repack, error) ||
+		!proa_repack_wait(&repack, NULL, NULL, error))
+		return FALSE;
+	if (pread(fd, text, sizeof text - 1, 0) < 1 ||
+		!g_ascii_string_to_unsigned(g_strchomp(text), 10, 1, G_MAXUINT32, &version, NULL))
+		return proa_fail(error, BAD, "%s/libzstd.so.1 tells no version", library_dir);
+	*ret_version = (guint32)version;
+	return TRUE;
 }
 
 void proa_repack_clear(ProaRepack *repack)

@@ -83,6 +83,13 @@ gboolean proa_repack_pack(const char *program, const char *library_dir, const Pr
 gboolean proa_repack_unpack(const char *program, const ProaRepackFrame *frame, int in_fd, int out_fd,
 	ProaRepack *ret, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/*
+ * *@ret_version: the number of the libzstd.so.1 in @library_dir, as proa_repack_zstd_version() tells it of a
+ * program that runs with it. BAD_PAYLOAD if it does not load or tell one.
+ */
+gboolean proa_repack_library_version(const char *program, const char *library_dir, guint32 *ret_version,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Asked once a second; FALSE, with an error, ends the process and the waiting. */
 typedef gboolean (*ProaRepackTick)(gpointer user_data, GError **error);
 

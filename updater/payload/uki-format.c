@@ -177,6 +177,9 @@ gboolean proa_uki_header_parse(
 	memcpy(header.delta_head_sha256, data + AT_DELTA_HEAD_SHA256, PROA_SHA256_SIZE);
 	if (!check_numbers(&header, error))
 		return FALSE;
+	if (header.kind == PROA_UKI_FULL &&
+		(!zero(header.old_sha256, PROA_SHA256_SIZE) || !zero(header.old_root_hash, PROA_SHA256_SIZE)))
+		return proa_fail(error, BAD, "a boot image is named that nothing is made from");
 	if (!zero(data + AT_ZERO, AT_OLD_KERNEL - AT_ZERO) ||
 		!zero(data + AT_END, PROA_UKI_HEADER_SIZE - AT_END))
 		return proa_fail(error, BAD, "bytes that must be zero are not");
@@ -192,7 +195,7 @@ gboolean proa_uki_header_parse(
 
 gboolean proa_uki_frames_parse(ProaUkiHeader *header, const guint8 *table, GError **error)
 {
-	guint64 from = 0;
+	guint64 from = 0, heavy = header->old_kernel.size;
 
 	for (guint32 i = 0; i < header->n_frames; i++) {
 		ProaRepackFrame *frame = &header->frames[i];
@@ -202,8 +205,14 @@ gboolean proa_uki_frames_parse(ProaUkiHeader *header, const guint8 *table, GErro
 			(frame->params.level > PROA_UKI_LIGHT_LEVEL || frame->params.workers))
 			return proa_fail(error, BAD, "packing a frame of the boot image takes too much");
 		from = frame->offset + frame->packed_size;
+		heavy += frame->params.level > PROA_UKI_LIGHT_LEVEL ? frame->size : 0;
 	}
-	return TRUE;
+	/* What is packed so is in memory as a whole, as the old kernel is. */
+	return header->memory >= heavy ||
+	       proa_fail(error, BAD,
+		       "the boot image's payload says %" G_GUINT64_FORMAT
+		       " bytes of memory, and has %" G_GUINT64_FORMAT " to unpack and pack",
+		       header->memory, heavy);
 }
 
 gboolean proa_uki_file_header(const char *path, ProaUkiHeader *ret_header, char **ret_sha256, GError **error)

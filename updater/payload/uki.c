@@ -239,6 +239,7 @@ gboolean proa_uki_apply(ProaStream *in, const ProaUkiExpect *expect, const ProaU
 		.read_new = read_new,
 		.sink = sink,
 		.progress = progress,
+		.no_modules = TRUE,
 		.user_data = &work };
 
 	for (guint i = 0; i < PROA_UKI_MAX_FRAMES; i++)

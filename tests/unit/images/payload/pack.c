@@ -40,6 +40,22 @@ static void node_reads_streams(void)
 	g_assert_true(proa_delta_streams_ended(streams));
 }
 
+/* Every stream wants a large dictionary: together they get what a node has. */
+static void dictionaries_fit_together(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaBuilder) builder = proa_builder_new();
+
+	for (guint id = 0; id < _PROA_DELTA_STREAM_MAX; id++)
+		for (guint i = 0; i < 300000; i++)
+			g_byte_array_append(builder->streams[id], (const guint8 *)"delta" + i % 5, 1);
+	g_autoptr(GByteArray) frame = proa_pack_frame(builder, &error);
+	g_assert_no_error(error);
+	g_autoptr(ProaDeltaStreams) streams = proa_delta_streams_new(frame->data, frame->len, &error);
+	g_assert_no_error(error);
+	g_assert_nonnull(streams);
+}
+
 static void frame_over_the_cap_refused(void)
 {
 	g_autoptr(GError) error = NULL;
@@ -78,6 +94,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/payload/pack/node-reads-streams", node_reads_streams);
+	g_test_add_func("/payload/pack/dictionaries-fit-together", dictionaries_fit_together);
 	g_test_add_func("/payload/pack/frame-over-the-cap-refused", frame_over_the_cap_refused);
 	g_test_add_func("/payload/pack/piece-told-in-operations", piece_told_in_operations);
 	return g_test_run();

@@ -36,8 +36,9 @@ static guint count_modules(const ProaPlan *plan)
 static ProaPlan *plan_of(const GByteArray *old_image, const GByteArray *new_image, guint threads)
 {
 	g_autoptr(GError) error = NULL;
-	ProaPlan *plan = proa_plan_new(old_image->data, old_image->len, new_image->data, new_image->len,
-		threads, NULL, NULL, &error);
+	const ProaDeltaMaker maker = { .threads = threads };
+	ProaPlan *plan = proa_plan_new(
+		&maker, old_image->data, old_image->len, new_image->data, new_image->len, &error);
 
 	g_assert_no_error(error);
 	assert_whole(plan);
@@ -86,10 +87,41 @@ static void images_without_files_are_planned(void)
 		==, 0);
 }
 
+static void count_warning(const char *text, gpointer user_data)
+{
+	g_assert_nonnull(strstr(text, "16384 bytes"));
+	++*(guint *)user_data;
+}
+
+/* What is larger than is compared as one is made of the blocks that stayed, and somebody is told. */
+static void large_files_are_not_given_up(void)
+{
+	g_autoptr(GByteArray) old_image = image_new(1, 70000), new_image = image_new(1, 80000);
+	g_autoptr(GError) error = NULL;
+	guint warnings = 0;
+	const ProaDeltaMaker maker = {
+		.threads = 1, .warn = count_warning, .user_data = &warnings, .max_compared = 16384
+	};
+
+	new_image->data[50] ^= 1;
+	new_image->data[9 * 4096] ^= 1;
+	g_autoptr(ProaPlan) plan = proa_plan_new(
+		&maker, old_image->data, old_image->len, new_image->data, new_image->len, &error);
+	g_assert_no_error(error);
+	assert_whole(plan);
+	g_assert_cmpuint(warnings, ==, 1);
+	g_assert_cmpuint(plan->steps->len, ==, 5);
+	const ProaPiece *same = &g_array_index(plan->steps, ProaPlanStep, 1).piece;
+	g_assert_true(same->matched);
+	g_assert_cmpuint(same->old_at, ==, 4096);
+	g_assert_cmpuint(same->length, ==, 8 * 4096);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/payload/plan/modules-are-found-by-name", modules_are_found_by_name);
 	g_test_add_func("/payload/plan/images-without-files-are-planned", images_without_files_are_planned);
+	g_test_add_func("/payload/plan/large-files-are-not-given-up", large_files_are_not_given_up);
 	return g_test_run();
 }

@@ -51,6 +51,24 @@ static void levels_are_found(void)
 	}
 }
 
+/* A process that is gone before it has taken what is to be packed proves nothing, and takes nobody with it.
+ */
+static void process_that_is_gone_proves_nothing(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *no_library = scratch_file(&scratch, "empty");
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GByteArray) data = image_new(4, 4u << 20), frame = frame_new(data, 3, FALSE);
+	ProaProof proof = { .packed = frame->data,
+		.data = data->data,
+		.frame = { .packed_size = frame->len, .size = data->len } };
+	gboolean same = TRUE;
+
+	g_assert_true(proa_prove(PROA_REPACK_SELF, no_library, &proof, 3, &same, &error));
+	g_assert_no_error(error);
+	g_assert_false(same);
+}
+
 static void missing_library_told(void)
 {
 	g_autoptr(GError) error = NULL;
@@ -70,6 +88,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/payload/prove/frames-are-unpacked", frames_are_unpacked);
 	g_test_add_func("/payload/prove/what-is-no-frame-is-not", what_is_no_frame_is_not);
 	g_test_add_func("/payload/prove/levels-are-found", levels_are_found);
+	g_test_add_func(
+		"/payload/prove/process-that-is-gone-proves-nothing", process_that_is_gone_proves_nothing);
 	g_test_add_func("/payload/prove/missing-library-told", missing_library_told);
 	return g_test_run();
 }

@@ -6,6 +6,9 @@
 #include "tests/unit/scratch.h"
 #include "updater/payload/uki.h"
 
+#include <dlfcn.h>
+#include <zstd.h>
+
 #define OLD_HASH "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define NEW_HASH "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define KERNEL_SIZE 600000
@@ -27,27 +30,62 @@ static char *put(const Fixture *fixture, const char *name, const GByteArray *byt
 	return scratch_write(&fixture->scratch, name, (const char *)bytes->data, (gssize)bytes->len);
 }
 
-/* The files of a root image: one that the initrd has too, and the libzstd that all of this is packed with. */
-static void make_root(Fixture *fixture, const GByteArray *program)
+/*
+ * Makes a copy of libzstd say that it is @number: where the function that tells it has the number, that
+ * function being where it is in the library of this process.
+ */
+static void renumber(char *library, gsize size, guint32 number)
 {
-	g_autofree char *library = NULL, *folder = scratch_file(&fixture->scratch, "tree");
+	Dl_info info;
+	guint8 was[4];
+
+	g_assert_cmpint(dladdr((gpointer)(guintptr)ZSTD_versionNumber, &info), !=, 0);
+	gsize at = (gsize)((const char *)info.dli_saddr - (const char *)info.dli_fbase);
+	proa_put_u32(was, ZSTD_versionNumber());
+	for (gsize i = at; i < at + 16 && i + 4 < size; i++)
+		if (memcmp(library + i, was, 4) == 0) {
+			proa_put_u32((guint8 *)library + i, number);
+			return;
+		}
+	g_assert_not_reached();
+}
+
+/*
+ * The files of a root image: one that the initrd has too, and the libzstd that all of this is packed with,
+ * which says that it is @number (0: what it is).
+ */
+static void make_root(Fixture *fixture, const GByteArray *program, const char *name, guint32 number)
+{
+	g_autofree char *library = NULL, *folder = scratch_file(&fixture->scratch, name);
+	g_autofree char *library_name = g_strconcat(name, "/usr/lib/x/libzstd.so.1.5", NULL);
+	g_autofree char *program_name = g_strconcat(name, "/usr/bin/program", NULL);
+	g_autofree char *image_name = g_strconcat(name, ".img", NULL);
+	g_autofree char *module_name = g_strconcat(name, "/usr/lib/x/m.ko", NULL);
+	g_autoptr(GByteArray) module = module_new(120, G_MAXUINT, G_MAXUINT);
 	gsize size = 0;
 
-	fixture->root = scratch_file(&fixture->scratch, "root.img");
+	g_free(fixture->root);
+	g_clear_pointer(&fixture->root_bytes, g_byte_array_unref);
+	fixture->root = scratch_file(&fixture->scratch, image_name);
 	for (guint i = 0; i < G_N_ELEMENTS(libraries) && !library; i++)
 		(void)g_file_get_contents(libraries[i], &library, &size, NULL);
 	g_assert_nonnull(library);
-	g_free(scratch_write(&fixture->scratch, "tree/usr/lib/x/libzstd.so.1.5", library, (gssize)size));
-	g_free(put(fixture, "tree/usr/bin/program", program));
+	if (number > 0)
+		renumber(library, size, number);
+	g_free(scratch_write(&fixture->scratch, library_name, library, (gssize)size));
+	g_free(put(fixture, program_name, program));
+	g_free(put(fixture, module_name, module));
 	fixture->root_bytes = erofs_new(folder, fixture->root);
 }
 
 static GByteArray *release_new(const GByteArray *kernel, const GByteArray *program, const char *word)
 {
 	g_autoptr(GByteArray) frame = frame_new(kernel, 3, TRUE), linux_image = bzimage_new(frame),
-			      archive = g_byte_array_new();
+			      archive = g_byte_array_new(), module = module_new(120, 20, 50);
 
 	cpio_add(archive, "usr/bin/program", 0100755, program->data, program->len);
+	/* One that the root has not: a node takes no module told as such with a UKI. */
+	cpio_add(archive, "usr/lib/x/m.ko", 0100644, module->data, module->len);
 	cpio_add(archive, "etc/word", 0100644, (const guint8 *)word, strlen(word));
 	cpio_add(archive, "TRAILER!!!", 0, NULL, 0);
 	g_autoptr(GByteArray) initrd = frame_new(archive, 3, FALSE);
@@ -101,7 +139,7 @@ static void fixture_make_with(Fixture *fixture, Change change)
 	g_autoptr(GByteArray) old_bytes = release_new(kernel, program, "old");
 
 	change(kernel);
-	make_root(fixture, program);
+	make_root(fixture, program, "tree", 0);
 	fixture->new_bytes = release_new(kernel, program, "new");
 	fixture->old_uki = put(fixture, "old.efi", old_bytes);
 	fixture->new_uki = put(fixture, "new.efi", fixture->new_bytes);
@@ -340,6 +378,42 @@ static void damage_is_bounded(void)
 	fixture_clear(&fixture);
 }
 
+/* Who packs is the node, with the library of the release that it runs: it takes what names that one. */
+static void version_is_of_the_library_that_packs(void)
+{
+	Fixture fixture;
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GByteArray) program = image_new(6, PROGRAM_SIZE);
+	g_autofree char *data = NULL, *head_sha256 = NULL;
+	guint32 number = ZSTD_versionNumber() + 100;
+	gsize size = 0;
+	ProaUkiHeader header;
+
+	fixture_make(&fixture, TRUE);
+	g_autofree char *root = g_steal_pointer(&fixture.root);
+	g_autoptr(GByteArray) root_bytes = g_steal_pointer(&fixture.root_bytes);
+	make_root(&fixture, program, "older", number);
+	fixture.from.root = fixture.root;
+	fixture.to.root = root;
+	g_assert_true(make(&fixture, PROA_UKI_KERNEL));
+	g_assert_true(proa_uki_file_header(fixture.out, &header, &head_sha256, &error));
+	g_assert_cmpuint(header.zstd_version, ==, number);
+	g_assert_true(g_file_get_contents(fixture.out, &data, &size, NULL));
+	g_autofree char *older = g_steal_pointer(&fixture.root);
+	g_byte_array_unref(fixture.root_bytes);
+	fixture.root = g_steal_pointer(&root);
+	fixture.root_bytes = g_steal_pointer(&root_bytes);
+	g_assert_null(apply(&fixture, PROA_UKI_KERNEL, (const guint8 *)data, size, head_sha256,
+		proa_uki_head_size(&header), &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_PAYLOAD);
+	g_assert_true(make(&fixture, PROA_UKI_FULL));
+	g_clear_pointer(&head_sha256, g_free);
+	g_clear_error(&error);
+	g_assert_true(proa_uki_file_header(fixture.out, &header, &head_sha256, &error));
+	g_assert_cmpuint(header.zstd_version, ==, ZSTD_versionNumber());
+	fixture_clear(&fixture);
+}
+
 int main(int argc, char **argv)
 {
 	int status;
@@ -354,6 +428,8 @@ int main(int argc, char **argv)
 		kernel_stays_as_it_is_where_it_did_not);
 	g_test_add_func("/payload/uki/every-kernel-comes-through", every_kernel_comes_through);
 	g_test_add_func("/payload/uki/what-packs-otherwise-is-told", what_packs_otherwise_is_told);
+	g_test_add_func(
+		"/payload/uki/version-is-of-the-library-that-packs", version_is_of_the_library_that_packs);
 	g_test_add_func("/payload/uki/damage-is-bounded", damage_is_bounded);
 	return g_test_run();
 }

@@ -86,6 +86,26 @@ static void hostile_stream_tables_refused(void)
 	}
 }
 
+/* Each may be large, but not all at once. */
+static void dictionaries_are_bounded_together(void)
+{
+	ProaDeltaStreamEntry entries[_PROA_DELTA_STREAM_MAX] = { 0 }, got[_PROA_DELTA_STREAM_MAX];
+	guint8 frame[PROA_DELTA_STREAM_TABLE_SIZE + 3] = { 0 };
+
+	for (guint i = 0; i < 3; i++)
+		entries[i] = (ProaDeltaStreamEntry){ 100, 1, TRUE, 3, 0, 0,
+			i < 2 ? PROA_DELTA_MAX_DICTIONARY_LOG : PROA_DELTA_MIN_DICTIONARY_LOG };
+	for (guint n = 2; n <= 3; n++) {
+		g_autoptr(GError) error = NULL;
+		entries[2].packed = n == 3;
+		entries[2].size = entries[2].packed_size = 1;
+		proa_delta_streams_serialize(entries, frame);
+		g_assert_cmpint(proa_delta_streams_parse(frame, sizeof frame, got, &error), ==, n == 2);
+		if (n == 3)
+			g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_PAYLOAD);
+	}
+}
+
 static void file_of_another_size_refused(void)
 {
 	g_autoptr(GError) error = NULL;
@@ -117,5 +137,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/payload/delta-format/hostile-headers-refused", hostile_headers_refused);
 	g_test_add_func("/payload/delta-format/hostile-stream-tables-refused", hostile_stream_tables_refused);
 	g_test_add_func("/payload/delta-format/file-of-another-size-refused", file_of_another_size_refused);
+	g_test_add_func(
+		"/payload/delta-format/dictionaries-are-bounded-together", dictionaries_are_bounded_together);
 	return g_test_run();
 }

@@ -82,11 +82,31 @@ static void learns_all_but_many_zeros(void)
 	}
 }
 
+/* It takes no more memory than is said, and tells that something is missing. */
+static void runs_are_bounded(void)
+{
+	g_autoptr(ProaDeltaMap) map = proa_delta_map_new();
+
+	for (guint64 i = 0; i < PROA_DELTA_MAX_RUNS; i++) {
+		proa_delta_map_add(map, 2 * i, 3 * i, 1);
+		g_assert_false(proa_delta_map_overflowed(map));
+	}
+	/* What makes the last one longer is no other one. */
+	proa_delta_map_add(map, 2 * PROA_DELTA_MAX_RUNS - 1, 3 * PROA_DELTA_MAX_RUNS - 2, 1);
+	g_assert_false(proa_delta_map_overflowed(map));
+	proa_delta_map_add(map, 4 * PROA_DELTA_MAX_RUNS, 0, 1);
+	g_assert_true(proa_delta_map_overflowed(map));
+	proa_delta_map_seal(map);
+	expect(map, 4 * PROA_DELTA_MAX_RUNS, -1);
+	expect(map, 2 * PROA_DELTA_MAX_RUNS - 1, 3 * PROA_DELTA_MAX_RUNS - 2);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/payload/delta-map/finds-where-bytes-went", finds_where_bytes_went);
 	g_test_add_func("/payload/delta-map/empty-map-finds-nothing", empty_map_finds_nothing);
 	g_test_add_func("/payload/delta-map/learns-all-but-many-zeros", learns_all_but_many_zeros);
+	g_test_add_func("/payload/delta-map/runs-are-bounded", runs_are_bounded);
 	return g_test_run();
 }

@@ -4,6 +4,7 @@
 #include "updater/payload/delta-ops.h"
 
 #include "tests/unit/updater/payload/frame.h"
+#include "updater/payload/delta-work.h"
 
 #define OTHER_HASH "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define OLD "the old image, all of it"
@@ -149,6 +150,29 @@ static void delta_from_another_image_refused(void)
 	expect_refused(&frame, 8, OTHER_HASH);
 }
 
+/* What is made with a module and comes later takes no more memory than is said. */
+static void last_bytes_kept_are_bounded(void)
+{
+	static const struct {
+		guint n;
+		gsize size;
+	} most[] = { { PROA_DELTA_MAX_TAIL_BYTES / PROA_DELTA_MAX_TAIL, PROA_DELTA_MAX_TAIL },
+		{ PROA_DELTA_MAX_TAILS, 1 } };
+	guint8 data[PROA_DELTA_MAX_TAIL] = { 0 };
+
+	for (guint i = 0; i < G_N_ELEMENTS(most); i++) {
+		g_autoptr(GError) error = NULL;
+		ProaDeltaWork work = { .tails = g_array_new(FALSE, FALSE, sizeof(ProaDeltaTail)) };
+		for (guint k = 0; k < most[i].n; k++)
+			g_assert_true(proa_delta_keep_tail(&work, 1000 - k % 7, data, most[i].size, &error));
+		g_assert_false(proa_delta_keep_tail(&work, 5, data, 1, &error));
+		g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_PAYLOAD);
+		for (guint k = 0; k < most[i].n; k++)
+			g_free(g_array_index(work.tails, ProaDeltaTail, k).data);
+		g_array_unref(work.tails);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -159,5 +183,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/payload/delta-ops/streams-must-fit-operations", streams_must_fit_operations);
 	g_test_add_func(
 		"/payload/delta-ops/delta-from-another-image-refused", delta_from_another_image_refused);
+	g_test_add_func("/payload/delta-ops/last-bytes-kept-are-bounded", last_bytes_kept_are_bounded);
 	return g_test_run();
 }

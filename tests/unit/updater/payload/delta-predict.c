@@ -133,6 +133,71 @@ static void overlapping_tables_refused(void)
 	g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_PAYLOAD);
 }
 
+static void expect_refused(
+	const ProaDeltaModule *old_module, const ProaDeltaModule *new_module, const char *why)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaDeltaPredict) predict = proa_delta_predict_new(old_module, new_module, 4096, &error);
+
+	g_assert_null(predict);
+	g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_PAYLOAD);
+	g_assert_nonnull(strstr(error->message, why));
+}
+
+/* What is kept of a module's older self: no more than there is, and no more than is said. */
+static void memory_is_bounded(void)
+{
+	g_autoptr(GByteArray) file = module_new(120, G_MAXUINT, G_MAXUINT);
+	g_autoptr(ProaDeltaModule) old_module = open_module(file), new_module = open_module(file);
+	guint32 symbols = 3, relocations = 2;
+
+	for (guint32 i = 1; i < new_module->head.count; i++)
+		if (new_module->sections[i].type == SHT_RELA || new_module->sections[i].type == SHT_SYMTAB) {
+			new_module->sections[i].offset = i * 1000;
+			new_module->sections[i].size = 480;
+		}
+	old_module->sections[symbols].size = old_module->sections[relocations].size = 2400000;
+	old_module->size = 4000000;
+	expect_refused(old_module, new_module, "overlap");
+	old_module->size = PROA_DELTA_MAX_UNIT;
+	new_module->size = PROA_DELTA_MAX_UNIT;
+	expect_refused(old_module, new_module, "too large");
+	new_module->size = PROA_DELTA_MAX_UNIT_MEMORY - 2 * 2400000 - 400000;
+	g_autoptr(ProaDeltaPredict) predict = proa_delta_predict_new(old_module, new_module, 4096, NULL);
+	g_assert_nonnull(predict);
+}
+
+/* Sections that share a name are each other's in their order. */
+static void sections_of_one_name_keep_their_order(void)
+{
+	g_autoptr(GByteArray) file = module_new(120, G_MAXUINT, G_MAXUINT);
+	g_autoptr(ProaDeltaModule) old_module = open_module(file), new_module = open_module(file);
+
+	/* Of 2 and 4 both are relocations of one name, and the old ones are twice as long. */
+	for (guint32 i = 2; i <= 4; i += 2)
+		for (guint side = 0; side < 2; side++) {
+			ProaDeltaModule *module = side ? new_module : old_module;
+			module->sections[i].name = ".rela.x";
+			module->sections[i].type = SHT_RELA;
+			module->sections[i].link = 3;
+			module->sections[i].info = 1;
+			module->sections[i].offset = i * 1000;
+			module->sections[i].size = side ? 24 * i : 48 * i;
+		}
+	g_autoptr(ProaDeltaPredict) predict = proa_delta_predict_new(old_module, new_module, file->len, NULL);
+	const GArray *tables = proa_delta_predict_tables(predict);
+	guint found = 0;
+	for (guint i = 0; i < tables->len; i++) {
+		const ProaDeltaTable *table = &g_array_index(tables, ProaDeltaTable, i);
+		if (table->kind != PROA_DELTA_TABLE_RELA)
+			continue;
+		g_assert_cmpuint(table->old_section, ==, table->new_section);
+		g_assert_cmpuint(table->old_count, ==, 2 * table->new_count);
+		found++;
+	}
+	g_assert_cmpuint(found, ==, 2);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -142,5 +207,8 @@ int main(int argc, char **argv)
 		relocations_of_lost_code_are_gone);
 	g_test_add_func("/payload/delta-predict/tables-end-at-the-limit", tables_end_at_the_limit);
 	g_test_add_func("/payload/delta-predict/overlapping-tables-refused", overlapping_tables_refused);
+	g_test_add_func("/payload/delta-predict/memory-is-bounded", memory_is_bounded);
+	g_test_add_func("/payload/delta-predict/sections-of-one-name-keep-their-order",
+		sections_of_one_name_keep_their_order);
 	return g_test_run();
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/payload/delta-streams.h"
 
+#include <lzma.h>
 #include <string.h>
 
 /* A frame whose streams are stored as they are; OPS has @size bytes. */
@@ -76,11 +77,109 @@ static void broken_packing_refused(void)
 	}
 }
 
+#define LONG ((gsize)400 * 1024)
+
+/* Stream @id, byte @at. */
+static guint8 byte_of(guint id, gsize at)
+{
+	return (guint8)((at * 2654435761u >> (10 + id % 3)) ^ (id * 77));
+}
+
+/* A frame of long streams, every other one packed: more than a ring of any of them. */
+static GByteArray *long_frame_new(void)
+{
+	ProaDeltaStreamEntry entries[_PROA_DELTA_STREAM_MAX] = { 0 };
+	GByteArray *frame = g_byte_array_new();
+	g_autofree guint8 *data = g_malloc(LONG), *packed = g_malloc(2 * LONG);
+	lzma_options_lzma options;
+	const lzma_filter filters[] = { { LZMA_FILTER_LZMA1, &options }, { LZMA_VLI_UNKNOWN, NULL } };
+
+	g_assert_false(lzma_lzma_preset(&options, 0));
+	options.dict_size = 1u << 16;
+	g_byte_array_set_size(frame, (guint)PROA_DELTA_STREAM_TABLE_SIZE);
+	for (guint id = 0; id < _PROA_DELTA_STREAM_MAX; id++) {
+		gsize n = 0;
+		for (gsize at = 0; at < LONG; at++)
+			data[at] = byte_of(id, at);
+		entries[id] = (ProaDeltaStreamEntry){ .size = LONG, .packed_size = LONG };
+		if (id % 2 == 0) {
+			g_assert_cmpint(
+				lzma_raw_buffer_encode(filters, NULL, data, LONG, packed, &n, 2 * LONG), ==,
+				LZMA_OK);
+			entries[id] = (ProaDeltaStreamEntry){ LONG, (guint32)n, TRUE, (guint8)options.lc,
+				(guint8)options.lp, (guint8)options.pb, 16 };
+		}
+		g_byte_array_append(frame, n > 0 ? packed : data, entries[id].packed_size);
+	}
+	proa_delta_streams_serialize(entries, frame->data);
+	return frame;
+}
+
+/* However it is asked for, what is unpacked ahead is what is there. */
+static void unpacked_ahead_is_what_is_there(void)
+{
+	g_autoptr(GByteArray) frame = long_frame_new();
+	guint8 data[50000];
+
+	for (guint round = 0; round < 3; round++) {
+		g_autoptr(GError) error = NULL;
+		g_autoptr(ProaDeltaStreams) streams = proa_delta_streams_new(frame->data, frame->len, &error);
+		gsize at[_PROA_DELTA_STREAM_MAX] = { 0 };
+		g_assert_no_error(error);
+		for (guint left = _PROA_DELTA_STREAM_MAX; left > 0;) {
+			guint id = (guint)g_test_rand_int_range(0, _PROA_DELTA_STREAM_MAX);
+			gsize most = (gsize)g_test_rand_int_range(1, sizeof data),
+			      n = MIN(most, LONG - at[id]);
+			if (n == 0)
+				continue;
+			g_assert_false(proa_delta_streams_ended(streams));
+			g_assert_true(proa_delta_take(streams, (ProaDeltaStream)id, data, n, &error));
+			for (gsize i = 0; i < n; i++)
+				g_assert_cmpuint(data[i], ==, byte_of(id, at[id] + i));
+			at[id] += n;
+			left -= at[id] == LONG;
+		}
+		g_assert_true(proa_delta_streams_ended(streams));
+		g_assert_false(proa_delta_take(streams, PROA_DELTA_DIFF, data, 1, &error));
+		g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_PAYLOAD);
+	}
+}
+
+/* Whoever gives up does not wait for what would have come, and what breaks ahead is told when it is reached.
+ */
+static void left_in_the_middle(void)
+{
+	g_autoptr(GByteArray) frame = long_frame_new();
+	guint8 data[1000];
+
+	for (guint round = 0; round < 30; round++) {
+		g_autoptr(GError) error = NULL;
+		g_autoptr(ProaDeltaStreams) streams = proa_delta_streams_new(frame->data, frame->len, &error);
+		g_assert_no_error(error);
+		for (guint id = 0; id < round % _PROA_DELTA_STREAM_MAX; id++)
+			g_assert_true(
+				proa_delta_take(streams, (ProaDeltaStream)id, data, round * 30, &error));
+	}
+	for (gsize at = PROA_DELTA_STREAM_TABLE_SIZE + 20000; at < PROA_DELTA_STREAM_TABLE_SIZE + 30000; at++)
+		frame->data[at] ^= 0x5a;
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaDeltaStreams) streams = proa_delta_streams_new(frame->data, frame->len, &error);
+	gsize right = 0;
+	while (proa_delta_take(streams, PROA_DELTA_OPS, data, sizeof data, &error) &&
+		memcmp(data, (guint8[]){ byte_of(PROA_DELTA_OPS, right) }, 1) == 0)
+		right += sizeof data;
+	g_assert_cmpuint(right, >, 5000);
+	g_assert_cmpuint(right, <, LONG);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/payload/delta-streams/numbers-as-written", numbers_as_written);
 	g_test_add_func("/payload/delta-streams/number-over-64-bits-refused", number_over_64_bits_refused);
 	g_test_add_func("/payload/delta-streams/broken-packing-refused", broken_packing_refused);
+	g_test_add_func(
+		"/payload/delta-streams/unpacked-ahead-is-what-is-there", unpacked_ahead_is_what_is_there);
+	g_test_add_func("/payload/delta-streams/left-in-the-middle", left_in_the_middle);
 	return g_test_run();
 }

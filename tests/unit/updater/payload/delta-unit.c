@@ -3,8 +3,12 @@
  * they should be: tests/unit/images/payload/{delta,module}.c. */
 #include "tests/unit/images/payload/delta.h"
 #include "tests/unit/updater/payload/frame.h"
+#include "updater/payload/delta-map.h"
 
 #define BLOCK 4096u
+
+/* Of the target of apply(). */
+static gboolean refuse_modules;
 
 typedef struct {
 	GByteArray *old_image, *made;
@@ -79,9 +83,12 @@ static gboolean apply(const Frame *frame, GByteArray *image, guint64 length, GEr
 	const ProaPayloadExpect expect = {
 		.size = payload->len, .sha256 = sha256, .image_size = length, .root_hash = HASH
 	};
-	const ProaDeltaTarget target = {
-		.old_hash = HASH, .read_old = read_old, .read_new = read_new, .sink = take, .user_data = &node
-	};
+	const ProaDeltaTarget target = { .old_hash = HASH,
+		.read_old = read_old,
+		.read_new = read_new,
+		.sink = take,
+		.user_data = &node,
+		.no_modules = refuse_modules };
 
 	gboolean ok = proa_delta_apply(stream, &expect, &target, error);
 	g_assert_cmpuint(made->len, ==, ok ? length : 0);
@@ -170,11 +177,67 @@ static void dice_stay_within_bounds(void)
 	}
 }
 
+static void expect_refused_for(Frame *frame, GByteArray *image, guint64 length, const char *why)
+{
+	g_autoptr(GError) error = NULL;
+
+	g_assert_false(apply(frame, image, length, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_PAYLOAD);
+	g_assert_nonnull(strstr(error->message, why));
+}
+
+/* Each byte from another place: what is to be known of them would take more memory than a node has for it. */
+static void bytes_of_too_many_places_refused(void)
+{
+	g_autoptr(GByteArray) image = module_new(900, G_MAXUINT, G_MAXUINT);
+	g_auto(Frame) frame = frame_new();
+	Says says = honest(image);
+	guint64 length = image->len / BLOCK * BLOCK, limit = MIN(proa_get_u64(image->data + 40), length);
+
+	put_unit(&frame, length, &says);
+	put_op(&frame, PROA_DELTA_COPY_AT, length - limit + says.new_tail);
+	put_seek(&frame, (gint64)limit);
+	put_op(&frame, PROA_DELTA_COPY_AT, 64);
+	put_seek(&frame, -(gint64)(length + says.new_tail));
+	for (guint i = 0; i < PROA_DELTA_MAX_RUNS * 5 / 4; i++) {
+		put_op(&frame, PROA_DELTA_COPY_AT, 1);
+		put_seek(&frame, 1);
+	}
+	expect_refused_for(&frame, image, length + says.new_tail, "places");
+}
+
+static void small_modules_refused(void)
+{
+	g_autoptr(GByteArray) image = old_image();
+	g_auto(Frame) frame = frame_new();
+	const Says says = honest(image);
+
+	put_unit(&frame, BLOCK - 1, &says);
+	expect_refused_for(&frame, image, BLOCK - 1, "not allowed");
+}
+
+/* Where there can be none, as in a UKI, a module is no operation. */
+static void none_where_there_may_be_none(void)
+{
+	g_autoptr(GByteArray) image = old_image();
+	g_auto(Frame) frame = frame_new();
+	const Says says = honest(image);
+
+	put_unit(&frame, image->len / BLOCK * BLOCK, &says);
+	refuse_modules = TRUE;
+	expect_refused_for(&frame, image, image->len / BLOCK * BLOCK, "operation 6");
+	refuse_modules = FALSE;
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/payload/delta-unit/lying-places-refused", lying_places_refused);
 	g_test_add_func("/payload/delta-unit/what-is-no-module-refused", what_is_no_module_refused);
 	g_test_add_func("/payload/delta-unit/dice-stay-within-bounds", dice_stay_within_bounds);
+	g_test_add_func(
+		"/payload/delta-unit/bytes-of-too-many-places-refused", bytes_of_too_many_places_refused);
+	g_test_add_func("/payload/delta-unit/small-modules-refused", small_modules_refused);
+	g_test_add_func("/payload/delta-unit/none-where-there-may-be-none", none_where_there_may_be_none);
 	return g_test_run();
 }

@@ -72,6 +72,7 @@ static const Bad bads[] = {
 	{ "no-root", 104, 0, 8 },
 	{ "root-too-large", 104, G_MAXUINT64, 8 },
 	{ "memory", 144, G_MAXUINT64, 8 },
+	{ "memory-less-than-it-unpacks", 144, 409999, 8 },
 	{ "reserved", 156, 1, 4 },
 	{ "old-kernel-outside", 160, 60000, 8 },
 	{ "old-kernel-overflow", 160, G_MAXUINT64, 8 },
@@ -103,6 +104,26 @@ static void refused(gconstpointer user_data)
 	g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_PAYLOAD);
 }
 
+/* Who is made from nothing names nothing. */
+static void full_names_no_older_one(void)
+{
+	for (guint i = 0; i < 3; i++) {
+		g_autoptr(GError) error = NULL;
+		ProaUkiHeader header = header_new(), read;
+		header.kind = PROA_UKI_FULL;
+		header.old_size = header.n_frames = 0;
+		header.old_kernel = (ProaRepackFrame){ 0 };
+		memset(header.old_sha256, 0, PROA_SHA256_SIZE);
+		memset(header.old_root_hash, 0, PROA_SHA256_SIZE);
+		header.old_sha256[5] = i == 1;
+		header.old_root_hash[7] = i == 2;
+		g_autoptr(GBytes) bytes = proa_uki_header_serialize(&header);
+		g_assert_cmpint(parse(g_bytes_get_data(bytes, NULL), &read, &error), ==, i == 0);
+		if (i > 0)
+			g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_PAYLOAD);
+	}
+}
+
 /* Only who says so, and declares the memory for it, may pack at a level that takes much. */
 static void only_a_kernel_is_heavy(void)
 {
@@ -130,5 +151,6 @@ int main(int argc, char **argv)
 		g_test_add_data_func(path, &bads[i], refused);
 	}
 	g_test_add_func("/payload/uki-format/only-a-kernel-is-heavy", only_a_kernel_is_heavy);
+	g_test_add_func("/payload/uki-format/full-names-no-older-one", full_names_no_older_one);
 	return g_test_run();
 }
