@@ -120,6 +120,10 @@ ProaChange proa_outcome_take(ProaOutcome *outcome, JsonObject *line)
 		outcome->has_offer = TRUE;
 		return PROA_CHANGE_OFFER;
 	}
+	if (strcmp(event, "wait") == 0) {
+		outcome->until = MAX(proa_json_int_or(line, "until", 0), 0);
+		return PROA_CHANGE_NOTHING;
+	}
 	if (strcmp(event, "done") == 0) {
 		take_release(outcome, line);
 		take_word(&outcome->slot, line, "slot");
@@ -203,6 +207,8 @@ JsonObject *proa_outcome_to_json(const ProaOutcome *outcome, const char *operati
 		json_object_set_string_member(object, "note", outcome->note);
 	if (outcome->has_offer)
 		json_object_set_int_member(object, "bytes", (gint64)outcome->bytes);
+	if (!outcome->ok && outcome->until > 0)
+		json_object_set_int_member(object, "until", outcome->until);
 	json_object_set_int_member(object, "exit", proa_outcome_exit(outcome));
 	return object;
 }

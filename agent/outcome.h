@@ -37,6 +37,7 @@ typedef struct {
 	char *slot, *result;       /* of what was done; NULL: not said */
 	char *note;                /* a sentence that belongs to it; NULL: none */
 	guint64 bytes;             /* to download, as offered */
+	gint64 until;              /* it is to be tried again then, seconds since 1970; 0: not said */
 
 	/* Settled by proa_outcome_close(). */
 	gboolean ok;
@@ -65,7 +66,8 @@ void proa_outcome_fail(ProaOutcome *outcome, const GError *error);
 
 /*
  * The answer as JSON: {"ok":true,"operation":..., "result", "version", "root_hash", "slot", "bytes" as far as
- * said, "exit":0} or {"ok":false,"operation":...,"reason":...,"message":...,"hint":...,"exit":N}.
+ * said, "exit":0} or {"ok":false,"operation":...,"reason":...,"message":...,"hint":..., "until" if said,
+ * "exit":N}.
  */
 JsonObject *proa_outcome_to_json(const ProaOutcome *outcome, const char *operation);
 

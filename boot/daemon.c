@@ -343,12 +343,14 @@ static gboolean crashes_too_often(Daemon *daemon, gint64 *ret_limit)
 	const ProaNode *node = daemon->node;
 	gint64 limit = proa_config_integer(daemon->config, "crashes", "limit");
 	gint64 within = proa_config_integer(daemon->config, "crashes", "within");
+	/* Where no crash counts, none is waited for. */
+	gint64 hold = limit > 0 ? MIN(within, proa_config_integer(daemon->config, "crashes", "hold")) : 0;
 	g_autofree char *id = proa_boot_id();
 	g_auto(ProaCrash) crash = { 0 };
 	g_autoptr(GError) error = NULL;
 
 	if (!proa_crashes_begin(node->state_dir, node->booted.root_hash, id,
-		    g_get_real_time() / G_USEC_PER_SEC, within, &crash, &error))
+		    g_get_real_time() / G_USEC_PER_SEC, within, hold, &crash, &error))
 		warn("noting that this boot began", &error);
 	if (crash.count == 0)
 		return FALSE;

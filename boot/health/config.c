@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keys of health.conf; the man page health.conf(5) tells of each, boot/units/health.conf ships the
  * defaults. */
+#include "base/watch.h"
 #include "boot/health/health.h"
 
 #define HOUR 3600
@@ -75,5 +76,6 @@ const ProaConfigKey proa_health_config_keys[] = {
 
 	{ "crashes", "limit", PROA_CONFIG_INTEGER, "3", 0, 100, NULL },
 	{ "crashes", "within", PROA_CONFIG_DURATION, "1d", 60, 30 * DAY, NULL },
+	{ "crashes", "hold", PROA_CONFIG_DURATION, "1d", 0, PROA_WATCH_MAX, NULL },
 	END,
 };

@@ -104,6 +104,15 @@ void proa_report_done(const char *version, const char *root_hash, const char *sl
 	say(object);
 }
 
+void proa_report_wait(const char *reason, gint64 until)
+{
+	g_autoptr(JsonObject) object = event("wait");
+
+	json_object_set_string_member(object, "reason", reason);
+	json_object_set_int_member(object, "until", until);
+	say(object);
+}
+
 void proa_report_error(const GError *error)
 {
 	g_autoptr(JsonObject) object = event("error");

@@ -27,6 +27,9 @@ void proa_report_fallback(const char *type, const GError *error);
  * done. */
 void proa_report_progress(const char *phase, guint64 done, guint64 total);
 
+/* That it is to be tried again at @until, seconds since 1970; the error follows. */
+void proa_report_wait(const char *reason, gint64 until);
+
 void proa_report_done(const char *version, const char *root_hash, const char *slot);
 void proa_report_error(const GError *error);
 

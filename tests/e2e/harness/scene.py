@@ -9,9 +9,11 @@ from .node import Node
 from .server import Server
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
-# An operator's configuration: updates happen when the test says so, not when a timer does.
+# An operator's configuration: updates happen when the test says so, not when a timer does, nor a day after the one before.
 BY_HAND = ("d /etc/proa/update.conf.d 0755 - - -\n"
-           r"f+ /etc/proa/update.conf.d/50-by-hand.conf 0644 - - - [update]\nautomatic=no\n" "\n")
+           r"f+ /etc/proa/update.conf.d/50-by-hand.conf 0644 - - - [update]\nautomatic=no\n" "\n"
+           "d /etc/proa/health.conf.d 0755 - - -\n"
+           r"f+ /etc/proa/health.conf.d/40-by-hand.conf 0644 - - - [crashes]\nhold=0\n" "\n")
 # Where the feed is: the server takes whatever port is free on this host.
 FEED_AT = r"f+ /etc/proa/update.conf.d/60-feed.conf 0644 - - - [feed]\nurl={}\n" "\n"
 # The machine's hardware watchdog, as servers have one.
