@@ -249,8 +249,7 @@ static char *gather_evidence(const Settling *s)
 	g_autofree char *checks = proa_blackbox_checks(node->state_dir, s->settled->failed.root_hash);
 	g_autofree char *entries = proa_boot_entries_text(node);
 	g_autofree char *kernel = proa_pstore_read(node->root, tried_since(s), PROA_BLACKBOX_MAX_TEXT);
-	/* A test's node has no boot before this one in the journal of its machine. */
-	g_autofree char *journal = *node->root ? NULL : proa_journal_before();
+	g_autofree char *journal = proa_journal_of_release(s->settled->failed.root_hash);
 
 	return proa_blackbox_evidence(checks, entries, kernel, journal);
 }
