@@ -24,12 +24,14 @@ const ProaConfigKey proa_health_config_keys[] = {
 	{ "health", "elsewhere-limit", PROA_CONFIG_DURATION, "30min", 10, DAY, NULL },
 
 	{ "units", "active", PROA_CONFIG_STRING, NULL, 0, 0, NULL },
+	{ "units", "elsewhere", PROA_CONFIG_STRING, NULL, 0, 0, NULL },
 	RETRIES("units", "0"),
 
 	{ "disk", "enabled", PROA_CONFIG_BOOLEAN, "yes", 0, 0, NULL },
 	{ "disk", "writable", PROA_CONFIG_STRING, "/var", 0, 0, NULL },
 	{ "disk", "free", PROA_CONFIG_BYTES, "16M", 0, PEBIBYTE, NULL },
 	{ "disk", "inodes", PROA_CONFIG_INTEGER, "256", 0, 1000000000, NULL },
+	TIMEOUT("disk", "10s", 60),
 	RETRIES("disk", "0"),
 
 	{ "containerd", "enabled", PROA_CONFIG_BOOLEAN, "yes", 0, 0, NULL },
