@@ -278,13 +278,13 @@ static ProaExit verb_history(const Run *run)
 static JsonObject *plan_rollback(const Run *run, GError **error)
 {
 	const ProaOptions *options = run->options;
-	g_autofree char *note = NULL;
+	g_autofree char *note = NULL, *when = NULL;
 
 	if (geteuid() != 0) {
 		proa_fail(error, PROA_REASON_PERMISSION, "only root may plan a rollback");
 		return NULL;
 	}
-	if (!proa_later_check(options->at, error))
+	if (!proa_later_check(options->at, &when, error))
 		return NULL;
 	g_autoptr(JsonObject) outcome = proa_direct_operate(
 		run->paths, PROA_OPERATION_PLAN_ROLLBACK, options->to, run->progress, error);
@@ -293,7 +293,7 @@ static JsonObject *plan_rollback(const Run *run, GError **error)
 	json_object_set_string_member(outcome, "operation", "rollback");
 	if (!proa_json_bool_or(outcome, "ok", FALSE))
 		return g_steal_pointer(&outcome);
-	if (!proa_later_plan(options->at, proa_json_string_or(outcome, "version", ""), &note, error))
+	if (!proa_later_plan(when, proa_json_string_or(outcome, "version", ""), &note, error))
 		return NULL;
 	json_object_set_string_member(outcome, "result", "planned");
 	if (note)
