@@ -130,7 +130,9 @@ static gboolean find_offer(Install *install, GError **error)
 	}
 	proa_report_offer(install->release->version, install->release->root_hash,
 		most_bytes(install) + proa_boot_image_least(install->release, install->site->root_hash,
-					      proa_config_string(install->config, "fetch", "payload")));
+					      proa_config_string(install->config, "fetch", "payload")),
+		install->release->root_size, proa_verity_tree_size(install->release->root_size),
+		install->release->uki.size);
 	return TRUE;
 }
 

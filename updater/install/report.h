@@ -11,7 +11,8 @@
 #define PROA_REPORT_INTERVAL (G_USEC_PER_SEC / 4)
 
 void proa_report_phase(const char *phase);
-void proa_report_offer(const char *version, const char *root_hash, guint64 bytes);
+void proa_report_offer(const char *version, const char *root_hash, guint64 bytes, guint64 root_size,
+	guint64 tree_size, guint64 uki_size);
 
 /* The UKI comes by that payload ("uki-kernel", "uki-delta", "uki-full", "uki"); bytes to be fetched. */
 void proa_report_boot_image(const char *type, guint64 bytes);
