@@ -7,9 +7,11 @@
 #include "boot/blackbox.h"
 #include "boot/crashes.h"
 #include "boot/evidence.h"
+#include "boot/generation.h"
 #include "boot/giveup.h"
 #include "boot/health/check.h"
 #include "boot/journal.h"
+#include "boot/pairing.h"
 #include "boot/patience.h"
 #include "boot/settle.h"
 #include "boot/volatile.h"
@@ -534,6 +536,18 @@ int proa_daemon_run(const ProaDaemonOptions *options)
 	return status;
 }
 
+/* As they are now, an operator may have brought others since the blessing. */
+static void keep_extensions(const char *root, const char *dir)
+{
+	g_autofree char *etc_dir = g_build_filename(dir, "etc", NULL);
+	g_autofree char *root_hash = proa_booted_root_hash(root, NULL);
+	g_autofree char *name = root_hash ? proa_generation_name(root_hash) : NULL;
+	g_autoptr(GError) error = NULL;
+
+	if (name && !proa_pairing_keep(root, etc_dir, name, &error))
+		warn("remembering the system extensions of this release", &error);
+}
+
 gboolean proa_daemon_going_down(const char *root, GError **error)
 {
 	g_autofree char *dir = g_strconcat(root, PROA_STATE_DIR, NULL);
@@ -541,6 +555,7 @@ gboolean proa_daemon_going_down(const char *root, GError **error)
 
 	if (!proa_crashes_asked(dir, error))
 		return FALSE;
+	keep_extensions(root, dir);
 	if (access(mark, F_OK) == 0)
 		return TRUE;
 	/* Of a release on trial the firmware counts; nothing is lost with this. */

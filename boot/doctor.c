@@ -362,8 +362,8 @@ static void look_at_extensions(Doctor *doctor)
 			directory);
 	if (proa_extension_unpaired(node->root))
 		say(doctor, "extensions", "warning", PROA_REASON_EXTENSION,
-			"Keep images in /var/lib/proa/extensions and link to them from /etc/extensions.",
-			"/var/lib/extensions is merged into every release, whichever runs");
+			"Put images (*.raw) there themselves, or into /var/lib/proa/extensions with links from /etc/extensions.",
+			"what is no image in /var/lib/extensions is merged into every release, whichever runs");
 	for (char **name = names; release && *name; name++)
 		look_at_extension(doctor, *name, release);
 }

@@ -10,6 +10,7 @@
 #include "boot/generation.h"
 #include "boot/giveup.h"
 #include "boot/overlay.h"
+#include "boot/pairing.h"
 #include "boot/volatile.h"
 
 #include <errno.h>
@@ -96,6 +97,17 @@ static gboolean mount_generation(
 	       proa_overlay_mount(etc, generation, error);
 }
 
+/* Before anything merges them. */
+static void pair_extensions(const char *sysroot, const char *state_dir, const char *root_hash)
+{
+	g_autofree char *etc_dir = g_build_filename(state_dir, "etc", NULL);
+	g_autofree char *name = proa_generation_name(root_hash);
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_pairing_bring_back(sysroot, etc_dir, name, &error))
+		say("bringing the system extensions of this release back", error);
+}
+
 static gboolean mark(const char *path, GError **error)
 {
 	return proa_file_make_dirs("/run/proa", error) && proa_file_replace(path, "", 0, 0644, error);
@@ -140,6 +152,7 @@ static int run(const char *sysroot)
 	}
 	if (is_mount_point(var, sysroot)) {
 		count_attempt(state_dir, root_hash);
+		pair_extensions(sysroot, state_dir, root_hash);
 		if (mount_generation(state_dir, etc, root_hash, &error))
 			return PROA_EXIT_OK;
 	} else {

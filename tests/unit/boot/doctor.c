@@ -112,7 +112,8 @@ static void an_extension_that_will_not_fit_is_told_of(void)
 	expect(before, "extension", "ok -");
 	g_autofree char *not = scratch_write(&fixture.scratch,
 		"root/usr/lib/extension-release.d/extension-release.gpu", "ID=debian\n", -1);
-	g_autofree char *image = scratch_write(&fixture.scratch, "root/var/lib/extensions/x.raw", "", 0);
+	g_autofree char *image =
+		scratch_write(&fixture.scratch, "root/var/lib/extensions/x.raw.v/x_1.raw", "", 0);
 	g_assert_true(fits && not&&image);
 	g_autoptr(JsonArray) after = ask(&fixture);
 	expect(after, "extension", "warning extension-mismatch");
