@@ -50,6 +50,10 @@ static JsonObject *release_of(JsonObject *top, const char *root_hash, gint64 now
 	if (release) {
 		if (proa_json_int_or(release, "first_boot", 0) > now)
 			json_object_set_int_member(release, "first_boot", now);
+		/* To the end: members keep their order, and the first is the one that ran longest ago. */
+		json_object_ref(release);
+		json_object_remove_member(releases, root_hash);
+		json_object_set_object_member(releases, root_hash, release);
 		return release;
 	}
 	if (json_object_get_size(releases) >= MAX_RELEASES) {

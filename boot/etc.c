@@ -41,7 +41,6 @@ static gboolean is_mount_point(const char *path, const char *parent)
 	return stat(path, &st) == 0 && stat(parent, &parent_st) == 0 && st.st_dev != parent_st.st_dev;
 }
 
-/* Only a blessed entry: the firmware itself counts down the others. */
 static gboolean leave(const char *root_hash, gboolean *ret_switched, GError **error)
 {
 	g_autofree char *detail =
@@ -56,7 +55,7 @@ static gboolean leave(const char *root_hash, gboolean *ret_switched, GError **er
 		return FALSE;
 	const ProaEntry *own = proa_entry_find(entries, root_hash);
 	*ret_switched = FALSE;
-	if (!own || own->tries_left >= 0 || !proa_entry_find_other(entries, root_hash))
+	if (!own || !proa_give_up_counts(own) || !proa_entry_find_other(entries, root_hash))
 		return TRUE;
 	return proa_give_up(esp, &what, ret_switched, error);
 }

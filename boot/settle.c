@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "boot/blackbox.h"
+#include "boot/crashes.h"
 #include "boot/disk.h"
 #include "boot/evidence.h"
 #include "boot/journal.h"
@@ -239,7 +240,8 @@ static gint64 tried_since(const Settling *s)
 		if (strcmp(word, staged ? "staged" : "rolled-back") == 0)
 			since = proa_json_int_or(event, "time", 0);
 	}
-	return since;
+	/* A clock that was ahead then, or is behind now, says nothing. */
+	return since <= g_get_real_time() / G_USEC_PER_SEC ? since : 0;
 }
 
 /* All that is left of the boots that failed: what they said of themselves, and what outlived them. */
@@ -264,6 +266,9 @@ static void record_failure(Settling *s)
 	if (!proa_rejected_add(dir, settled->failed.root_hash, settled->failed.version, settled->reason,
 		    settled->detail, &error))
 		forgot(s, "remembering the rejected release", &error);
+	/* Who left it may not have come to it. */
+	if (!proa_crashes_forget(dir, settled->failed.root_hash, &error))
+		warn("forgetting its crashes", &error);
 	g_autofree char *text = gather_evidence(s);
 	if (!proa_blackbox_write(dir, &settled->failed, settled->reason, settled->detail, text, &error))
 		warn("writing the black box", &error);

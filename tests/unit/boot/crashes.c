@@ -121,6 +121,20 @@ static void the_other_slot_is_kept_while_the_release_is_young(void)
 	g_assert_cmpint(watch_ends(&scratch, 1000 + DAY / 2), ==, 0);
 }
 
+/* A node that sees many releases must not begin to watch the one that runs again. */
+static void the_running_release_is_not_forgotten_for_others(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+
+	boot(scratch.path, HASH_1, 1000, TRUE, FALSE);
+	for (guint i = 0; i < 20; i++) {
+		g_autofree char *other = g_strdup_printf("%064u", i);
+		boot(scratch.path, other, 2000 + i, FALSE, TRUE);
+		boot(scratch.path, HASH_1, 2000 + i, TRUE, TRUE);
+	}
+	g_assert_cmpint(watch_ends(&scratch, 3000), ==, 1000 + DAY / 2);
+}
+
 static void a_broken_file_is_begun_anew(void)
 {
 	static const char *const texts[] = { "", "[]", "{\"running\":5,\"releases\":[]}",
@@ -154,6 +168,8 @@ int main(int argc, char **argv)
 		"/crashes/a-clock-that-was-ahead-counts-no-longer", a_clock_that_was_ahead_counts_no_longer);
 	g_test_add_func("/crashes/the-other-slot-is-kept-while-the-release-is-young",
 		the_other_slot_is_kept_while_the_release_is_young);
+	g_test_add_func("/crashes/the-running-release-is-not-forgotten-for-others",
+		the_running_release_is_not_forgotten_for_others);
 	g_test_add_func("/crashes/a-broken-file-is-begun-anew", a_broken_file_is_begun_anew);
 	return g_test_run();
 }
