@@ -26,6 +26,7 @@ typedef struct {
 	ProaEvidence *evidence; /* NULL: none */
 	GPtrArray *rejected;
 	ProaSettled *settled;
+	gboolean judged;       /* the members below are set */
 	gboolean trial;        /* this boot is one of a trial */
 	gboolean interrupted;  /* a transaction ended with the power */
 	gboolean unrecorded;   /* /var did not take what must not be lost */
@@ -137,6 +138,7 @@ static void settle_state(ProaState *state, gpointer data)
 	Settling *s = data;
 	const ProaStateRelease *booted = &s->node->booted;
 
+	s->judged = TRUE;
 	find_failed(s, state);
 	proa_state_set_release(&state->booted, booted->version, booted->root_hash, booted->slot);
 	if (same(state->staged.root_hash, s->settled->failed.root_hash))
@@ -362,6 +364,21 @@ static void load(Settling *s)
 		s->rejected = g_ptr_array_new_with_free_func((GDestroyNotify)proa_rejected_free);
 }
 
+/* A /var that takes no change keeps nobody from judging by what it says, nor from setting entries aside. */
+static void judge(Settling *s)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_state_update(s->node->state_dir, settle_state, s, &error))
+		forgot(s, "recording the outcome of the last boot", &error);
+	if (s->judged)
+		return;
+	g_autoptr(ProaState) state = proa_state_load(s->node->state_dir, NULL);
+	if (!state)
+		state = proa_state_new();
+	settle_state(state, s);
+}
+
 static void settle_now(Settling *s)
 {
 	g_autofree char *volatile_var = g_build_filename(s->node->root, "/" PROA_VOLATILE_VAR, NULL);
@@ -370,8 +387,7 @@ static void settle_now(Settling *s)
 	load(s);
 	/* What is written to memory is not recorded. */
 	s->unrecorded = access(volatile_var, F_OK) == 0;
-	if (!proa_state_update(s->node->state_dir, settle_state, s, &error))
-		forgot(s, "recording the outcome of the last boot", &error);
+	judge(s);
 	if (s->trial && !drop_second_names(s->node, &error))
 		warn("setting second names of the boot image aside", &error);
 	if (s->evidence)

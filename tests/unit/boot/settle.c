@@ -327,6 +327,41 @@ static void broken_evidence_is_removed(void)
 }
 
 /* What cannot be recorded is not forgotten: a later boot, with a /var, takes it in. */
+/* Nothing can be written there; what failed must not be tried again all the same, nor a second name boot as
+ * blessed. */
+static void a_var_that_takes_no_change_does_not_keep_entries(void)
+{
+	static const struct {
+		const char *failed_entry, *trial_entry, *second_entry, *after;
+	} cases[] = {
+		{ "proa_2.0.0+2-1.efi", "proa_1.0.0.efi", NULL, "proa_1.0.0.efi proa_2.0.0+0-1.efi" },
+		{ "proa_2.0.0+0-3.efi", "proa_1.0.0+2-1.efi", "proa_1.0.0.efi",
+			"proa_1.0.0+2-1.efi proa_2.0.0+0-3.efi proa_1.0.0+0-1.efi" },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_auto(Fixture) fixture = fixture_new();
+		g_autofree char *lock = g_build_filename(fixture.state_dir, "state.lock", NULL);
+		g_autoptr(GError) error = NULL;
+		fixture_entry(fixture.esp, cases[i].failed_entry, "2.0.0", HASH_2);
+		fixture_entry(fixture.esp, cases[i].trial_entry, "1.0.0", HASH_1);
+		if (cases[i].second_entry)
+			fixture_entry(fixture.esp, cases[i].second_entry, "1.0.0", HASH_1);
+		leave_evidence(&fixture, HASH_2, "read-only");
+		fixture_state(&fixture, PROA_STATE_STAGED, HASH_1, i == 0 ? HASH_1 : NULL);
+		g_unlink(lock);
+		g_assert_cmpint(g_mkdir(lock, 0755), ==, 0);
+		g_test_expect_message("proa", G_LOG_LEVEL_WARNING, "recording the outcome*");
+		g_autoptr(ProaNode) node = fixture_open(&fixture);
+		g_autoptr(ProaSettled) settled = proa_settle(node, &error);
+		g_test_assert_expected_messages();
+		g_assert_no_error(error);
+		g_assert_true(settled->unrecorded);
+		g_assert_true(settled->fell_back);
+		fixture_expect_entries(&fixture, cases[i].after);
+	}
+}
+
 static void evidence_stays_where_var_does_not_work(void)
 {
 	g_auto(Fixture) fixture = fixture_new();
@@ -420,6 +455,8 @@ static void broken_state_is_begun_anew(void)
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/settle/a-var-that-takes-no-change-does-not-keep-entries",
+		a_var_that_takes_no_change_does_not_keep_entries);
 	g_test_add_func("/settle/a-clock-that-was-ahead-hides-no-last-words",
 		a_clock_that_was_ahead_hides_no_last_words);
 	g_test_add_func("/settle/crashes-of-a-release-that-was-left-are-forgotten",
