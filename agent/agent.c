@@ -51,6 +51,7 @@ struct ProaAgent {
 	sd_event_source *check_timer, *reboot_timer, *state_watch;
 	gint64 next_check, next_reboot; /* seconds since 1970; 0: none */
 	gint64 last_try;                /* when a transaction ended last, even one that counts as no check */
+	gint64 waits_until;             /* the release offered may be installed then; 0: none waits */
 };
 
 static void plan(ProaAgent *agent, gint64 least);
@@ -164,7 +165,8 @@ static void on_bootd_answer(JsonObject *status, const GError *error, gpointer da
 	g_clear_pointer(&agent->query, proa_query_free);
 
 	ProaStatusFacts facts = { agent->paths, agent->settings, agent->bootd, agent->bootd_error, TRUE,
-		agent->running, agent->next_check, agent->next_reboot };
+		agent->running, agent->next_check, agent->next_reboot,
+		agent->waits_until > now_seconds() ? agent->waits_until : 0 };
 	g_autoptr(JsonObject) document = waiters->len > 0 ? proa_status_build(&facts) : NULL;
 	for (guint i = 0; i < waiters->len; i++) {
 		const Waiter *waiter = &g_array_index(waiters, Waiter, i);
@@ -276,6 +278,8 @@ static void on_ended(ProaTransaction *transaction, gpointer data)
 			.reason = proa_reason_to_string(proa_reason_of(error)) };
 		proa_journal(&message, "the check cannot be recorded: %s", error->message);
 	}
+	if (operation == PROA_OPERATION_UPDATE)
+		agent->waits_until = outcome->ok ? 0 : outcome->until;
 	tell(agent, operation, outcome);
 	load_state(agent);
 	plan(agent, PROA_SCHEDULE_LEAST);
@@ -534,6 +538,9 @@ static void plan(ProaAgent *agent, gint64 least)
 	gint64 now = now_seconds();
 	gint64 wait = proa_schedule_check(now, MAX(agent->state->last_check, agent->last_try),
 		agent->settings->check_interval, agent->settings->jitter, least, g_random_int());
+	/* What waits for its time is not kept waiting for the interval's, too. */
+	if (agent->waits_until > now)
+		wait = MIN(wait, MAX(agent->waits_until - now, least));
 	agent->next_check = now + wait;
 	set_timer(agent, &agent->check_timer, wait, on_check_timer);
 }

@@ -117,8 +117,15 @@ ProaChange proa_outcome_take(ProaOutcome *outcome, JsonObject *line)
 	if (strcmp(event, "offer") == 0) {
 		take_release(outcome, line);
 		outcome->bytes = (guint64)MAX(proa_json_int_or(line, "bytes", 0), 0);
+		outcome->root_size = MAX(proa_json_int_or(line, "root_size", 0), 0);
+		outcome->tree_size = MAX(proa_json_int_or(line, "tree_size", 0), 0);
+		outcome->uki_size = MAX(proa_json_int_or(line, "uki_size", 0), 0);
 		outcome->has_offer = TRUE;
 		return PROA_CHANGE_OFFER;
+	}
+	if (strcmp(event, "wait") == 0) {
+		outcome->until = MAX(proa_json_int_or(line, "until", 0), 0);
+		return PROA_CHANGE_NOTHING;
 	}
 	if (strcmp(event, "done") == 0) {
 		take_release(outcome, line);
@@ -203,6 +210,13 @@ JsonObject *proa_outcome_to_json(const ProaOutcome *outcome, const char *operati
 		json_object_set_string_member(object, "note", outcome->note);
 	if (outcome->has_offer)
 		json_object_set_int_member(object, "bytes", (gint64)outcome->bytes);
+	if (outcome->root_size > 0) {
+		json_object_set_int_member(object, "root_size", outcome->root_size);
+		json_object_set_int_member(object, "tree_size", outcome->tree_size);
+		json_object_set_int_member(object, "uki_size", outcome->uki_size);
+	}
+	if (!outcome->ok && outcome->until > 0)
+		json_object_set_int_member(object, "until", outcome->until);
 	json_object_set_int_member(object, "exit", proa_outcome_exit(outcome));
 	return object;
 }

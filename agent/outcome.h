@@ -33,10 +33,12 @@ typedef struct {
 	guint64 done, total; /* bytes of this phase; done is never over total; 0 and 0: not known */
 
 	gboolean has_offer, has_done, has_error;
-	char *version, *root_hash; /* of the offer, then of what was done; NULL: not said */
-	char *slot, *result;       /* of what was done; NULL: not said */
-	char *note;                /* a sentence that belongs to it; NULL: none */
-	guint64 bytes;             /* to download, as offered */
+	char *version, *root_hash;             /* of the offer, then of what was done; NULL: not said */
+	char *slot, *result;                   /* of what was done; NULL: not said */
+	char *note;                            /* a sentence that belongs to it; NULL: none */
+	guint64 bytes;                         /* to download, as offered */
+	gint64 root_size, tree_size, uki_size; /* what it takes on the disk, as offered; 0: not said */
+	gint64 until; /* it is to be tried again then, seconds since 1970; 0: not said */
 
 	/* Settled by proa_outcome_close(). */
 	gboolean ok;
@@ -65,7 +67,8 @@ void proa_outcome_fail(ProaOutcome *outcome, const GError *error);
 
 /*
  * The answer as JSON: {"ok":true,"operation":..., "result", "version", "root_hash", "slot", "bytes" as far as
- * said, "exit":0} or {"ok":false,"operation":...,"reason":...,"message":...,"hint":...,"exit":N}.
+ * said, "exit":0} or {"ok":false,"operation":...,"reason":...,"message":...,"hint":..., "until" if said,
+ * "exit":N}.
  */
 JsonObject *proa_outcome_to_json(const ProaOutcome *outcome, const char *operation);
 

@@ -138,6 +138,7 @@ static void set_checks(JsonObject *top, const ProaStatusFacts *facts, const Proa
 	}
 	set_time(top, "next_check", facts->next_check);
 	set_time(top, "next_reboot", facts->next_reboot);
+	set_time(top, "waits_until", facts->waits_until);
 }
 
 /* When a rollback is planned for (agent/cli/later.c): the timer is a file of systemd's. */

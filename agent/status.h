@@ -17,6 +17,7 @@ typedef struct {
 	gboolean agent;                 /* the document is written by proad */
 	const ProaTransaction *running; /* may be NULL */
 	gint64 next_check, next_reboot; /* seconds since 1970; 0: none planned */
+	gint64 waits_until;             /* the release offered waits for that time; 0: none does */
 } ProaStatusFacts;
 
 /* Reads the state files and builds the document. Never fails: what cannot be read is told in its "problems".

@@ -61,11 +61,12 @@ typedef enum {
 	PROA_REASON_ROOT_HASH_MISMATCH, /* what was read back from the slot is not the release */
 
 	/* Boot */
-	PROA_REASON_ESP_MISSING,          /* the EFI system partition cannot be found or mounted */
-	PROA_REASON_ESP_FULL,             /* the UKI does not fit on the EFI system partition */
-	PROA_REASON_BAD_UKI,              /* the boot image is malformed or boots another root hash */
-	PROA_REASON_NO_BOOT_ENTRY,        /* no entry on the ESP boots that release */
-	PROA_REASON_TRIAL_BOOT,           /* the running release is still on trial */
+	PROA_REASON_ESP_MISSING,   /* the EFI system partition cannot be found or mounted */
+	PROA_REASON_ESP_FULL,      /* the UKI does not fit on the EFI system partition */
+	PROA_REASON_BAD_UKI,       /* the boot image is malformed or boots another root hash */
+	PROA_REASON_NO_BOOT_ENTRY, /* no entry on the ESP boots that release */
+	PROA_REASON_TRIAL_BOOT,    /* the running release is still on trial */
+	PROA_REASON_CRASH_WATCH, /* blessed, but still watched: the other slot holds the last sound release */
 	PROA_REASON_NOTHING_TO_ROLL_BACK, /* the other slot holds no release that boots */
 	PROA_REASON_NOT_VERIFIED,         /* the running root is not under dm-verity */
 

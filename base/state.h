@@ -122,7 +122,7 @@ gboolean proa_rejected_lifted(const char *dir, const char *root_hash);
  * "reason":..., "detail":...}; members that are NULL are left out. The file is kept under 1 MiB. Events:
  * "staged", "refused", "failed", "trial", "blessed", "fell-back", "rolled-back", "rejected", "unrejected",
  * "root-corrupt", "gave-up", "reboot", "unhealthy", "crashed", "pinned", "unpinned", "scrubbed",
- * "fetched", "payload-failed", "token-used", "accepted-stale".
+ * "fetched", "payload-failed", "token-used", "accepted-stale", "overwrote-last-good".
  */
 gboolean proa_history_append(const char *dir, const char *event, const ProaStateRelease *release,
 	const char *reason, const char *detail, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -14,6 +14,8 @@
 #define MAX_ENTRIES (8 * 1024)
 #define MAX_KERNEL (32 * 1024)
 #define MAX_JOURNAL (80 * 1024)
+#define NO_JOURNAL "none: no boot of this release wrote to the journal on /var, or it is not there any more"
+#define MAX_TIME G_GINT64_CONSTANT(9999999999)
 #define PAGE_SUFFIX ".txt"
 
 static char *folder_of(const char *state_dir)
@@ -101,7 +103,7 @@ char *proa_blackbox_evidence(const char *checks, const char *entries, const char
 	add_part(text, "What the checks said", checks, MAX_CHECKS);
 	add_part(text, "Boot entries", entries, MAX_ENTRIES);
 	add_part(text, "The kernel's last words", kernel, MAX_KERNEL);
-	add_part(text, "Last messages of that boot", journal, MAX_JOURNAL);
+	add_part(text, "Last messages of that boot", journal ? journal : NO_JOURNAL, MAX_JOURNAL);
 	return g_string_free(text, FALSE);
 }
 
@@ -110,7 +112,8 @@ static int compare_names(gconstpointer a, gconstpointer b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Page names begin with their time in seconds, so their order is that of their age until the year 2286. */
+/* Page names begin with their time in seconds, ten digits from 2001 to 2286, so their order is that of their
+ * age. */
 static gboolean remove_old_pages(const char *folder, GError **error)
 {
 	g_autoptr(GDir) dir = g_dir_open(folder, 0, error);
@@ -129,14 +132,26 @@ static gboolean remove_old_pages(const char *folder, GError **error)
 	return dir != NULL;
 }
 
+/* Seconds since 1970, but later than each page there is: the newest must be the last one under any clock. */
+static gint64 page_time(const char *folder, gint64 now)
+{
+	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+	const char *name;
+
+	while (dir && (name = g_dir_read_name(dir)))
+		if (g_str_has_suffix(name, PAGE_SUFFIX))
+			now = MAX(now, MIN(g_ascii_strtoll(name, NULL, 10), MAX_TIME - 1) + 1);
+	return now;
+}
+
 gboolean proa_blackbox_write(const char *state_dir, const ProaStateRelease *release, const char *reason,
 	const char *detail, const char *text, GError **error)
 {
 	g_autoptr(GDateTime) now = g_date_time_new_now_utc();
 	g_autofree char *when = g_date_time_format_iso8601(now);
 	g_autofree char *folder = folder_of(state_dir);
-	g_autofree char *name = g_strdup_printf("%" G_GINT64_FORMAT "-%s" PAGE_SUFFIX,
-		g_date_time_to_unix(now), release->version ? release->version : "unknown");
+	g_autofree char *name = g_strdup_printf("%010" G_GINT64_FORMAT "-%s" PAGE_SUFFIX,
+		page_time(folder, g_date_time_to_unix(now)), release->version ? release->version : "unknown");
 	g_autofree char *path = g_build_filename(folder, name, NULL);
 	g_autoptr(GString) page = g_string_new(NULL);
 

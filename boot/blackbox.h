@@ -26,8 +26,8 @@ char *proa_blackbox_checks(const char *state_dir, const char *root_hash);
 
 /*
  * The evidence of a page: what the checks said, @entries (the boot entries and their counters, a line each),
- * the kernel's last words and the last messages of the journal; each may be NULL, each is bounded. Free with
- * g_free().
+ * the kernel's last words and the last messages of the journal; each may be NULL, each is bounded; that there
+ * are no messages is said. Free with g_free().
  */
 char *proa_blackbox_evidence(
 	const char *checks, const char *entries, const char *kernel, const char *journal);

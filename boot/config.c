@@ -108,7 +108,7 @@ static gboolean run_settle(Config *config, int *ret_status, GError **error)
 	g_autofree char *made = NULL;
 	gboolean done = FALSE;
 
-	if (!proa_repo_finish(config->repo, config->etc, &done, error))
+	if (!proa_repo_finish(config->repo, config->generation, config->etc, &done, error))
 		return FALSE;
 	if (!commit(config, done ? "restore completed at boot" : "at boot", &made, error))
 		return FALSE;
@@ -205,7 +205,7 @@ static gboolean run_restore(Config *config, int *ret_status, GError **error)
 	if (!from || !commit(config, "before a restore", &before, error))
 		return FALSE;
 	const char *const *paths = count > 2 ? (const char *const *)config->words + 2 : NULL;
-	if (!proa_repo_restore(config->repo, from, paths, config->etc, error))
+	if (!proa_repo_restore(config->repo, config->generation, from, paths, config->etc, error))
 		return FALSE;
 	g_autofree char *subject = g_strdup_printf("restored from %.12s", from);
 	if (!commit(config, subject, &after, error))

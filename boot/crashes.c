@@ -47,8 +47,15 @@ static JsonObject *release_of(JsonObject *top, const char *root_hash, gint64 now
 	JsonObject *releases = json_object_get_object_member(top, "releases");
 	JsonObject *release = proa_json_object_or_null(releases, root_hash);
 
-	if (release)
+	if (release) {
+		if (proa_json_int_or(release, "first_boot", 0) > now)
+			json_object_set_int_member(release, "first_boot", now);
+		/* To the end: members keep their order, and the first is the one that ran longest ago. */
+		json_object_ref(release);
+		json_object_remove_member(releases, root_hash);
+		json_object_set_object_member(releases, root_hash, release);
 		return release;
+	}
 	if (json_object_get_size(releases) >= MAX_RELEASES) {
 		g_autoptr(GList) names = json_object_get_members(releases);
 		json_object_remove_member(releases, names->data);
@@ -60,7 +67,7 @@ static JsonObject *release_of(JsonObject *top, const char *root_hash, gint64 now
 	return release;
 }
 
-/* Counts one more; returns how many there are. A clock that went back counts as soon after the first boot. */
+/* Counts one more; returns how many there are. */
 static guint count(JsonObject *release, gint64 now, gint64 within)
 {
 	JsonArray *unasked = proa_json_array_or_null(release, "unasked");
@@ -77,7 +84,7 @@ static guint count(JsonObject *release, gint64 now, gint64 within)
 }
 
 gboolean proa_crashes_begin(const char *dir, const char *root_hash, const char *boot_id, gint64 now,
-	gint64 within, ProaCrash *ret_crash, GError **error)
+	gint64 within, gint64 hold, ProaCrash *ret_crash, GError **error)
 {
 	g_autoptr(JsonObject) top = load(dir);
 	JsonObject *running = proa_json_object_or_null(top, "running");
@@ -95,7 +102,7 @@ gboolean proa_crashes_begin(const char *dir, const char *root_hash, const char *
 	json_object_set_string_member(running, "boot_id", boot_id);
 	json_object_set_boolean_member(running, "healthy", FALSE);
 	json_object_set_object_member(top, "running", running);
-	release_of(top, root_hash, now);
+	json_object_set_int_member(release_of(top, root_hash, now), "hold", hold);
 	return save(dir, top, error);
 }
 

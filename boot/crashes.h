@@ -22,12 +22,14 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ProaCrash, proa_crash_clear)
 
 /*
  * The boot @boot_id of @root_hash begins at @now (seconds since 1970): judges the one before, and is noted
- * itself. Only what happens within @within seconds of a release's first boot here counts. Called again in the
- * same boot it counts nothing. A broken file is as none. IO if it cannot be written; *@ret_crash is set all
+ * itself. Only what happens within @within seconds of a release's first boot here counts; for @hold seconds
+ * after it the other slot is not to be written (base/watch.h). A first boot that the clock says is still to
+ * come is one now: else it would count for as long as the clock had been ahead. Called again in the same boot
+ * it counts nothing. A broken file is as none. IO if it cannot be written; *@ret_crash is set all
  * the same.
  */
 gboolean proa_crashes_begin(const char *dir, const char *root_hash, const char *boot_id, gint64 now,
-	gint64 within, ProaCrash *ret_crash, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+	gint64 within, gint64 hold, ProaCrash *ret_crash, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* This boot came to health. */
 gboolean proa_crashes_healthy(const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;

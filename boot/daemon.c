@@ -7,9 +7,12 @@
 #include "boot/blackbox.h"
 #include "boot/crashes.h"
 #include "boot/evidence.h"
+#include "boot/generation.h"
 #include "boot/giveup.h"
 #include "boot/health/check.h"
 #include "boot/journal.h"
+#include "boot/pairing.h"
+#include "boot/patience.h"
 #include "boot/settle.h"
 #include "boot/volatile.h"
 
@@ -25,6 +28,10 @@
 #define REBOOT_SECONDS 30
 #define SYNC_SECONDS 5
 #define LOCK_SECONDS 30
+/* A round of checks that takes so much longer than a whole trial may, or what is remembered of it, does not
+ * end. */
+#define STUCK_SECONDS 300
+#define RECORD_SECONDS 60
 /* Where nothing of an operator's comes before it, boot-complete.target is reached at once. */
 #define COMPLETE_SECONDS 2
 #define COMPLETE_POLL_US 100000
@@ -55,6 +62,17 @@ static void warn(const char *doing, GError **error)
 	if (*error)
 		g_warning("%s: %s", doing, (*error)->message);
 	g_clear_error(error);
+}
+
+static void renew_patience(const Daemon *daemon)
+{
+	gint64 given = daemon->options->patience;
+	gint64 deadline = proa_config_integer(daemon->config, "health", "deadline");
+
+	if (proa_node_on_trial(daemon->node))
+		proa_patience_renew(given > 0 ? given : deadline + STUCK_SECONDS, daemon->options->no_reboot);
+	else
+		proa_patience_end();
 }
 
 /* Whether boot-complete.target is reached, now or within @seconds. */
@@ -88,7 +106,9 @@ static void check_boot_complete(Daemon *daemon, ProaHealthResult *result)
 	daemon->completing = TRUE;
 	if (wait_boot_complete(daemon, seconds))
 		return;
-	g_autofree char *failed = proa_systemd_failed_units(daemon->systemd, NULL);
+	g_auto(GStrv) elsewhere = proa_health_units_elsewhere(daemon->config);
+	g_autofree char *failed =
+		proa_systemd_failed_units(daemon->systemd, (const char *const *)elsewhere, NULL);
 	gboolean named = failed && *failed;
 	proa_health_set(result, named ? PROA_HEALTH_FAIL : PROA_HEALTH_WAIT, PROA_REASON_HEALTH_CHECK,
 		g_strdup_printf(BOOT_COMPLETE " is not reached%s%s", named ? "; failed units: " : "",
@@ -148,6 +168,7 @@ static ProaHealthDecision wait_for_health(Daemon *daemon)
 	proa_health_trial_begin(&trial, daemon->config, now());
 	for (;;) {
 		gint64 began = now();
+		renew_patience(daemon);
 		run_checks(daemon, settled);
 		decision =
 			proa_health_trial_add(&trial, daemon->last.verdict, daemon->last.fault, began, now());
@@ -343,12 +364,14 @@ static gboolean crashes_too_often(Daemon *daemon, gint64 *ret_limit)
 	const ProaNode *node = daemon->node;
 	gint64 limit = proa_config_integer(daemon->config, "crashes", "limit");
 	gint64 within = proa_config_integer(daemon->config, "crashes", "within");
+	/* Where no crash counts, none is waited for. */
+	gint64 hold = limit > 0 ? MIN(within, proa_config_integer(daemon->config, "crashes", "hold")) : 0;
 	g_autofree char *id = proa_boot_id();
 	g_auto(ProaCrash) crash = { 0 };
 	g_autoptr(GError) error = NULL;
 
 	if (!proa_crashes_begin(node->state_dir, node->booted.root_hash, id,
-		    g_get_real_time() / G_USEC_PER_SEC, within, &crash, &error))
+		    g_get_real_time() / G_USEC_PER_SEC, within, hold, &crash, &error))
 		warn("noting that this boot began", &error);
 	if (crash.count == 0)
 		return FALSE;
@@ -387,10 +410,19 @@ static gboolean leave_crashing(Daemon *daemon, gint64 limit)
 	return switched;
 }
 
+static int bless_with_patience(Daemon *daemon)
+{
+	renew_patience(daemon);
+	int status = bless(daemon);
+	proa_patience_end();
+	return status;
+}
+
 static int run(Daemon *daemon)
 {
 	gint64 limit = 0;
 
+	renew_patience(daemon);
 	settle(daemon);
 	if (crashes_too_often(daemon, &limit) && leave_crashing(daemon, limit)) {
 		g_warning(
@@ -399,9 +431,15 @@ static int run(Daemon *daemon)
 		return PROA_EXIT_OK;
 	}
 	if (wait_for_health(daemon) == PROA_HEALTHY)
-		return bless(daemon);
+		return bless_with_patience(daemon);
+	gboolean leaves = may_leave(daemon);
+	if (leaves)
+		proa_patience_renew(RECORD_SECONDS, daemon->options->no_reboot);
+	else
+		proa_patience_end();
 	record_unhealthy(daemon);
-	if (may_leave(daemon)) {
+	proa_patience_end();
+	if (leaves) {
 		reboot_node(daemon);
 		return PROA_EXIT_OK;
 	}
@@ -478,8 +516,12 @@ int proa_daemon_run(const ProaDaemonOptions *options)
 	g_autoptr(ProaSystemd) systemd = proa_systemd_new(
 		options->systemd, (guint)proa_config_integer(config, "health", "unit-timeout"));
 	Daemon daemon = { .options = options, .config = config, .systemd = systemd };
-	g_autoptr(ProaNode) node =
-		wait_for_node(&options->node, proa_config_integer(config, "health", "deadline"));
+	g_autoptr(ProaState) trial = load_trial(options->node.root);
+	gint64 deadline = proa_config_integer(config, "health", "deadline");
+	if (trial)
+		proa_patience_renew(options->patience > 0 ? options->patience : deadline + STUCK_SECONDS,
+			options->no_reboot);
+	g_autoptr(ProaNode) node = wait_for_node(&options->node, deadline);
 	if (!node) {
 		reboot_node(&daemon);
 		return PROA_EXIT_OK;
@@ -494,6 +536,18 @@ int proa_daemon_run(const ProaDaemonOptions *options)
 	return status;
 }
 
+/* As they are now, an operator may have brought others since the blessing. */
+static void keep_extensions(const char *root, const char *dir)
+{
+	g_autofree char *etc_dir = g_build_filename(dir, "etc", NULL);
+	g_autofree char *root_hash = proa_booted_root_hash(root, NULL);
+	g_autofree char *name = root_hash ? proa_generation_name(root_hash) : NULL;
+	g_autoptr(GError) error = NULL;
+
+	if (name && !proa_pairing_keep(root, etc_dir, name, &error))
+		warn("remembering the system extensions of this release", &error);
+}
+
 gboolean proa_daemon_going_down(const char *root, GError **error)
 {
 	g_autofree char *dir = g_strconcat(root, PROA_STATE_DIR, NULL);
@@ -501,6 +555,7 @@ gboolean proa_daemon_going_down(const char *root, GError **error)
 
 	if (!proa_crashes_asked(dir, error))
 		return FALSE;
+	keep_extensions(root, dir);
 	if (access(mark, F_OK) == 0)
 		return TRUE;
 	/* Of a release on trial the firmware counts; nothing is lost with this. */

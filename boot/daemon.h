@@ -11,6 +11,8 @@ typedef struct {
 	ProaNodeOptions node;
 	const char *systemd; /* D-Bus address of the system manager; NULL: PID 1's own */
 	gboolean no_reboot;
+	gint64 patience; /* seconds that a trial may get nowhere; 0: what the deadline and some minutes give
+			  */
 } ProaDaemonOptions;
 
 /* Returns the exit status: OK when the node is healthy or reboots, FAILED when a healthy trial cannot be

@@ -56,7 +56,7 @@ static void format_guid(const guint8 *g, char *ret)
 		g[15]);
 }
 
-static ProaPartition *read_entry(const guint8 *entry, guint number)
+static ProaPartition *read_entry(const guint8 *entry, guint number, guint block_size)
 {
 	static const guint8 unused[16] = { 0 };
 
@@ -66,6 +66,10 @@ static ProaPartition *read_entry(const guint8 *entry, guint number)
 	partition->number = number;
 	format_guid(entry, partition->type);
 	format_guid(entry + 16, partition->uuid);
+	guint64 first = le(entry + 32, 8), last = le(entry + 40, 8);
+	/* A table that says nonsense says no size. */
+	if (last >= first && last - first < G_MAXUINT64 / block_size - 1)
+		partition->size = (last - first + 1) * block_size;
 	for (guint i = 0; i < NAME_UNITS; i++) {
 		guint64 unit = le(entry + 56 + (gsize)2 * i, 2);
 		if (unit == 0)
@@ -111,7 +115,7 @@ GPtrArray *proa_gpt_read(int fd, guint block_size, GError **error)
 	}
 	GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)proa_partition_free);
 	for (guint i = 0; i < count; i++) {
-		ProaPartition *partition = read_entry(table + (gsize)i * size, i + 1);
+		ProaPartition *partition = read_entry(table + (gsize)i * size, i + 1, block_size);
 		if (partition)
 			g_ptr_array_add(list, partition);
 	}

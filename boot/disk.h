@@ -18,6 +18,7 @@ typedef struct {
 	char type[37]; /* 8-4-4-4-12 hexadecimal digits, lower case */
 	char uuid[37];
 	char label[37]; /* ASCII; other characters become '?' */
+	guint64 size;   /* bytes; 0: the table does not say */
 	char *device;   /* the kernel's name ("vda1"); NULL for a table read from a file */
 	char *disk;     /* the kernel's name of the whole disk; NULL likewise */
 } ProaPartition;

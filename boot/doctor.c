@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define SECURE_BOOT "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -23,6 +24,10 @@
 /* A release's UKI may be larger than the one before by a quarter; less room than that is close. */
 #define GROWTH(size) ((size) / 4)
 #define MIN_VAR_BYTES (16u * 1024 * 1024)
+/* Two generations of /etc, the journal, the black box, and what a download notes of itself. */
+#define VAR_BYTES (64u * 1024 * 1024)
+#define VAR_SIZE (256u * 1024 * 1024)
+#define SECTOR 512
 
 typedef struct {
 	const ProaNode *node;
@@ -51,6 +56,15 @@ static void say(Doctor *doctor, const char *check, const char *verdict, ProaReas
 	json_object_set_string_member(object, "message", message);
 	proa_json_set_string(object, "hint", hint ? hint : has_reason ? proa_reason_hint(reason) : NULL);
 	json_array_add_object_element(doctor->array, object);
+}
+
+/* A size in bytes beside what was said last, for who knows more: `proa doctor` knows what the feed offers. */
+static void add_number(Doctor *doctor, const char *member, guint64 number)
+{
+	JsonObject *last =
+		json_array_get_object_element(doctor->array, json_array_get_length(doctor->array) - 1);
+
+	json_object_set_int_member(last, member, (gint64)MIN(number, G_MAXINT64));
 }
 
 static void look_at_root(Doctor *doctor)
@@ -111,35 +125,71 @@ static guint64 entry_size(const ProaNode *node, const ProaEntry *entry)
 static void look_at_esp(Doctor *doctor)
 {
 	const ProaNode *node = doctor->node;
-	guint64 free_bytes = 0, own = entry_size(node, node->booted_entry);
+	guint64 free_bytes = 0, size = 0, own = entry_size(node, node->booted_entry);
 	g_autoptr(GError) error = NULL;
 
-	if (!proa_esp_free_bytes(node->esp, &free_bytes, &error)) {
+	if (!proa_esp_free_bytes(node->esp, &free_bytes, &error) ||
+		!proa_esp_size(node->esp, &size, &error)) {
 		say(doctor, "esp", "problem", PROA_REASON_ESP_MISSING, NULL, "%s", error->message);
 		return;
 	}
 	guint64 room = free_bytes + entry_size(node, node->other_entry);
-	gboolean enough = room >= own, roomy = room >= own + GROWTH(own);
+	guint64 two = 2 * (own + GROWTH(own));
+	gboolean enough = room >= own, roomy = room >= own + GROWTH(own), large = size >= two;
 	say(doctor, "esp",
-		roomy    ? "ok"
-		: enough ? "warning"
-			 : "problem",
-		roomy ? NO_REASON : PROA_REASON_ESP_FULL, NULL,
-		"%" G_GUINT64_FORMAT " bytes for the next boot image; the running one has %" G_GUINT64_FORMAT,
-		room, own);
+		roomy && large ? "ok"
+		: enough       ? "warning"
+			       : "problem",
+		roomy && large ? NO_REASON : PROA_REASON_ESP_FULL,
+		large ? NULL : "Reinstall the node from a current disk image: its ESP is larger.",
+		"%" G_GUINT64_FORMAT " bytes for the next boot image; the running one has %" G_GUINT64_FORMAT
+		", and two that may grow by a quarter need %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT,
+		room, own, two, size);
+	add_number(doctor, "room", room);
+}
+
+/* Of the running root as dm-verity maps it, the image without its hash tree. Bytes; 0: unknown. */
+static guint64 booted_image_size(const ProaNode *node)
+{
+	struct stat st;
+
+	if (stat(*node->root ? node->root : "/", &st) < 0)
+		return 0;
+	g_autofree char *path = g_strdup_printf(
+		"%s/sys/dev/block/%u:%u/size", node->root, major(st.st_dev), minor(st.st_dev));
+	g_autofree char *text = proa_file_read(path, MAX_VARIABLE, NULL, NULL);
+	return text ? g_ascii_strtoull(text, NULL, 10) * SECTOR : 0;
 }
 
 static void look_at_slots(Doctor *doctor)
 {
 	static const char *const labels[] = { "root-a", "root-a-verity", "root-b", "root-b-verity" };
+	const ProaPartition *found[G_N_ELEMENTS(labels)];
+	guint64 own = booted_image_size(doctor->node);
 
-	for (gsize i = 0; i < G_N_ELEMENTS(labels); i++)
-		if (!proa_partition_by_label(doctor->node->partitions, labels[i])) {
+	for (gsize i = 0; i < G_N_ELEMENTS(labels); i++) {
+		found[i] = proa_partition_by_label(doctor->node->partitions, labels[i]);
+		if (!found[i]) {
 			say(doctor, "slots", "problem", PROA_REASON_NO_SLOT, NULL,
 				"the disk has no partition labelled %s", labels[i]);
 			return;
 		}
-	say(doctor, "slots", "ok", NO_REASON, NULL, "both slots are there");
+	}
+	/* Each must hold any release, in turn: the smaller one counts. */
+	guint64 data = MIN(found[0]->size, found[2]->size), tree = MIN(found[1]->size, found[3]->size);
+	/* A tree of digests of 32 bytes for blocks of 4096 has a little more than a 128th of their size. */
+	gboolean enough = data >= own && tree >= own / 128;
+	gboolean roomy = data >= own + GROWTH(own) && tree >= (own + GROWTH(own)) / 127;
+	say(doctor, "slots",
+		roomy    ? "ok"
+		: enough ? "warning"
+			 : "problem",
+		roomy ? NO_REASON : PROA_REASON_SLOT_TOO_SMALL, NULL,
+		"each slot has room for %" G_GUINT64_FORMAT " bytes and a hash tree of %" G_GUINT64_FORMAT
+		"; the running image has %" G_GUINT64_FORMAT,
+		data, tree, own);
+	add_number(doctor, "data_size", data);
+	add_number(doctor, "tree_size", tree);
 }
 
 static void look_at_etc(Doctor *doctor)
@@ -174,6 +224,16 @@ static void look_at_var(Doctor *doctor)
 		say(doctor, "var", "problem", PROA_REASON_READ_ONLY, NULL, "/var is mounted read-only");
 	else if ((guint64)fs.f_bavail * fs.f_frsize < MIN_VAR_BYTES)
 		say(doctor, "var", "problem", PROA_REASON_DISK_SPACE, NULL, "/var is full");
+	else if ((guint64)fs.f_blocks * fs.f_frsize < VAR_SIZE)
+		say(doctor, "var", "warning", PROA_REASON_DISK_SPACE,
+			"Enlarge the state partition, or reinstall the node on a larger disk.",
+			"/var has %" G_GUINT64_FORMAT " bytes as a whole, at least %u are wanted",
+			(guint64)fs.f_blocks * fs.f_frsize, VAR_SIZE);
+	else if ((guint64)fs.f_bavail * fs.f_frsize < VAR_BYTES)
+		say(doctor, "var", "warning", PROA_REASON_DISK_SPACE, NULL,
+			"/var has %" G_GUINT64_FORMAT
+			" bytes free, and %u are wanted for an update and the next boot",
+			(guint64)fs.f_bavail * fs.f_frsize, VAR_BYTES);
 	else
 		say(doctor, "var", "ok", NO_REASON, NULL, "/var can be written");
 	state = proa_state_load(dir, &error);
@@ -302,8 +362,8 @@ static void look_at_extensions(Doctor *doctor)
 			directory);
 	if (proa_extension_unpaired(node->root))
 		say(doctor, "extensions", "warning", PROA_REASON_EXTENSION,
-			"Keep images in /var/lib/proa/extensions and link to them from /etc/extensions.",
-			"/var/lib/extensions is merged into every release, whichever runs");
+			"Put images (*.raw) there themselves, or into /var/lib/proa/extensions with links from /etc/extensions.",
+			"what is no image in /var/lib/extensions is merged into every release, whichever runs");
 	for (char **name = names; release && *name; name++)
 		look_at_extension(doctor, *name, release);
 }

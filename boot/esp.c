@@ -241,6 +241,16 @@ gboolean proa_esp_free_bytes(const ProaEsp *esp, guint64 *ret_bytes, GError **er
 	return TRUE;
 }
 
+gboolean proa_esp_size(const ProaEsp *esp, guint64 *ret_bytes, GError **error)
+{
+	struct statvfs st;
+
+	if (fstatvfs(esp->fd, &st) < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "asking for the size of the ESP");
+	*ret_bytes = (guint64)st.f_blocks * st.f_frsize;
+	return TRUE;
+}
+
 gboolean proa_esp_sync(const ProaEsp *esp, GError **error)
 {
 	if (fsync(esp->entries_fd) < 0 || (esp->proa_fd >= 0 && fsync(esp->proa_fd) < 0) ||

@@ -49,6 +49,9 @@ int proa_esp_proa_fd(const ProaEsp *esp);
 gboolean proa_esp_free_bytes(
 	const ProaEsp *esp, guint64 *ret_bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* What the ESP holds as a whole. Bytes. */
+gboolean proa_esp_size(const ProaEsp *esp, guint64 *ret_bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Makes every change durable: fsync of the directories, then syncfs. */
 gboolean proa_esp_sync(const ProaEsp *esp, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -10,6 +10,7 @@
 #include "boot/generation.h"
 #include "boot/giveup.h"
 #include "boot/overlay.h"
+#include "boot/pairing.h"
 #include "boot/volatile.h"
 
 #include <errno.h>
@@ -40,7 +41,6 @@ static gboolean is_mount_point(const char *path, const char *parent)
 	return stat(path, &st) == 0 && stat(parent, &parent_st) == 0 && st.st_dev != parent_st.st_dev;
 }
 
-/* Only a blessed entry: the firmware itself counts down the others. */
 static gboolean leave(const char *root_hash, gboolean *ret_switched, GError **error)
 {
 	g_autofree char *detail =
@@ -55,7 +55,7 @@ static gboolean leave(const char *root_hash, gboolean *ret_switched, GError **er
 		return FALSE;
 	const ProaEntry *own = proa_entry_find(entries, root_hash);
 	*ret_switched = FALSE;
-	if (!own || own->tries_left >= 0 || !proa_entry_find_other(entries, root_hash))
+	if (!own || !proa_give_up_counts(own) || !proa_entry_find_other(entries, root_hash))
 		return TRUE;
 	return proa_give_up(esp, &what, ret_switched, error);
 }
@@ -94,6 +94,17 @@ static gboolean mount_generation(
 	PROA_AUTO_FD int shipped = open(etc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return proa_generation_prepare(etc_dir, name, shipped, error) &&
 	       proa_overlay_mount(etc, generation, error);
+}
+
+/* Before anything merges them. */
+static void pair_extensions(const char *sysroot, const char *state_dir, const char *root_hash)
+{
+	g_autofree char *etc_dir = g_build_filename(state_dir, "etc", NULL);
+	g_autofree char *name = proa_generation_name(root_hash);
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_pairing_bring_back(sysroot, etc_dir, name, &error))
+		say("bringing the system extensions of this release back", error);
 }
 
 static gboolean mark(const char *path, GError **error)
@@ -140,6 +151,7 @@ static int run(const char *sysroot)
 	}
 	if (is_mount_point(var, sysroot)) {
 		count_attempt(state_dir, root_hash);
+		pair_extensions(sysroot, state_dir, root_hash);
 		if (mount_generation(state_dir, etc, root_hash, &error))
 			return PROA_EXIT_OK;
 	} else {

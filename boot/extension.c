@@ -5,6 +5,7 @@
 #include "boot/uki.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #define RELEASE_DIR "/usr/lib/extension-release.d"
 #define RELEASE_PREFIX "extension-release."
@@ -71,8 +72,15 @@ gboolean proa_extension_unpaired(const char *root)
 {
 	g_autofree char *folder = g_strconcat(root, UNPAIRED_DIR, NULL);
 	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+	const char *name;
 
-	return dir && g_dir_read_name(dir);
+	while (dir && (name = g_dir_read_name(dir))) {
+		g_autofree char *path = g_build_filename(folder, name, NULL);
+		struct stat st;
+		if (lstat(path, &st) == 0 && !(S_ISREG(st.st_mode) && g_str_has_suffix(name, ".raw")))
+			return TRUE;
+	}
+	return FALSE;
 }
 
 /* A "NAME.raw.v" holds images only, of which systemd takes one (systemd.v(7)). */

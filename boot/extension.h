@@ -2,7 +2,9 @@
 /*
  * extension: system extensions (systemd-sysext(8)) are paired with the release as the rest of /etc is: which
  * of them are active is said by the links in /etc/extensions, and each release has its own /etc. The images
- * lie in /var/lib/proa/extensions, where systemd does not look, so that only a link makes one active.
+ * lie in /var/lib/proa/extensions, where systemd does not look, so that only a link makes one active. Which
+ * images there were, and which lay in /var/lib/extensions, is remembered with each generation
+ * (boot/pairing.h).
  *
  * What a merged extension says of itself stands in /usr/lib/extension-release.d.
  */
@@ -31,7 +33,8 @@ char **proa_extension_names(const char *root);
 char *proa_extension_release(const char *root, const char *name);
 
 /*
- * Whether something in /var/lib/extensions below @root would be merged into every release, paired with none.
+ * Whether something in /var/lib/extensions below @root is no image of its own, and so is paired with no
+ * release (boot/pairing.h): it would be merged into every one.
  */
 gboolean proa_extension_unpaired(const char *root);
 

@@ -20,6 +20,7 @@
 #define CONFLICTS "conflicts"
 #define MAX_CONFLICTS (64 * 1024)
 /* No generation's name, so that whatever a crash leaves is known for what it is. */
+#define NOTE_PREFIX "restore-"
 #define HALF_MADE_SUFFIX ".new"
 
 gboolean proa_generation_name_valid(const char *name)
@@ -133,6 +134,23 @@ static gboolean remember_shipped(const char *etc_dir, const char *name, int ship
 	return lower && proa_merge_save(path, lower, error);
 }
 
+char *proa_generation_restore_note(const char *etc_dir, const char *name)
+{
+	g_autofree char *file = g_strconcat(NOTE_PREFIX, name, NULL);
+
+	return g_build_filename(etc_dir, file, NULL);
+}
+
+/* A copy of one in the middle of a restore is in the middle of it, too; one of a whole one is whole. */
+static gboolean take_note_along(const char *etc_dir, const char *last, const char *name, GError **error)
+{
+	g_autofree char *from = proa_generation_restore_note(etc_dir, last ? last : "");
+	g_autofree char *to = proa_generation_restore_note(etc_dir, name);
+	g_autofree char *text = last ? proa_file_read(from, PROA_GENERATION_MAX_NOTE, NULL, NULL) : NULL;
+
+	return text ? proa_file_replace(to, text, strlen(text), 0600, error) : proa_file_remove(to, error);
+}
+
 static gboolean make(const char *etc_dir, int etc_fd, const char *name, int shipped_fd, GError **error)
 {
 	g_autofree char *half_made = g_strconcat(name, HALF_MADE_SUFFIX, NULL);
@@ -146,7 +164,8 @@ static gboolean make(const char *etc_dir, int etc_fd, const char *name, int ship
 	if (fd < 0)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "opening %s/%s", etc_dir, half_made);
 	if (!fill(etc_fd, fd, last, error) ||
-		(shipped_fd >= 0 && !merge(etc_dir, half_made, fd, last, shipped_fd, error)))
+		(shipped_fd >= 0 && !merge(etc_dir, half_made, fd, last, shipped_fd, error)) ||
+		!take_note_along(etc_dir, last, name, error))
 		return FALSE;
 	/* Everything in it first, then its name: a power cut leaves the generation whole or not there. */
 	if (syncfs(fd) < 0 || renameat(etc_fd, half_made, etc_fd, name) < 0 || fsync(etc_fd) < 0)
@@ -216,6 +235,11 @@ gboolean proa_generation_prune(const char *etc_dir, const char *const *keep, GEr
 	const char *name;
 
 	while (dir && (name = g_dir_read_name(dir))) {
+		gboolean note = g_str_has_prefix(name, NOTE_PREFIX);
+		const char *noted = note ? name + strlen(NOTE_PREFIX) : "";
+		if (note && !g_strv_contains(keep, noted) && g_strcmp0(last, noted) != 0 &&
+			unlinkat(etc_fd, name, 0) < 0)
+			return proa_fail_errno(error, PROA_REASON_IO, errno, "removing %s/%s", etc_dir, name);
 		g_autofree char *bare = g_strndup(name, PROA_GENERATION_NAME_LENGTH);
 		const char *rest = name + strlen(bare);
 		gboolean half_made = strcmp(rest, HALF_MADE_SUFFIX) == 0;

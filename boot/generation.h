@@ -5,8 +5,9 @@
  *   <first 32 digits of the root hash>/upper, .../work    one generation
  *   .../shipped                                           what that release shipped in /etc (boot/merge.h)
  *   .../conflicts                                         what both the operator and the release had changed,
- * a line each last                                                  the name of the generation used last, and
- * a newline
+ * a line each
+ *   last                                                  the name of the generation used last, and a newline
+ *   restore-<name>                                        a restore of it is under way (boot/repo.h)
  *
  * A release that boots for the first time starts from a copy of the last generation, so that the machine's
  * identity, keys and the operator's changes stay. A generation appears whole or not at all.
@@ -18,6 +19,15 @@
 #define PROA_GENERATION_NAME_LENGTH 32
 /* A tree deeper than this is no /etc. */
 #define PROA_GENERATION_MAX_DEPTH 64
+
+/* A note of a restore is larger than this never. Bytes. */
+#define PROA_GENERATION_MAX_NOTE 256
+
+/*
+ * The file that says that the generation @name is in the middle of a restore; free with g_free(). A
+ * generation begun as a copy of such a one gets the same note, so that it is completed there, too.
+ */
+char *proa_generation_restore_note(const char *etc_dir, const char *name);
 
 /* Whether @name is one of a generation: 32 lower-case hexadecimal digits. */
 gboolean proa_generation_name_valid(const char *name);

@@ -46,6 +46,11 @@ static void leave_evidence(const ProaEsp *esp, const ProaGiveUp *what, const Pro
 		g_warning("leaving evidence on the ESP: %s", error->message);
 }
 
+gboolean proa_give_up_counts(const ProaEntry *own)
+{
+	return own->tries_left < 0 || (own->tries_left > 0 && own->tries_done <= 0);
+}
+
 gboolean proa_give_up(const ProaEsp *esp, const ProaGiveUp *what, gboolean *ret_switched, GError **error)
 {
 	g_autoptr(GPtrArray) entries = proa_entry_list(esp, error);

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "boot/esp.h"
+#include "boot/entry.h"
 
 typedef struct {
 	const char *root_hash;
@@ -24,6 +24,13 @@ typedef struct {
  */
 gboolean proa_give_up(const ProaEsp *esp, const ProaGiveUp *what, gboolean *ret_switched,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * Whether boots of @own, the running release's entry, are proa-etc's to count and to end: of a blessed one
+ * nobody else counts them; of one on trial the firmware does, unless it cannot rename a file on the ESP,
+ * which is seen from a trial that began and has all its tries.
+ */
+gboolean proa_give_up_counts(const ProaEntry *own);
 
 /*
  * Why the root of @root_hash could not be opened or mounted, seen from the initrd: ROOT_MISSING (no partition

@@ -6,6 +6,7 @@
 #include "boot/crashes.h"
 #include "boot/disk.h"
 #include "boot/generation.h"
+#include "boot/pairing.h"
 #include "boot/uki.h"
 
 #include <fcntl.h>
@@ -286,6 +287,8 @@ gboolean proa_node_bless(ProaNode *node, GError **error)
 	/* proa-etc may have met a full disk. Not only for tidiness: the next release starts from it. */
 	if (!proa_generation_use(etc_dir, generation, &inner))
 		warn("noting which generation of /etc is in use", &inner);
+	if (!proa_pairing_keep(node->root, etc_dir, generation, &inner))
+		warn("remembering the system extensions of this release", &inner);
 	if (!proa_node_prune_generations(node, &inner))
 		warn("removing old generations of /etc", &inner);
 	return TRUE;

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "boot/copy.h"
 #include "boot/fingerprint.h"
+#include "boot/generation.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +15,8 @@
 #include <unistd.h>
 
 #define FOLDER "etc/repo"
-#define NOTE "etc/restore"
-#define MAX_NOTE 128
+/* As it was before a note said whose restore it is. */
+#define OLD_NOTE "etc/restore"
 #define BRANCH_PREFIX "generation/"
 #define MIN_PREFIX 4
 #define MAX_DEPTH 64
@@ -24,7 +25,6 @@
 
 struct ProaRepo {
 	char *state_dir;
-	char *note; /* path of the file that names the commit of a restore under way */
 	OstreeRepo *ostree;
 };
 
@@ -71,7 +71,6 @@ ProaRepo *proa_repo_open(const char *state_dir, GError **error)
 	}
 	ProaRepo *repo = g_new0(ProaRepo, 1);
 	repo->state_dir = g_strdup(state_dir);
-	repo->note = g_build_filename(state_dir, NOTE, NULL);
 	repo->ostree = g_steal_pointer(&ostree);
 	return repo;
 }
@@ -80,7 +79,6 @@ void proa_repo_free(ProaRepo *repo)
 {
 	g_clear_object(&repo->ostree);
 	g_free(repo->state_dir);
-	g_free(repo->note);
 	g_free(repo);
 }
 
@@ -439,32 +437,88 @@ static gboolean restore_path(
 	       fail(error, inner, "bringing a file of /etc back");
 }
 
-gboolean proa_repo_restore(
-	ProaRepo *repo, const char *commit, const char *const *paths, const char *etc, GError **error)
+static char *note_path(const ProaRepo *repo, const char *generation)
+{
+	g_autofree char *etc_dir = g_build_filename(repo->state_dir, "etc", NULL);
+
+	return proa_generation_restore_note(etc_dir, generation);
+}
+
+gboolean proa_repo_restore(ProaRepo *repo, const char *generation, const char *commit,
+	const char *const *paths, const char *etc, GError **error)
 {
 	for (; paths && *paths; paths++)
 		if (!restore_path(repo, commit, *paths, etc, error))
 			return FALSE;
 	if (paths)
 		return TRUE;
-	g_autofree char *line = g_strconcat(commit, "\n", NULL);
-	return proa_file_replace(repo->note, line, strlen(line), 0600, error) &&
-	       restore_all(repo, commit, etc, error) && proa_file_remove(repo->note, error);
+	g_autofree char *before = proa_repo_resolve(repo, generation, error);
+	if (!before)
+		return FALSE;
+	g_autofree char *path = note_path(repo, generation);
+	g_autofree char *line = g_strdup_printf("%s %s %s\n", generation, before, commit);
+	return proa_file_replace(path, line, strlen(line), 0600, error) &&
+	       restore_all(repo, commit, etc, error) && proa_file_remove(path, error);
 }
 
-gboolean proa_repo_finish(ProaRepo *repo, const char *etc, gboolean *ret_done, GError **error)
+/* What a restore that began with @before changed, and nothing else. */
+static gboolean restore_changes(
+	ProaRepo *repo, const char *before, const char *commit, const char *etc, GError **error)
 {
-	g_autofree char *commit = proa_file_read(repo->note, MAX_NOTE, NULL, NULL);
+	g_autoptr(GPtrArray) lines = proa_repo_diff(repo, before, commit, etc, error);
+	PROA_AUTO_FD int fd = open(etc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (lines && fd < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "opening %s", etc);
+	/* What goes makes way for what comes. */
+	for (guint i = 0; lines && i < lines->len; i++) {
+		const char *line = g_ptr_array_index(lines, i);
+		if (*line == 'D' && !proa_remove_tree(fd, line + 2, MAX_DEPTH, error))
+			return FALSE;
+	}
+	for (guint i = 0; lines && i < lines->len; i++) {
+		const char *line = g_ptr_array_index(lines, i);
+		struct stat st;
+		gboolean in_the_way = *line == 'M' && fstatat(fd, line + 2, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+				      !S_ISREG(st.st_mode);
+		if (*line == 'D')
+			continue;
+		if ((in_the_way && !proa_remove_tree(fd, line + 2, MAX_DEPTH, error)) ||
+			!restore_path(repo, commit, line + 2, etc, error))
+			return FALSE;
+	}
+	return lines != NULL;
+}
+
+gboolean proa_repo_finish(
+	ProaRepo *repo, const char *generation, const char *etc, gboolean *ret_done, GError **error)
+{
+	g_autofree char *old = g_build_filename(repo->state_dir, OLD_NOTE, NULL);
+	g_autofree char *path = note_path(repo, generation);
+	g_autofree char *note = proa_file_read(path, PROA_GENERATION_MAX_NOTE, NULL, NULL);
+	g_auto(GStrv) words = g_strsplit(note ? g_strchomp(note) : "", " ", -1);
+	g_autoptr(GError) inner = NULL;
 
 	*ret_done = FALSE;
-	if (!commit)
+	/* Nobody knows which release's /etc it was. */
+	if (!proa_file_remove(old, error))
+		return FALSE;
+	if (!note)
 		return TRUE;
 	/* A note that cannot be understood leads nowhere; replacing it is atomic, so it is not half of one.
 	 */
-	if (!proa_sha256_hex_valid(g_strchomp(commit)))
-		return proa_file_remove(repo->note, error);
-	if (!restore_all(repo, commit, etc, error) || !proa_file_remove(repo->note, error))
+	if (g_strv_length(words) != 3 || !proa_generation_name_valid(words[0]) ||
+		!proa_sha256_hex_valid(words[1]) || !proa_sha256_hex_valid(words[2]))
+		return proa_file_remove(path, error);
+	gboolean done = strcmp(words[0], generation) == 0
+				? restore_all(repo, words[2], etc, &inner)
+				: restore_changes(repo, words[1], words[2], etc, &inner);
+	if (!done && proa_reason_of(inner) != PROA_REASON_NOT_FOUND) {
+		g_propagate_error(error, g_steal_pointer(&inner));
 		return FALSE;
-	*ret_done = TRUE;
-	return TRUE;
+	}
+	if (!done)
+		g_warning("a restore of /etc that was cut short cannot be completed: %s", inner->message);
+	*ret_done = done;
+	return proa_file_remove(path, error);
 }

@@ -52,12 +52,18 @@ GPtrArray *proa_repo_diff(ProaRepo *repo, const char *from, const char *to, cons
 /*
  * Brings @etc to what @commit holds: all of it (@paths NULL: what is not in it goes), or the paths named,
  * below /etc. Each file is replaced atomically. A restore of all of it is noted first and the note taken away
- * last, so that one that a power cut ended is completed by proa_repo_finish(). NOT_FOUND if @commit does not
- * hold a path.
+ * last, so that one that a power cut ended is completed by proa_repo_finish(): the note is one of
+ * @generation, the one in use, and names its newest commit, which is what @etc was before. NOT_FOUND if
+ * @commit does not hold a path.
  */
-gboolean proa_repo_restore(ProaRepo *repo, const char *commit, const char *const *paths, const char *etc,
-	GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean proa_repo_restore(ProaRepo *repo, const char *generation, const char *commit,
+	const char *const *paths, const char *etc, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Completes a restore that was interrupted; *@ret_done says whether there was one. */
-gboolean proa_repo_finish(
-	ProaRepo *repo, const char *etc, gboolean *ret_done, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/*
+ * Completes a restore of @generation that was interrupted; *@ret_done says whether there was one. Where the
+ * generation was begun as a copy of one in the middle of a restore (boot/generation.c), it gets what that
+ * restore would have changed, and keeps what else its release ships. A restore of another generation waits
+ * until that one runs again; a note that nobody can follow any more is taken away.
+ */
+gboolean proa_repo_finish(ProaRepo *repo, const char *generation, const char *etc, gboolean *ret_done,
+	GError **error) G_GNUC_WARN_UNUSED_RESULT;

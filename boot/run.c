@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #define MAX_LINE 400
+#define MAX_LEFT_BEHIND 8
+/* What is killed is gone at once, unless the kernel holds it. */
+#define KILL_SECONDS 2
 
 void proa_run_clear(ProaRun *run)
 {
@@ -67,13 +70,61 @@ static gboolean take(int fd, GString *output)
 	return size > 0;
 }
 
-static int wait_for(pid_t pid)
-{
-	int status = 0;
+/* Processes that did not even end when they were killed: a dead disk or server holds them in the kernel. */
+static pid_t left_behind[MAX_LEFT_BEHIND];
 
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+static guint count_left_behind(void)
+{
+	guint count = 0;
+
+	for (guint i = 0; i < MAX_LEFT_BEHIND; i++) {
+		if (left_behind[i] > 0 && waitpid(left_behind[i], NULL, WNOHANG) != 0)
+			left_behind[i] = 0;
+		count += left_behind[i] > 0 ? 1 : 0;
+	}
+	return count;
+}
+
+gboolean proa_run_may_start(GError **error)
+{
+	return count_left_behind() < MAX_LEFT_BEHIND ||
+	       proa_fail(error, PROA_REASON_IO,
+		       "%d programs hang in the kernel already, and none more is started: a disk or a server does not answer",
+		       MAX_LEFT_BEHIND);
+}
+
+gboolean proa_run_end(pid_t pid, gboolean kill_first, int *ret_status)
+{
+	gint64 until = g_get_monotonic_time() + KILL_SECONDS * G_USEC_PER_SEC;
+	int status = 0;
+	pid_t ended;
+
+	if (kill_first && kill(-pid, SIGKILL) < 0)
+		kill(pid, SIGKILL);
+	while ((ended = waitpid(pid, &status, kill_first ? WNOHANG : 0)) <= 0) {
+		if (ended < 0 && errno != EINTR)
+			break;
+		if (kill_first && g_get_monotonic_time() >= until)
+			break;
+		g_usleep(G_USEC_PER_SEC / 100);
+	}
+	for (guint i = 0; ended == 0 && i < MAX_LEFT_BEHIND; i++)
+		if (left_behind[i] == 0) {
+			left_behind[i] = pid;
+			break;
+		}
+	if (ret_status)
+		*ret_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	return ended != 0;
+}
+
+gboolean proa_run_is_left_behind(pid_t pid)
+{
+	count_left_behind();
+	for (guint i = 0; i < MAX_LEFT_BEHIND; i++)
+		if (left_behind[i] == pid)
+			return TRUE;
+	return FALSE;
 }
 
 /* Reads until the process ends; whoever it leaves behind may hold the pipe open for longer. */
@@ -101,15 +152,14 @@ gboolean proa_run(const char *const *argv, const char *const *environment, guint
 	PROA_AUTO_FD int fd = -1;
 	GPid pid;
 
-	if (!start(argv, environment, &pid, &fd, error))
+	if (!proa_run_may_start(error) || !start(argv, environment, &pid, &fd, error))
 		return FALSE;
 	PROA_AUTO_FD int pidfd = pidfd_open(pid, 0);
 	gboolean ended =
 		pidfd >= 0 &&
 		listen_until_end(pidfd, fd, g_get_monotonic_time() / 1000 + (gint64)seconds * 1000, output);
-	if (!ended)
-		kill(-pid, SIGKILL);
-	int status = wait_for(pid);
+	int status = -1;
+	(void)!proa_run_end(pid, !ended, &status);
 	*ret_run = (ProaRun){ .status = ended ? status : -1,
 		.timed_out = !ended,
 		.output = g_utf8_make_valid(output->str, (gssize)output->len) };

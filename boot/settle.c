@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "boot/blackbox.h"
+#include "boot/crashes.h"
 #include "boot/disk.h"
 #include "boot/evidence.h"
 #include "boot/journal.h"
@@ -25,6 +26,7 @@ typedef struct {
 	ProaEvidence *evidence; /* NULL: none */
 	GPtrArray *rejected;
 	ProaSettled *settled;
+	gboolean judged;       /* the members below are set */
 	gboolean trial;        /* this boot is one of a trial */
 	gboolean interrupted;  /* a transaction ended with the power */
 	gboolean unrecorded;   /* /var did not take what must not be lost */
@@ -136,6 +138,7 @@ static void settle_state(ProaState *state, gpointer data)
 	Settling *s = data;
 	const ProaStateRelease *booted = &s->node->booted;
 
+	s->judged = TRUE;
 	find_failed(s, state);
 	proa_state_set_release(&state->booted, booted->version, booted->root_hash, booted->slot);
 	if (same(state->staged.root_hash, s->settled->failed.root_hash))
@@ -239,7 +242,8 @@ static gint64 tried_since(const Settling *s)
 		if (strcmp(word, staged ? "staged" : "rolled-back") == 0)
 			since = proa_json_int_or(event, "time", 0);
 	}
-	return since;
+	/* A clock that was ahead then, or is behind now, says nothing. */
+	return since <= g_get_real_time() / G_USEC_PER_SEC ? since : 0;
 }
 
 /* All that is left of the boots that failed: what they said of themselves, and what outlived them. */
@@ -249,8 +253,7 @@ static char *gather_evidence(const Settling *s)
 	g_autofree char *checks = proa_blackbox_checks(node->state_dir, s->settled->failed.root_hash);
 	g_autofree char *entries = proa_boot_entries_text(node);
 	g_autofree char *kernel = proa_pstore_read(node->root, tried_since(s), PROA_BLACKBOX_MAX_TEXT);
-	/* A test's node has no boot before this one in the journal of its machine. */
-	g_autofree char *journal = *node->root ? NULL : proa_journal_before();
+	g_autofree char *journal = proa_journal_of_release(s->settled->failed.root_hash);
 
 	return proa_blackbox_evidence(checks, entries, kernel, journal);
 }
@@ -265,6 +268,9 @@ static void record_failure(Settling *s)
 	if (!proa_rejected_add(dir, settled->failed.root_hash, settled->failed.version, settled->reason,
 		    settled->detail, &error))
 		forgot(s, "remembering the rejected release", &error);
+	/* Who left it may not have come to it. */
+	if (!proa_crashes_forget(dir, settled->failed.root_hash, &error))
+		warn("forgetting its crashes", &error);
 	g_autofree char *text = gather_evidence(s);
 	if (!proa_blackbox_write(dir, &settled->failed, settled->reason, settled->detail, text, &error))
 		warn("writing the black box", &error);
@@ -358,6 +364,21 @@ static void load(Settling *s)
 		s->rejected = g_ptr_array_new_with_free_func((GDestroyNotify)proa_rejected_free);
 }
 
+/* A /var that takes no change keeps nobody from judging by what it says, nor from setting entries aside. */
+static void judge(Settling *s)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!proa_state_update(s->node->state_dir, settle_state, s, &error))
+		forgot(s, "recording the outcome of the last boot", &error);
+	if (s->judged)
+		return;
+	g_autoptr(ProaState) state = proa_state_load(s->node->state_dir, NULL);
+	if (!state)
+		state = proa_state_new();
+	settle_state(state, s);
+}
+
 static void settle_now(Settling *s)
 {
 	g_autofree char *volatile_var = g_build_filename(s->node->root, "/" PROA_VOLATILE_VAR, NULL);
@@ -366,8 +387,7 @@ static void settle_now(Settling *s)
 	load(s);
 	/* What is written to memory is not recorded. */
 	s->unrecorded = access(volatile_var, F_OK) == 0;
-	if (!proa_state_update(s->node->state_dir, settle_state, s, &error))
-		forgot(s, "recording the outcome of the last boot", &error);
+	judge(s);
 	if (s->trial && !drop_second_names(s->node, &error))
 		warn("setting second names of the boot image aside", &error);
 	if (s->evidence)

@@ -138,8 +138,35 @@ static void add_name(GString *names, guint *count, const char *name)
 	(*count)++;
 }
 
-/* Collects the string number @index of each structure of the array in @reply. */
-static char *collect(sd_bus_message *reply, const char *contents, const char *before, const char *after)
+/* Reads one structure of a reply up to the string that is wanted of it; FALSE: not this one. */
+typedef gboolean (*ReadName)(sd_bus_message *reply, const char **ret_name);
+
+static gboolean read_unit(sd_bus_message *reply, const char **ret_name)
+{
+	return sd_bus_message_read(reply, "s", ret_name) >= 0 && sd_bus_message_skip(reply, "sssssouso") >= 0;
+}
+
+static gboolean read_job(sd_bus_message *reply, const char **ret_name)
+{
+	return sd_bus_message_skip(reply, "u") >= 0 && sd_bus_message_read(reply, "s", ret_name) >= 0 &&
+	       sd_bus_message_skip(reply, "ssoo") >= 0;
+}
+
+/* A job that waits does so for one that was begun. */
+static gboolean read_begun_job(sd_bus_message *reply, const char **ret_name)
+{
+	const char *name = NULL, *type = NULL, *state = NULL;
+
+	if (sd_bus_message_skip(reply, "u") < 0 ||
+		sd_bus_message_read(reply, "sss", &name, &type, &state) < 0 ||
+		sd_bus_message_skip(reply, "oo") < 0)
+		return FALSE;
+	*ret_name = strcmp(state, "running") == 0 ? name : NULL;
+	return TRUE;
+}
+
+/* The names of the array in @reply, but those in @but (may be NULL). */
+static char *collect(sd_bus_message *reply, const char *contents, ReadName read_name, const char *const *but)
 {
 	GString *names = g_string_new(NULL);
 	guint count = 0;
@@ -148,17 +175,17 @@ static char *collect(sd_bus_message *reply, const char *contents, const char *be
 		return g_string_free(names, FALSE);
 	while (sd_bus_message_enter_container(reply, 'r', NULL) > 0) {
 		const char *name = NULL;
-		if ((*before && sd_bus_message_skip(reply, before) < 0) ||
-			sd_bus_message_read(reply, "s", &name) < 0)
+		if (!read_name(reply, &name))
 			break;
-		add_name(names, &count, name);
-		if (sd_bus_message_skip(reply, after) < 0 || sd_bus_message_exit_container(reply) < 0)
+		if (name && !(but && g_strv_contains(but, name)))
+			add_name(names, &count, name);
+		if (sd_bus_message_exit_container(reply) < 0)
 			break;
 	}
 	return g_string_free(names, FALSE);
 }
 
-char *proa_systemd_failed_units(ProaSystemd *systemd, GError **error)
+char *proa_systemd_failed_units(ProaSystemd *systemd, const char *const *but, GError **error)
 {
 	static const char *const states[] = { "failed", NULL };
 	sd_bus_message *call = new_call(systemd, "ListUnitsFiltered", error), *reply = NULL;
@@ -177,7 +204,18 @@ char *proa_systemd_failed_units(ProaSystemd *systemd, GError **error)
 	else
 		reply = call_manager(systemd, "ListUnitsFiltered", call, error);
 	if (reply)
-		names = collect(reply, "(ssssssouso)", "", "sssssouso");
+		names = collect(reply, "(ssssssouso)", read_unit, but);
+	sd_bus_message_unref(reply);
+	sd_bus_message_unref(call);
+	return names;
+}
+
+static char *list_jobs(ProaSystemd *systemd, ReadName read_name, const char *const *but, GError **error)
+{
+	sd_bus_message *call = new_call(systemd, "ListJobs", error);
+	sd_bus_message *reply = call ? call_manager(systemd, "ListJobs", call, error) : NULL;
+	char *names = reply ? collect(reply, "(usssoo)", read_name, but) : NULL;
+
 	sd_bus_message_unref(reply);
 	sd_bus_message_unref(call);
 	return names;
@@ -185,13 +223,12 @@ char *proa_systemd_failed_units(ProaSystemd *systemd, GError **error)
 
 char *proa_systemd_jobs(ProaSystemd *systemd, GError **error)
 {
-	sd_bus_message *call = new_call(systemd, "ListJobs", error);
-	sd_bus_message *reply = call ? call_manager(systemd, "ListJobs", call, error) : NULL;
-	char *names = reply ? collect(reply, "(usssoo)", "u", "ssoo") : NULL;
+	return list_jobs(systemd, read_job, NULL, error);
+}
 
-	sd_bus_message_unref(reply);
-	sd_bus_message_unref(call);
-	return names;
+char *proa_systemd_begun_jobs(ProaSystemd *systemd, const char *const *but, GError **error)
+{
+	return list_jobs(systemd, read_begun_job, but, error);
 }
 
 /* The object of a unit, loaded if it was not; free with g_free(). */

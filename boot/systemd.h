@@ -19,10 +19,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProaSystemd, proa_systemd_free)
  * with IO. */
 char *proa_systemd_state(ProaSystemd *systemd, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Names of failed units or of units with a job that waits or runs, at most a few, separated by ", "; "" for
- * none. */
-char *proa_systemd_failed_units(ProaSystemd *systemd, GError **error);
+/* Names of failed units but those in @but (NULL: all), of units with a job that waits or runs, or of those
+ * whose job was begun; at most a few, separated by ", "; "" for none. */
+char *proa_systemd_failed_units(ProaSystemd *systemd, const char *const *but, GError **error);
 char *proa_systemd_jobs(ProaSystemd *systemd, GError **error);
+char *proa_systemd_begun_jobs(ProaSystemd *systemd, const char *const *but, GError **error);
 
 /* ActiveState of a unit; free with g_free(). */
 char *proa_systemd_unit_state(

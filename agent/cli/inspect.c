@@ -271,6 +271,42 @@ static void look_at_feed(JsonObject *feed, JsonArray *checks)
 	}
 }
 
+/* A number beside one of the checks; 0: it is not there. */
+static gint64 number_of(JsonArray *checks, const char *check, const char *member)
+{
+	for (guint i = 0; i < json_array_get_length(checks); i++) {
+		JsonObject *object = object_at(checks, i);
+		if (object && strcmp(proa_json_string_or(object, "check", ""), check) == 0)
+			return proa_json_int_or(object, member, 0);
+	}
+	return 0;
+}
+
+/* Whether the release that the feed offers goes onto this disk: proa-install would refuse it. */
+static void look_at_fit(JsonObject *feed, JsonArray *checks)
+{
+	static const struct {
+		const char *needs, *check, *has, *where;
+		ProaReason reason;
+	} fits[] = {
+		{ "root_size", "slots", "data_size", "a slot", PROA_REASON_SLOT_TOO_SMALL },
+		{ "tree_size", "slots", "tree_size", "a slot's hash tree", PROA_REASON_SLOT_TOO_SMALL },
+		{ "uki_size", "esp", "room", "the boot image on the ESP", PROA_REASON_ESP_FULL },
+	};
+
+	for (gsize i = 0; feed && i < G_N_ELEMENTS(fits); i++) {
+		gint64 needs = proa_json_int_or(feed, fits[i].needs, 0);
+		gint64 has = number_of(checks, fits[i].check, fits[i].has);
+		if (has == 0 || needs <= has)
+			continue;
+		g_autofree char *message = g_strdup_printf("release %s needs %" G_GINT64_FORMAT
+							   " bytes for %s, and there are %" G_GINT64_FORMAT,
+			proa_json_string_or(feed, "version", "?"), needs, fits[i].where, has);
+		add(checks, "offer", "problem", proa_reason_to_string(fits[i].reason), message,
+			proa_reason_hint(fits[i].reason));
+	}
+}
+
 JsonArray *proa_inspect_doctor(const ProaPaths *paths, JsonObject *feed)
 {
 	JsonArray *checks = json_array_new();
@@ -278,6 +314,7 @@ JsonArray *proa_inspect_doctor(const ProaPaths *paths, JsonObject *feed)
 	ask_bootd(paths, checks);
 	look_at_trust(paths, checks);
 	look_at_feed(feed, checks);
+	look_at_fit(feed, checks);
 	return checks;
 }
 

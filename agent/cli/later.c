@@ -23,7 +23,16 @@ static int run(const char *const *argv, char **ret_said)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-gboolean proa_later_check(const char *at, GError **error)
+/* What follows @label on its line; NULL: no such line. Free with g_free(). */
+static char *after(const char *said, const char *label)
+{
+	const char *found = strstr(said, label);
+	char *text = found ? g_strndup(found + strlen(label), strcspn(found + strlen(label), "\n")) : NULL;
+
+	return text ? g_strstrip(text) : NULL;
+}
+
+gboolean proa_later_check(const char *at, char **ret_when, GError **error)
 {
 	const char *argv[] = { "systemd-analyze", "calendar", "--iterations=1", at, NULL };
 	g_autofree char *said = NULL;
@@ -34,6 +43,12 @@ gboolean proa_later_check(const char *at, GError **error)
 	/* systemd-run would take it, and the timer would never elapse. */
 	if (status == 0 && strstr(said, "Next elapse: never"))
 		return proa_fail(error, PROA_REASON_USAGE, "--at %s is in the past", at);
+	/* Once: a time without a date would come again each day. */
+	g_autofree char *local = after(said, "Next elapse:"), *utc = after(said, "(in UTC):");
+	if (!local)
+		return proa_fail(error, PROA_REASON_INTERNAL,
+			"systemd-analyze does not tell when \"%s\" is: %s", at, said);
+	*ret_when = utc ? g_steal_pointer(&utc) : g_steal_pointer(&local);
 	return TRUE;
 }
 

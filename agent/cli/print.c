@@ -204,6 +204,12 @@ static void print_checks(GString *out, JsonObject *status, gint64 now)
 		strcmp(result, "no-update") == 0 ? "up to date" : result, offered ? ", offered " : "",
 		offered ? offered : "");
 	line(out, "next check", "%s", next > 0 ? next_when : "not planned");
+	gint64 waits = time_of(status, "waits_until");
+	g_autofree char *waits_when = proa_text_time_from(waits, now);
+	if (waits > 0)
+		line(out, "held back",
+			"until %s: what runs is new and watched for crashes, the other slot is the way back",
+			waits_when);
 	if (reboot > 0)
 		line(out, "reboot", "%s", reboot_when);
 }

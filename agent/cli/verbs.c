@@ -113,12 +113,14 @@ static char **decision_of(const ProaOptions *options)
 	/* The child may run in another directory. */
 	g_autofree char *token = options->token ? g_canonicalize_filename(options->token, NULL) : NULL;
 
-	if (!options->token && !options->accept_stale)
+	if (!options->token && !options->accept_stale && !options->overwrite_last_good)
 		return NULL;
 	if (token)
 		g_strv_builder_add_many(words, "--token", token, NULL);
 	if (options->accept_stale)
 		g_strv_builder_add_many(words, "--accept-stale", options->accept_stale, NULL);
+	if (options->overwrite_last_good)
+		g_strv_builder_add(words, "--overwrite-last-good");
 	return g_strv_builder_end(words);
 }
 
@@ -128,8 +130,8 @@ static JsonObject *decide(const Run *run, ProaOperation operation)
 	JsonObject *outcome = NULL;
 
 	if (geteuid() != 0)
-		proa_fail(
-			&error, PROA_REASON_PERMISSION, "--token and --accept-stale are for root to decide");
+		proa_fail(&error, PROA_REASON_PERMISSION,
+			"--token, --accept-stale and --overwrite-last-good are for root to decide");
 	else
 		outcome = proa_direct_operate(run->paths, operation, run->options->to, run->progress, &error);
 	proa_progress_end(run->progress);
@@ -276,13 +278,13 @@ static ProaExit verb_history(const Run *run)
 static JsonObject *plan_rollback(const Run *run, GError **error)
 {
 	const ProaOptions *options = run->options;
-	g_autofree char *note = NULL;
+	g_autofree char *note = NULL, *when = NULL;
 
 	if (geteuid() != 0) {
 		proa_fail(error, PROA_REASON_PERMISSION, "only root may plan a rollback");
 		return NULL;
 	}
-	if (!proa_later_check(options->at, error))
+	if (!proa_later_check(options->at, &when, error))
 		return NULL;
 	g_autoptr(JsonObject) outcome = proa_direct_operate(
 		run->paths, PROA_OPERATION_PLAN_ROLLBACK, options->to, run->progress, error);
@@ -291,7 +293,7 @@ static JsonObject *plan_rollback(const Run *run, GError **error)
 	json_object_set_string_member(outcome, "operation", "rollback");
 	if (!proa_json_bool_or(outcome, "ok", FALSE))
 		return g_steal_pointer(&outcome);
-	if (!proa_later_plan(options->at, proa_json_string_or(outcome, "version", ""), &note, error))
+	if (!proa_later_plan(when, proa_json_string_or(outcome, "version", ""), &note, error))
 		return NULL;
 	json_object_set_string_member(outcome, "result", "planned");
 	if (note)

@@ -66,6 +66,9 @@ void proa_health_skip(ProaHealthResult *result, const char *why);
 
 void proa_health_result_clear(ProaHealthResult *result);
 
+/* The units that wait for elsewhere, by [units] elsewhere=; free with g_strfreev(). Never NULL. */
+char **proa_health_units_elsewhere(const ProaConfig *config);
+
 extern const ProaHealthCheck proa_health_units;
 extern const ProaHealthCheck proa_health_disk;
 extern const ProaHealthCheck proa_health_containerd;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keys of health.conf; the man page health.conf(5) tells of each, boot/units/health.conf ships the
  * defaults. */
+#include "base/watch.h"
 #include "boot/health/health.h"
 
 #define HOUR 3600
@@ -23,12 +24,14 @@ const ProaConfigKey proa_health_config_keys[] = {
 	{ "health", "elsewhere-limit", PROA_CONFIG_DURATION, "30min", 10, DAY, NULL },
 
 	{ "units", "active", PROA_CONFIG_STRING, NULL, 0, 0, NULL },
+	{ "units", "elsewhere", PROA_CONFIG_STRING, NULL, 0, 0, NULL },
 	RETRIES("units", "0"),
 
 	{ "disk", "enabled", PROA_CONFIG_BOOLEAN, "yes", 0, 0, NULL },
 	{ "disk", "writable", PROA_CONFIG_STRING, "/var", 0, 0, NULL },
 	{ "disk", "free", PROA_CONFIG_BYTES, "16M", 0, PEBIBYTE, NULL },
 	{ "disk", "inodes", PROA_CONFIG_INTEGER, "256", 0, 1000000000, NULL },
+	TIMEOUT("disk", "10s", 60),
 	RETRIES("disk", "0"),
 
 	{ "containerd", "enabled", PROA_CONFIG_BOOLEAN, "yes", 0, 0, NULL },
@@ -75,5 +78,6 @@ const ProaConfigKey proa_health_config_keys[] = {
 
 	{ "crashes", "limit", PROA_CONFIG_INTEGER, "3", 0, 100, NULL },
 	{ "crashes", "within", PROA_CONFIG_DURATION, "1d", 60, 30 * DAY, NULL },
+	{ "crashes", "hold", PROA_CONFIG_DURATION, "1d", 0, PROA_WATCH_MAX, NULL },
 	END,
 };

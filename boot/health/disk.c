@@ -4,11 +4,14 @@
  * mounts an ext4 read-only and goes on; everything then fails a little later, and elsewhere. A /var in memory
  * is no /var, and a release whose changes of /etc are lost is not one to bless.
  */
+#include "base/file.h"
 #include "boot/health/check.h"
+#include "boot/run.h"
 #include "boot/volatile.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -32,13 +35,81 @@ static int try_to_write(const char *path)
 	return error;
 }
 
+/* What a child found out. */
+typedef struct {
+	int look;  /* errno of statvfs(3); 0: it went well */
+	int write; /* of trying to write */
+	struct statvfs fs;
+} Probe;
+
+static gboolean send_probe(const char *path, int fd)
+{
+	Probe probe = { 0 };
+
+	if (statvfs(path, &probe.fs) < 0)
+		probe.look = errno;
+	else if (!(probe.fs.f_flag & ST_RDONLY))
+		probe.write = try_to_write(path);
+	return write(fd, &probe, sizeof probe) == (ssize_t)sizeof probe;
+}
+
+/* Nobody can break off what a dead disk or server holds up in the kernel: a child asks. 0: none could be
+ * started. */
+static pid_t start_probe(const char *path, int *ret_fd)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return 0;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(send_probe(path, fds[1]) ? 0 : 1);
+	close(fds[1]);
+	*ret_fd = fds[0];
+	return MAX(pid, 0);
+}
+
+static gboolean take_probe(int fd, gint64 seconds, Probe *ret_probe)
+{
+	gint64 until = g_get_monotonic_time() + seconds * G_USEC_PER_SEC;
+	struct pollfd waiting = { .fd = fd, .events = POLLIN };
+
+	for (;;) {
+		gint64 left = (until - g_get_monotonic_time()) / 1000;
+		int r = left > 0 ? poll(&waiting, 1, (int)left) : 0;
+		if (r > 0)
+			return read(fd, ret_probe, sizeof *ret_probe) == (ssize_t)sizeof *ret_probe;
+		if (r == 0 || errno != EINTR)
+			return FALSE;
+	}
+}
+
+/* Asks a child, unless the last one that was asked still hangs. FALSE: no answer within the time limit. */
+static gboolean probe(const ProaHealthContext *context, const char *path, const char *full, Probe *ret_probe)
+{
+	g_autofree char *key = g_strdup_printf("disk:%s", path);
+	const char *before = g_hash_table_lookup(context->memory, key);
+	PROA_AUTO_FD int fd = -1;
+
+	if (before && proa_run_is_left_behind((pid_t)g_ascii_strtoll(before, NULL, 10)))
+		return FALSE;
+	if (!proa_run_may_start(NULL))
+		return FALSE;
+	pid_t pid = start_probe(full, &fd);
+	if (pid == 0)
+		return FALSE;
+	gboolean told = take_probe(fd, proa_config_integer(context->config, "disk", "timeout"), ret_probe);
+	(void)!proa_run_end(pid, !told, NULL);
+	g_hash_table_replace(context->memory, g_steal_pointer(&key), g_strdup_printf("%d", pid));
+	return told;
+}
+
 /*
  * Since Linux 6.12 an ext4 that met damage is not flagged as read-only any more (its journal is aborted, and
  * every write fails), so the flags tell too little.
  */
-static void check_writing(const char *path, const char *full, ProaHealthResult *result)
+static void check_writing(const char *path, int error, ProaHealthResult *result)
 {
-	int error = try_to_write(full);
 	gboolean room = error == ENOSPC || error == EDQUOT;
 
 	if (error)
@@ -69,6 +140,28 @@ static void check_room(
 				path, (guint64)fs->f_favail, least_inodes));
 }
 
+static void check_path(const ProaHealthContext *context, const char *path, ProaHealthResult *result)
+{
+	g_autofree char *full = g_strconcat(context->root, path, NULL);
+	Probe found = { 0 };
+
+	if (!probe(context, path, full, &found)) {
+		proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_IO,
+			g_strdup_printf(
+				"%s: no answer within %" G_GINT64_FORMAT
+				" s: the disk, or the server that it is mounted from, is dead or slow",
+				path, proa_config_integer(context->config, "disk", "timeout")));
+		return;
+	}
+	if (found.look)
+		proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_READ_ONLY,
+			g_strdup_printf("%s: %s", path, g_strerror(found.look)));
+	else
+		check_room(context->config, path, &found.fs, result);
+	if (proa_health_good(result->verdict))
+		check_writing(path, found.write, result);
+}
+
 static void run(const ProaHealthContext *context, ProaHealthResult *result)
 {
 	g_auto(GStrv) paths =
@@ -87,19 +180,9 @@ static void run(const ProaHealthContext *context, ProaHealthResult *result)
 		proa_health_set(result, PROA_HEALTH_FAIL, PROA_REASON_READ_ONLY,
 			g_strdup("the generation of /etc on /var could not be written to: /etc is in memory; "
 				 "make room on /var or repair it, then reboot"));
-	for (char **path = paths; *path && proa_health_good(result->verdict); path++) {
-		g_autofree char *full = g_strconcat(context->root, *path, NULL);
-		struct statvfs fs;
-		if (!**path)
-			continue;
-		if (statvfs(full, &fs) < 0)
-			proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_READ_ONLY,
-				g_strdup_printf("%s: %s", *path, g_strerror(errno)));
-		else
-			check_room(context->config, *path, &fs, result);
-		if (proa_health_good(result->verdict))
-			check_writing(*path, full, result);
-	}
+	for (char **path = paths; *path && proa_health_good(result->verdict); path++)
+		if (**path)
+			check_path(context, *path, result);
 }
 
 const ProaHealthCheck proa_health_disk = { .name = "disk", .run = run };

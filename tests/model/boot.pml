@@ -8,6 +8,7 @@
  *   - no release is tried by itself once it is rejected;
  *   - a slot is written only while another one boots, and never the one that runs;
  *   - whoever runs when nothing happens any more is healthy;
+ *   - a release is believed to be sound only once it can no longer crash unpunished, so two bad ones in a row leave a good one;
  *   - at most BOOTS boots lie between two that come to health.
  *
  * Each WRONG_... is a mistake that must be found (tests/unit/model/test_boot.py): a model that finds nothing proves nothing.
@@ -63,6 +64,8 @@ byte cuts = CUTS;
 bool rotten[2];
 byte in_a_row;          /* boots since the last that came to health */
 bool went_back;         /* an operator went back to an older release */
+bool outlived[RELEASES]; /* past its watch: its crashes count no more, and it has none (base/watch.h) */
+bool insisted;          /* an operator took away what a release that was still watched could fall back to */
 
 #define IS_BOOTABLE(s) ((names[s] & BOOTS_BY_TURN) != 0)
 #define IS_ASIDE(s) (names[s] == ASIDE)
@@ -70,9 +73,18 @@ bool went_back;         /* an operator went back to an older release */
 #define FIRST(s) ((names[s] & 8) -> 8 : ((names[s] & 4) -> 4 : ((names[s] & 2) -> 2 : ((names[s] & BLESSED) -> BLESSED : names[s] & ASIDE))))
 #define OTHER(s) (1 - (s))
 #define ON_TRIAL(s) (FIRST(s) != BLESSED)
-#define IS_WELL(s) (holds[s] != NOBODY && !rotten[s] && (nature[holds[s]] == GOOD || nature[holds[s]] == CRASHY))
+#define IS_HEALTHY(s) (holds[s] != NOBODY && !rotten[s] && (nature[holds[s]] == GOOD || nature[holds[s]] == CRASHY))
+/* Healthy, and it stays up. */
+#define IS_WELL(s) (IS_HEALTHY(s) && (nature[holds[s]] == GOOD || outlived[holds[s]] || insisted))
 
 #define MAY_LEAVE (IS_BOOTABLE(OTHER(running)) || IS_BOOTABLE(running) || IS_LAST_RESORT(OTHER(running)))
+
+/* A release in the other slot that came to health once goes only for one that has outlived its watch. */
+#ifdef WRONG_OVERWRITES_WHILE_THE_RELEASE_IS_WATCHED
+#define MAY_OVERWRITE true
+#else
+#define MAY_OVERWRITE (outlived[release] || (names[OTHER(running)] & BLESSED) == 0)
+#endif
 
 /* The power may go after any durable step. */
 #define MAY_CUT \
@@ -150,11 +162,16 @@ active proctype node()
 		:: nature[i] = DEAD
 		:: nature[i] = SICK
 		:: nature[i] = CRASHY
-		fi
+		fi;
+		/* Only of one that crashes does it matter: of the others it is taken to be over, which allows more. */
+		outlived[i] = nature[i] != CRASHY
 	}
-	holds[0] = 0; names[0] = BLESSED; holds[1] = NOBODY;
+	i = 0;
+	holds[0] = 0; names[0] = BLESSED; holds[1] = NOBODY; outlived[0] = true;
 
 power_on:
+	skip;
+	d_step { was = 0; becomes = 0; i = 0 };
 	check_way_out();
 	in_a_row++;
 	assert(in_a_row <= BOOTS);
@@ -237,8 +254,8 @@ give_up:
 
 	/* Counting goes on after the blessing. */
 	if
-	:: healthy_noted && crashes_of == release && crashes < CRASHES -> crashes++
-	:: healthy_noted && crashes_of != release -> crashes_of = release; crashes = 1
+	:: healthy_noted && !outlived[release] && crashes_of == release && crashes < CRASHES -> crashes++
+	:: healthy_noted && !outlived[release] && crashes_of != release -> crashes_of = release; crashes = 1
 	:: else
 	fi;
 	healthy_noted = false;
@@ -270,15 +287,16 @@ give_up:
 	MAY_CUT;
 
 life:
-	/* A crashy one goes down for as long as it counts against it. */
+	skip;
+	d_step { was = 0; becomes = 0; i = 0 };
 	if
-	:: nature[release] == CRASHY && IS_BOOTABLE(OTHER(running)) && !(crashes_of == release && crashes >= CRASHES) ->
+	/* A crashy one goes down, but not for longer than it counts against it. */
+	:: nature[release] == CRASHY && !outlived[release] && IS_BOOTABLE(OTHER(running)) && !(crashes_of == release && crashes >= CRASHES) ->
 		goto power_on
-	:: else
-	fi;
-	if
-	/* An update to a newer release that is not rejected. */
-	:: updates > 0 ->
+	/* The time in which it is watched is over; from then on crashes count no more, and there are none. */
+	:: !outlived[release] -> outlived[release] = true; goto life
+	/* An update to a newer release that is not rejected. The last one known to be sound is kept for as long as the running one is watched. */
+	:: updates > 0 && MAY_OVERWRITE ->
 		updates--;
 		i = release + 1;
 		do
@@ -302,6 +320,35 @@ life:
 			goto power_on
 		:: else -> goto life
 		fi
+	/* An operator asks for an older one by name: the newer one that runs would go on being taken before it. */
+	:: words > 0 && updates > 0 && release > 0 && MAY_OVERWRITE ->
+		words--; updates--;
+		if
+		:: i = 0
+		:: release > 1 -> i = release - 1
+		fi;
+		if
+		:: !rejected[i] ->
+			names[OTHER(running)] = NONE; MAY_CUT;
+			holds[OTHER(running)] = NOBODY; rotten[OTHER(running)] = false; MAY_CUT;
+			holds[OTHER(running)] = i; MAY_CUT;
+			went_back = true;
+#ifdef WRONG_THE_OLDER_ONE_HAS_NO_TRIES
+			names[OTHER(running)] = BLESSED; MAY_CUT;
+#else
+			names[OTHER(running)] = ARMED; MAY_CUT;
+#endif
+			set_aside(running);
+			/* It may not understand what the newer one left in /var. */
+			if
+			:: nature[i] = SICK
+			:: true
+			fi;
+			left[release] = true; MAY_CUT;
+			healthy_noted = false; MAY_CUT;
+			goto power_on
+		:: else -> goto life
+		fi
 	/* The disk damages the slot that runs, while the other one is a way out. */
 	:: rots > 0 && names[OTHER(running)] == BLESSED && IS_WELL(OTHER(running)) ->
 		rots--;
@@ -310,6 +357,7 @@ life:
 	/* An operator rejects the other slot's release. */
 	:: words > 0 && names[OTHER(running)] != NONE ->
 		words--;
+		insisted = insisted || !outlived[release];
 #ifdef WRONG_REMEMBERS_BEFORE_IT_SETS_ASIDE
 		rejected[holds[OTHER(running)]] = true; MAY_CUT;
 #endif
@@ -320,6 +368,7 @@ life:
 	:: words > 0 && names[OTHER(running)] != NONE ->
 		words--;
 		went_back = went_back || holds[OTHER(running)] < release;
+		insisted = insisted || !outlived[release];
 		d_step { rejected[holds[OTHER(running)]] = false; left[holds[OTHER(running)]] = false };
 		MAY_CUT;
 #ifdef WRONG_THE_OLDER_ONE_STAYS_BLESSED
@@ -344,8 +393,8 @@ life:
 		fi;
 		healthy_noted = false; MAY_CUT;
 		goto power_on
-	/* Nothing happens any more. */
-	:: true
+	/* Nothing happens any more, and has not for as long as a release is watched. */
+	:: outlived[release]
 	fi;
 	assert(IS_WELL(running));
 	check_way_out()

@@ -5,6 +5,8 @@
 #include "base/file.h"
 #include "base/pin.h"
 #include "base/update-config.h"
+#include "base/version.h"
+#include "base/watch.h"
 #include "updater/fetch/fetch.h"
 #include "updater/install/boot-image.h"
 #include "updater/install/bring.h"
@@ -129,8 +131,53 @@ static gboolean find_offer(Install *install, GError **error)
 	proa_report_offer(install->release->version, install->release->root_hash,
 		most_bytes(install) + proa_boot_image_least(install->release, install->site->root_hash,
 					      proa_config_string(install->config, "fetch", "payload"),
-					      proa_config_string(install->config, "fetch", "kernel_repack")));
+					      proa_config_string(install->config, "fetch", "kernel_repack")),
+		install->release->root_size, proa_verity_tree_size(install->release->root_size),
+		install->release->uki.size);
 	return TRUE;
+}
+
+static char *time_text(gint64 time)
+{
+	g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(time);
+
+	return utc ? g_date_time_format(utc, "%Y-%m-%d %H:%M UTC") : g_strdup("later");
+}
+
+/*
+ * Blessed is not sound yet: until the running release is past the time in which crashes count against it, one
+ * in the other slot that came to health before is the one that two bad releases in a row must leave.
+ */
+static gboolean may_overwrite(const Install *install, GError **error)
+{
+	const ProaSite *site = install->site;
+	const char *floor = install->release->security_floor;
+	gboolean urgent = floor && proa_version_compare(floor, site->version) > 0;
+	const ProaEntry *sound = NULL;
+
+	for (guint i = 0; i < site->entries->len; i++) {
+		const ProaEntry *entry = g_ptr_array_index(site->entries, i);
+		if (entry->root_hash && entry->tries_left < 0 &&
+			strcmp(entry->root_hash, site->root_hash) != 0)
+			sound = entry;
+	}
+	gint64 until = proa_watch_ends(install->state_dir, site->root_hash, urgent,
+		g_get_real_time() / G_USEC_PER_SEC, proa_watch_uptime(install->options->site.root));
+	if (!sound || until == 0)
+		return TRUE;
+	g_autofree char *when = time_text(until);
+	if (install->options->overwrite_last_good) {
+		g_autofree char *detail =
+			g_strdup_printf("over %s, though %s is watched for crashes until %s", sound->version,
+				site->version, when);
+		proa_memory_decided(
+			install->state_dir, "overwrote-last-good", install->release->version, detail);
+		return TRUE;
+	}
+	proa_report_wait(proa_reason_to_string(PROA_REASON_CRASH_WATCH), until);
+	return proa_fail(error, PROA_REASON_CRASH_WATCH,
+		"release %s is new here and watched for crashes until %s; %s holds %s, the last one known to be sound",
+		site->version, when, site->slots.other.name, sound->version);
 }
 
 /* 1. Refuse before anything is written: what this node knows by itself first, then what the feed says. */
@@ -144,7 +191,7 @@ static gboolean refuse_early(Install *install, GError **error)
 	if (install->options->check)
 		return find_offer(install, error);
 	if (!proa_site_open(install->site, options, error) || !proa_site_settled(install->site, error) ||
-		!find_offer(install, error))
+		!find_offer(install, error) || !may_overwrite(install, error))
 		return FALSE;
 	const ProaManifest *release = install->release;
 	proa_state_set_release(

@@ -30,13 +30,17 @@ void proa_report_phase(const char *phase)
 	say(object);
 }
 
-void proa_report_offer(const char *version, const char *root_hash, guint64 bytes)
+void proa_report_offer(const char *version, const char *root_hash, guint64 bytes, guint64 root_size,
+	guint64 tree_size, guint64 uki_size)
 {
 	g_autoptr(JsonObject) object = event("offer");
 
 	json_object_set_string_member(object, "version", version);
 	json_object_set_string_member(object, "root_hash", root_hash);
 	json_object_set_int_member(object, "bytes", (gint64)bytes);
+	json_object_set_int_member(object, "root_size", (gint64)root_size);
+	json_object_set_int_member(object, "tree_size", (gint64)tree_size);
+	json_object_set_int_member(object, "uki_size", (gint64)uki_size);
 	say(object);
 }
 
@@ -101,6 +105,15 @@ void proa_report_done(const char *version, const char *root_hash, const char *sl
 	json_object_set_string_member(object, "version", version);
 	json_object_set_string_member(object, "root_hash", root_hash);
 	json_object_set_string_member(object, "slot", slot);
+	say(object);
+}
+
+void proa_report_wait(const char *reason, gint64 until)
+{
+	g_autoptr(JsonObject) object = event("wait");
+
+	json_object_set_string_member(object, "reason", reason);
+	json_object_set_int_member(object, "until", until);
 	say(object);
 }
 

@@ -29,6 +29,7 @@ typedef struct {
 	guint finished, reboots, answers, phases;
 	ProaReason reason; /* of what finished last; PROA_REASON_MAX: it went well */
 	gboolean refuse_reboot, stop;
+	gint64 waits_until, next_check; /* of the status seen last */
 } Node;
 
 static void on_progress(const char *phase, guint64 done, guint64 total, gpointer data)
@@ -307,6 +308,15 @@ static void what_an_interrupted_transaction_left_is_healed(void)
 	g_assert_null(state->staged.root_hash);
 }
 
+static void on_waiting_status(JsonObject *status, gpointer data)
+{
+	Node *node = data;
+
+	node->waits_until = proa_json_int_or(status, "waits_until", 0);
+	node->next_check = proa_json_int_or(status, "next_check", 0);
+	node->stop = TRUE;
+}
+
 static void by_itself_it_stages_and_reboots_once(void)
 {
 	g_auto(Node) node = node_new(PROA_STATE_GOOD,
@@ -319,6 +329,36 @@ static void by_itself_it_stages_and_reboots_once(void)
 	g_assert_cmpuint(node.reboots, ==, 0);
 	node_run(&node);
 	g_assert_cmpuint(node.reboots, ==, 1);
+}
+
+/* Not at the next interval, which is a day here. */
+static void a_release_held_back_is_taken_when_its_time_has_come(void)
+{
+	g_autofree char *held = g_strdup_printf(
+		"say '{\"event\":\"wait\",\"reason\":\"crash-watch\",\"until\":%" G_GINT64_FORMAT "}'\n"
+		"fail crash-watch 3 'still watched'\n",
+		g_get_real_time() / G_USEC_PER_SEC + 1000);
+	g_auto(Node) node = node_new(PROA_STATE_GOOD,
+		"[update]\nautomatic=yes\nstartup_delay=0\njitter=0\ncheck_interval=1d\n", held);
+	g_autoptr(GError) error = NULL;
+
+	node_start(&node);
+	node_run(&node);
+	g_assert_cmpint(node.reason, ==, PROA_REASON_CRASH_WATCH);
+	g_assert_true(proa_agent_status(node.agent, on_waiting_status, &node, &error));
+	node_run(&node);
+	g_assert_cmpint(node.waits_until - node.next_check, >=, -1);
+	g_assert_cmpint(node.waits_until - node.next_check, <=, 2);
+	g_assert_cmpint(node.waits_until, >, g_get_real_time() / G_USEC_PER_SEC + 900);
+
+	/* One that went through waits for nothing any more. */
+	node_write(&node, "fixture/install", STAGE);
+	g_assert_true(proa_agent_update(node.agent, NULL, &error));
+	node_run(&node);
+	g_assert_true(proa_agent_status(node.agent, on_waiting_status, &node, &error));
+	node_run(&node);
+	g_assert_cmpint(node.waits_until, ==, 0);
+	g_assert_cmpint(node.next_check, >, g_get_real_time() / G_USEC_PER_SEC + 80000);
 }
 
 /* An operator who pins the node means the next reboot, too. */
@@ -412,6 +452,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/agent/what-an-interrupted-transaction-left-is-healed",
 		what_an_interrupted_transaction_left_is_healed);
 	g_test_add_func("/agent/by-itself-it-stages-and-reboots-once", by_itself_it_stages_and_reboots_once);
+	g_test_add_func("/agent/a-release-held-back-is-taken-when-its-time-has-come",
+		a_release_held_back_is_taken_when_its_time_has_come);
 	g_test_add_func("/agent/no-reboot-into-what-is-not-pinned", no_reboot_into_what_is_not_pinned);
 	g_test_add_func("/agent/what-was-staged-before-this-boot-is-no-reason-to-reboot",
 		what_was_staged_before_this_boot_is_no_reason_to_reboot);

@@ -58,7 +58,7 @@ static void an_empty_node_has_every_member(void)
 {
 	static const char *const members[] = { "state", "since", "booted", "other", "next", "staged", "good",
 		"rejected", "pinned", "conflicts", "operation", "last_check", "next_check", "next_reboot",
-		"planned_rollback", "feed", "update", "agent", "problems" };
+		"waits_until", "planned_rollback", "feed", "update", "agent", "problems" };
 	g_auto(Node) node = node_new();
 	g_autoptr(JsonObject) status = build(&node, NULL, NULL);
 

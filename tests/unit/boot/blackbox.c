@@ -74,6 +74,30 @@ static void keeps_the_newest_pages(void)
 	g_assert_true(g_file_test(newest, G_FILE_TEST_EXISTS));
 }
 
+/* What failed last is what an operator asks for, whatever the clock said. */
+static void a_page_of_1970_is_the_newest_all_the_same(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *newest = scratch_file(&scratch, "blackbox/4000000008-2.0.0.txt");
+
+	for (int i = 0; i < PROA_BLACKBOX_PAGES; i++) {
+		g_autofree char *name = g_strdup_printf("blackbox/40000000%02d-1.txt", i);
+		g_free(scratch_write(&scratch, name, "x", -1));
+	}
+	g_assert_true(proa_blackbox_write(scratch.path, &bad, "unit-failed", NULL, NULL, NULL));
+	g_assert_true(g_file_test(newest, G_FILE_TEST_EXISTS));
+	g_assert_cmpuint(count_pages(&scratch), ==, PROA_BLACKBOX_PAGES);
+}
+
+static void that_there_are_no_messages_is_said(void)
+{
+	g_autofree char *without = proa_blackbox_evidence(NULL, NULL, NULL, NULL);
+	g_autofree char *with = proa_blackbox_evidence(NULL, NULL, NULL, "boot 1\nx\n");
+
+	g_assert_nonnull(strstr(without, "Last messages of that boot:\nnone: "));
+	g_assert_cmpstr(with, ==, "\nLast messages of that boot:\nboot 1\nx\n");
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -81,5 +105,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/blackbox/broken-verdict-is-none", broken_verdict_is_none);
 	g_test_add_func("/blackbox/page-keeps-the-end-of-the-text", page_keeps_the_end_of_the_text);
 	g_test_add_func("/blackbox/keeps-the-newest-pages", keeps_the_newest_pages);
+	g_test_add_func("/blackbox/a-page-of-1970-is-the-newest-all-the-same",
+		a_page_of_1970_is_the_newest_all_the_same);
+	g_test_add_func("/blackbox/that-there-are-no-messages-is-said", that_there_are_no_messages_is_said);
 	return g_test_run();
 }

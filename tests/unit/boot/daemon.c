@@ -9,11 +9,14 @@
 #include "tests/unit/boot/fixture.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* The shortest deadline that the configuration takes. */
 #define CONFIGURATION "[health]\ndeadline=10s\ninterval=1s\nnonsense=1\n[containerd]\nenabled=no\n"
+
+static gint64 patience;
 
 static int run(const Fixture *fixture)
 {
@@ -22,7 +25,8 @@ static int run(const Fixture *fixture)
 		scratch_write(&fixture->scratch, "root/etc/proa/health.conf", CONFIGURATION, -1);
 	ProaDaemonOptions options = { .node = { .root = root, .esp = fixture->esp, .disk = fixture->disk },
 		.systemd = "unix:path=/nonexistent/private",
-		.no_reboot = TRUE };
+		.no_reboot = TRUE,
+		.patience = patience };
 
 	g_assert_nonnull(path);
 	g_log_set_always_fatal(G_LOG_LEVEL_ERROR);
@@ -44,6 +48,39 @@ static void unhealthy_trial_says_why_and_ends(void)
 	g_autoptr(ProaRejected) verdict = proa_blackbox_verdict(fixture.state_dir, HASH_2);
 	g_assert_cmpstr(verdict->reason, ==, "not-running");
 	g_assert_null(fixture_rejected(&fixture, HASH_2));
+}
+
+/* A dead disk holds it up before it can judge: nobody else would end the trial. A blessed release is left to
+ * it. */
+static void a_trial_that_gets_nowhere_ends(void)
+{
+	static const char *const entries[] = { "proa_2.0.0+2-1.efi", "proa_2.0.0.efi" };
+
+	for (guint i = 0; i < G_N_ELEMENTS(entries); i++) {
+		g_auto(Fixture) fixture = fixture_new();
+		g_autofree char *fifo = g_build_filename(fixture.state_dir, "rejected.json", NULL);
+		int status = 0;
+
+		fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+		fixture_entry(fixture.esp, entries[i], "2.0.0", HASH_2);
+		fixture_state(&fixture, PROA_STATE_STAGED, HASH_2, HASH_1);
+		fixture_run_root(&fixture, HASH_2);
+		g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
+		patience = 2;
+		pid_t child = fork();
+		if (child == 0)
+			_exit(run(&fixture));
+		patience = 0;
+		if (i == 0) {
+			g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+			g_assert_cmpint(WEXITSTATUS(status), ==, 1);
+			continue;
+		}
+		g_usleep(5 * G_USEC_PER_SEC);
+		g_assert_cmpint(waitpid(child, NULL, WNOHANG), ==, 0);
+		g_assert_cmpint(kill(child, SIGKILL), ==, 0);
+		g_assert_cmpint(waitpid(child, NULL, 0), ==, child);
+	}
 }
 
 /* What it says would be gone with its /var: the next boot finds it on the ESP. */
@@ -177,6 +214,8 @@ static void reboots_of_an_unhealthy_node_count(void)
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	/* First: a thread that another has started is not in the children that this one forks. */
+	g_test_add_func("/daemon/a-trial-that-gets-nowhere-ends", a_trial_that_gets_nowhere_ends);
 	g_test_add_func("/daemon/unhealthy-trial-says-why-and-ends", unhealthy_trial_says_why_and_ends);
 	g_test_add_func("/daemon/without-a-var-the-esp-keeps-its-word", without_a_var_the_esp_keeps_its_word);
 	g_test_add_func("/daemon/an-older-one-that-fails-gives-way-to-the-one-left",

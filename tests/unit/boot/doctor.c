@@ -5,6 +5,11 @@
 #include "boot/volatile.h"
 #include "tests/unit/boot/fixture.h"
 
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
 /* The first entry of @check; its verdict and reason as "verdict reason". Free with g_free(). */
 static char *said(JsonArray *checks, const char *check)
 {
@@ -107,11 +112,83 @@ static void an_extension_that_will_not_fit_is_told_of(void)
 	expect(before, "extension", "ok -");
 	g_autofree char *not = scratch_write(&fixture.scratch,
 		"root/usr/lib/extension-release.d/extension-release.gpu", "ID=debian\n", -1);
-	g_autofree char *image = scratch_write(&fixture.scratch, "root/var/lib/extensions/x.raw", "", 0);
+	g_autofree char *image =
+		scratch_write(&fixture.scratch, "root/var/lib/extensions/x.raw.v/x_1.raw", "", 0);
 	g_assert_true(fits && not&&image);
 	g_autoptr(JsonArray) after = ask(&fixture);
 	expect(after, "extension", "warning extension-mismatch");
 	expect(after, "extensions", "warning extension-mismatch");
+}
+
+/* @sectors of 512 bytes as the running image's size; each slot of the fixture's disk has 1 MiB. */
+static JsonArray *ask_with_image(const Fixture *fixture, guint sectors)
+{
+	g_autofree char *root = fixture_root(fixture);
+	struct stat st;
+
+	g_assert_cmpint(stat(root, &st), ==, 0);
+	g_autofree char *name =
+		g_strdup_printf("root/sys/dev/block/%u:%u/size", major(st.st_dev), minor(st.st_dev));
+	g_autofree char *text = g_strdup_printf("%u\n", sectors);
+	g_free(scratch_write(&fixture->scratch, name, text, -1));
+	return ask(fixture);
+}
+
+/* The next release is larger, as a rule. */
+static void slots_must_have_room_for_what_runs_and_more(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	g_autoptr(JsonArray) fits = ask_with_image(&fixture, 1600);
+	expect(fits, "slots", "ok -");
+	g_autoptr(JsonArray) tight = ask_with_image(&fixture, 2000);
+	expect(tight, "slots", "warning slot-too-small");
+	g_autoptr(JsonArray) small = ask_with_image(&fixture, 2049);
+	expect(small, "slots", "problem slot-too-small");
+}
+
+static void an_esp_must_hold_two_boot_images(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *entry = g_build_filename(fixture.esp, "EFI/Linux/proa_1.0.0.efi", NULL);
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	if (mount("esp", fixture.esp, "tmpfs", 0, "size=1M") < 0) {
+		g_test_skip("no file system can be mounted here");
+		return;
+	}
+	g_autofree char *folder = g_build_filename(fixture.esp, "EFI/Linux", NULL);
+	g_assert_cmpint(g_mkdir_with_parents(folder, 0755), ==, 0);
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	g_autoptr(JsonArray) large = ask(&fixture);
+	g_assert_cmpint(truncate(entry, 420 * 1024), ==, 0);
+	g_autoptr(JsonArray) small = ask(&fixture);
+	umount2(fixture.esp, MNT_DETACH);
+	expect(large, "esp", "ok -");
+	expect(small, "esp", "warning esp-full");
+}
+
+static void a_small_var_is_told_of(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *var = scratch_file(&fixture.scratch, "root/var");
+	static const struct {
+		const char *options, *words;
+	} cases[] = { { "size=1G", "ok -" }, { "size=200M", "warning disk-space" },
+		{ "size=8M", "problem disk-space" } };
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	g_assert_cmpint(g_mkdir_with_parents(var, 0755), ==, 0);
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		if (mount("var", var, "tmpfs", 0, cases[i].options) < 0) {
+			g_test_skip("no file system can be mounted here");
+			return;
+		}
+		g_autoptr(JsonArray) checks = ask(&fixture);
+		umount2(var, MNT_DETACH);
+		expect(checks, "var", cases[i].words);
+	}
 }
 
 int main(int argc, char **argv)
@@ -120,6 +197,10 @@ int main(int argc, char **argv)
 	g_test_add_func(
 		"/doctor/everything-has-its-reason-and-way-out", everything_has_its_reason_and_way_out);
 	g_test_add_func("/doctor/a-machine-that-has-it-all-is-told-so", a_machine_that_has_it_all_is_told_so);
+	g_test_add_func("/doctor/slots-must-have-room-for-what-runs-and-more",
+		slots_must_have_room_for_what_runs_and_more);
+	g_test_add_func("/doctor/an-esp-must-hold-two-boot-images", an_esp_must_hold_two_boot_images);
+	g_test_add_func("/doctor/a-small-var-is-told-of", a_small_var_is_told_of);
 	g_test_add_func("/doctor/an-etc-in-memory-is-told-of", an_etc_in_memory_is_told_of);
 	g_test_add_func("/doctor/an-extension-that-will-not-fit-is-told-of",
 		an_extension_that_will_not_fit_is_told_of);

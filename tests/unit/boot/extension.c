@@ -54,6 +54,9 @@ static void what_is_merged_is_found(void)
 	g_autofree char *release = proa_extension_release(scratch.path, "gpu");
 	g_assert_cmpstr(release, ==, "ID=_any\n");
 	g_assert_null(proa_extension_release(scratch.path, "absent"));
+	/* An image goes back and forth with its release; a folder of versions does not. */
+	g_assert_false(proa_extension_unpaired(scratch.path));
+	g_free(scratch_write(&scratch, "var/lib/extensions/gpu.raw.v/gpu_1.raw", "", 0));
 	g_assert_true(proa_extension_unpaired(scratch.path));
 }
 

@@ -332,10 +332,35 @@ static void removes_links_not_their_targets(void)
 	g_assert_true(g_file_test(kept, G_FILE_TEST_EXISTS));
 }
 
+/* A restore that the power ended: the copy is in the middle of it, too, and one of a whole generation is not.
+ */
+static void a_copy_of_one_half_restored_knows_that_it_is(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *etc = scratch_file(&scratch, "etc");
+	static const char *const keep[] = { NAME_2, NULL };
+
+	prepare(etc, NAME_1);
+	add(&scratch, "etc/restore-" NAME_1, NAME_1 " a b\n");
+	prepare(etc, NAME_2);
+	expect_file(&scratch, "etc/restore-" NAME_2, NAME_1 " a b\n");
+	expect_file(&scratch, "etc/restore-" NAME_1, NAME_1 " a b\n");
+	g_assert_true(proa_generation_prune(etc, keep, NULL));
+	expect_file(&scratch, "etc/restore-" NAME_1, NULL);
+	expect_file(&scratch, "etc/restore-" NAME_2, NAME_1 " a b\n");
+	g_autofree char *note = proa_generation_restore_note(etc, NAME_2);
+	g_assert_cmpint(unlink(note), ==, 0);
+	add(&scratch, "etc/restore-" NAME_3, NAME_1 " a b\n");
+	prepare(etc, NAME_3);
+	expect_file(&scratch, "etc/restore-" NAME_3, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/generation/first-is-empty", first_is_empty);
+	g_test_add_func("/generation/a-copy-of-one-half-restored-knows-that-it-is",
+		a_copy_of_one_half_restored_knows_that_it_is);
 	g_test_add_func("/generation/next-starts-from-the-last", next_starts_from_the_last);
 	g_test_add_func("/generation/going-back-keeps-its-own", going_back_keeps_its_own);
 	g_test_add_func("/generation/one-that-is-whole-needs-no-room", one_that_is_whole_needs_no_room);

@@ -89,12 +89,33 @@ static void sees_no_corruption_where_there_is_no_device(void)
 	g_assert_false(proa_verity_corrupt(dev_fd, "no-such-device"));
 }
 
+/* Who counts a release's boots: systemd-boot those of a trial, unless the firmware cannot rename on the ESP.
+ */
+static void who_counts_what(void)
+{
+	static const struct {
+		const char *name;
+		gboolean counts;
+	} cases[] = { { "proa_1.0.0.efi", TRUE }, { "proa_1.0.0+2-1.efi", FALSE },
+		{ "proa_1.0.0+0-3.efi", FALSE }, { "proa_1.0.0+3.efi", TRUE },
+		{ "proa_1.0.0+1-2.efi", FALSE } };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_auto(Scratch) scratch = scratch_new();
+		fixture_entry(scratch.path, cases[i].name, "1.0.0", HASH_1);
+		g_autoptr(ProaEsp) esp = proa_esp_open(scratch.path, NULL);
+		g_autoptr(GPtrArray) entries = proa_entry_list(esp, NULL);
+		g_assert_cmpint(proa_give_up_counts(proa_entry_find(entries, HASH_1)), ==, cases[i].counts);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/giveup/switches-to-the-other-slot", switches_to_the_other_slot);
 	g_test_add_func("/giveup/sets-duplicates-aside-too", sets_duplicates_aside_too);
 	g_test_add_func("/giveup/keeps-the-only-one", keeps_the_only_one);
+	g_test_add_func("/giveup/who-counts-what", who_counts_what);
 	g_test_add_func("/giveup/names-a-missing-root", names_a_missing_root);
 	g_test_add_func("/giveup/sees-no-corruption-where-there-is-no-device",
 		sees_no_corruption_where_there_is_no_device);

@@ -161,9 +161,27 @@ static void cannot_bless_without_an_entry(void)
 	g_assert_error(error, PROA_ERROR, PROA_REASON_NO_BOOT_ENTRY);
 }
 
+/* Its images of system extensions come back with it. */
+static void a_blessing_remembers_the_extensions(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *kept =
+		g_strdup_printf("root/var/lib/proa/etc/%.32s/extensions/var/tool.raw", HASH_1);
+	g_autofree char *path = scratch_file(&fixture.scratch, kept);
+	g_autofree char *upper = g_strdup_printf("root/var/lib/proa/etc/%.32s/upper/x", HASH_1);
+
+	fixture_entry(fixture.esp, "proa_1.0.0+2-1.efi", "1.0.0", HASH_1);
+	g_free(scratch_write(&fixture.scratch, upper, "", 0));
+	g_free(scratch_write(&fixture.scratch, "root/var/lib/extensions/tool.raw", "x", 1));
+	g_autoptr(ProaNode) node = fixture_open(&fixture);
+	g_assert_true(proa_node_bless(node, NULL));
+	g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/node/a-blessing-remembers-the-extensions", a_blessing_remembers_the_extensions);
 	g_test_add_func("/node/knows-both-slots", knows_both_slots);
 	g_test_add_func("/node/other-needs-its-partitions", other_needs_its_partitions);
 	g_test_add_func("/node/blesses-a-trial", blesses_a_trial);

@@ -201,7 +201,7 @@ static void all_of_it_comes_back(void)
 	g_autoptr(GError) error = NULL;
 
 	spoil(&world);
-	g_assert_true(proa_repo_restore(world.repo, first, NULL, world.etc, &error));
+	g_assert_true(proa_repo_restore(world.repo, ONE, first, NULL, world.etc, &error));
 	g_assert_no_error(error);
 	expect_as_before(&world, first);
 }
@@ -215,13 +215,34 @@ static void one_file_comes_back_and_no_other(void)
 	g_autoptr(GError) error = NULL;
 
 	spoil(&world);
-	g_assert_true(proa_repo_restore(world.repo, first, paths, world.etc, &error));
+	g_assert_true(proa_repo_restore(world.repo, ONE, first, paths, world.etc, &error));
 	g_assert_no_error(error);
 	expect_file(&world, "hostname", "one\n");
 	expect_file(&world, "ssh/key", "secret\n");
 	expect_file(&world, "extra/deep/file", "x");
 	for (gsize i = 0; i < G_N_ELEMENTS(bad); i++)
-		g_assert_false(proa_repo_restore(world.repo, first, bad[i], world.etc, NULL));
+		g_assert_false(proa_repo_restore(world.repo, ONE, first, bad[i], world.etc, NULL));
+}
+
+static void note(const World *world, const char *generation, const char *text)
+{
+	g_autofree char *name = g_strconcat("state/etc/restore-", generation, NULL);
+	g_autofree char *path = scratch_write(&world->scratch, name, text, -1);
+
+	g_assert_nonnull(path);
+}
+
+static gboolean finish(const World *world, const char *generation)
+{
+	g_autofree char *name = g_strconcat("state/etc/restore-", generation, NULL);
+	g_autofree char *path = scratch_file(&world->scratch, name);
+	g_autoptr(GError) error = NULL;
+	gboolean done = FALSE;
+
+	g_assert_true(proa_repo_finish(world->repo, generation, world->etc, &done, &error));
+	g_assert_no_error(error);
+	g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+	return done;
 }
 
 /* The power goes after the note and before the last file: the next boot completes it. */
@@ -229,21 +250,69 @@ static void one_cut_short_is_completed(void)
 {
 	g_auto(World) world = world_new();
 	g_autofree char *first = commit(&world, ONE);
-	g_autofree char *line = g_strconcat(first, "\n", NULL);
-	g_autofree char *note = scratch_write(&world.scratch, "state/etc/restore", line, -1);
-	gboolean done = FALSE;
+	g_autofree char *line = g_strdup_printf(ONE " %s %s\n", first, first);
 
 	spoil(&world);
-	g_assert_true(proa_repo_finish(world.repo, world.etc, &done, NULL));
-	g_assert_true(done);
+	note(&world, ONE, line);
+	g_assert_true(finish(&world, ONE));
 	expect_as_before(&world, first);
-	g_assert_false(g_file_test(note, G_FILE_TEST_EXISTS));
-	g_assert_true(proa_repo_finish(world.repo, world.etc, &done, NULL));
-	g_assert_false(done);
-	g_autofree char *nonsense = scratch_write(&world.scratch, "state/etc/restore", "../x\n", -1);
-	g_assert_true(proa_repo_finish(world.repo, world.etc, &done, NULL));
-	g_assert_false(done);
-	g_assert_false(g_file_test(nonsense, G_FILE_TEST_EXISTS));
+	g_assert_false(finish(&world, ONE));
+	note(&world, ONE, "../x\n");
+	g_assert_false(finish(&world, ONE));
+	/* The commit has gone meanwhile. */
+	g_autofree char *gone = g_strdup_printf(ONE " %s ", first);
+	g_autofree char *gone_line = g_strdup_printf("%s%064d\n", gone, 5);
+	note(&world, ONE, gone_line);
+	g_test_expect_message("proa", G_LOG_LEVEL_WARNING, "*cannot be completed*");
+	g_assert_false(finish(&world, ONE));
+	g_test_assert_expected_messages();
+}
+
+/* The release that boots next is not the one whose /etc was being restored. */
+static void one_cut_short_is_not_completed_in_another_release(void)
+{
+	g_auto(World) world = world_new();
+	g_autofree char *first = commit(&world, ONE);
+	g_autofree char *line = g_strdup_printf(ONE " %s %s\n", first, first);
+	g_autofree char *path = scratch_file(&world.scratch, "state/etc/restore-" ONE);
+
+	note(&world, ONE, line);
+	write_file(&world, "hostname", "of the other release\n");
+	g_assert_false(finish(&world, TWO));
+	expect_file(&world, "hostname", "of the other release\n");
+	g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
+	/* Nobody knows whose this was. */
+	g_autofree char *old_line = g_strconcat(first, "\n", NULL);
+	g_autofree char *old = scratch_write(&world.scratch, "state/etc/restore", old_line, -1);
+	g_assert_false(finish(&world, TWO));
+	expect_file(&world, "hostname", "of the other release\n");
+	g_assert_false(g_file_test(old, G_FILE_TEST_EXISTS));
+}
+
+/* Its first boot copied what was half restored; what its release ships besides stays. */
+static void a_copy_of_one_cut_short_gets_what_the_restore_changed(void)
+{
+	g_auto(World) world = world_new();
+	g_autofree char *wanted = commit(&world, ONE);
+
+	spoil(&world);
+	g_autofree char *before = commit(&world, ONE);
+	g_autofree char *line = g_strdup_printf(ONE " %s %s\n", before, wanted);
+	write_file(&world, "shipped.conf", "of the new release\n");
+	write_file(&world, "ssh/shipped", "of the new release\n");
+	note(&world, TWO, line);
+	g_assert_true(finish(&world, TWO));
+	expect_file(&world, "hostname", "one\n");
+	expect_file(&world, "extra/deep/file", NULL);
+	expect_file(&world, "ssh/key", "secret\n");
+	expect_file(&world, "shipped.conf", "of the new release\n");
+	expect_file(&world, "ssh/shipped", "of the new release\n");
+	g_autofree char *link = scratch_file(&world.scratch, "etc/localtime");
+	g_autofree char *key = scratch_file(&world.scratch, "etc/ssh/key");
+	struct stat st;
+	g_assert_true(g_file_test(link, G_FILE_TEST_IS_SYMLINK));
+	g_assert_cmpint(stat(key, &st), ==, 0);
+	g_assert_cmpint(st.st_mode & 07777, ==, 0600);
 }
 
 static void old_commits_go(void)
@@ -270,6 +339,10 @@ int main(int argc, char **argv)
 	g_test_add_func("/repo/all-of-it-comes-back", all_of_it_comes_back);
 	g_test_add_func("/repo/one-file-comes-back-and-no-other", one_file_comes_back_and_no_other);
 	g_test_add_func("/repo/one-cut-short-is-completed", one_cut_short_is_completed);
+	g_test_add_func("/repo/one-cut-short-is-not-completed-in-another-release",
+		one_cut_short_is_not_completed_in_another_release);
+	g_test_add_func("/repo/a-copy-of-one-cut-short-gets-what-the-restore-changed",
+		a_copy_of_one_cut_short_gets_what_the_restore_changed);
 	g_test_add_func("/repo/old-commits-go", old_commits_go);
 	return g_test_run();
 }

@@ -5,7 +5,19 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+static gboolean held; /* in the kernel: killed, and not gone */
+
+/* In the place of libc's. */
+pid_t waitpid(pid_t pid, int *status, int options)
+{
+	if (!held || !(options & WNOHANG))
+		return wait4(pid, status, options, NULL);
+	return 0;
+}
 
 static ProaRun run(const char *script, const char *const *environment, guint seconds)
 {
@@ -104,6 +116,27 @@ static void last_line_is_clean(void)
 	g_assert_cmpuint(strlen(line), <, 500);
 }
 
+/* A dead disk or server: there is no end to wait for, and there must not be more and more of them. */
+static void one_that_cannot_be_killed_is_left_behind(void)
+{
+	const char *argv[] = { "sleep", "1000", NULL };
+	g_autoptr(GError) error = NULL;
+	guint started = 0;
+
+	held = TRUE;
+	for (; started < 100; started++) {
+		g_auto(ProaRun) result = { 0 };
+		if (!proa_run(argv, NULL, 1, &result, &error))
+			break;
+		g_assert_true(result.timed_out);
+	}
+	g_assert_cmpuint(started, ==, 8);
+	g_assert_error(error, PROA_ERROR, PROA_REASON_IO);
+	held = FALSE;
+	g_auto(ProaRun) after = run("exit 5", NULL, 60);
+	g_assert_cmpint(after.status, ==, 5);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -113,6 +146,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/run/what-stays-behind-is-not-waited-for", what_stays_behind_is_not_waited_for);
 	g_test_add_func("/run/output-is-bounded-and-made-valid", output_is_bounded_and_made_valid);
 	g_test_add_func("/run/what-cannot-be-started-says-why", what_cannot_be_started_says_why);
+	g_test_add_func(
+		"/run/one-that-cannot-be-killed-is-left-behind", one_that_cannot_be_killed_is_left_behind);
 	g_test_add_func("/run/last-line-is-clean", last_line_is_clean);
 	return g_test_run();
 }

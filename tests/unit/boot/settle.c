@@ -129,8 +129,9 @@ static void its_own_word_is_the_reason(void)
 	expect(&fixture, PROA_STATE_FALLEN_BACK, HASH_2, "containerd-down");
 }
 
-/* Whether the page about the release that failed holds a kernel's last words of @when. */
-static gboolean page_has_words_of(time_t when)
+/* Whether the page about the release that failed holds a kernel's last words of @when; @history: that it was
+ * staged, NULL: now. */
+static gboolean page_has_words_with(time_t when, const char *history)
 {
 	g_auto(Fixture) fixture = fixture_new();
 	char version[] = "2.0.0", hash[] = HASH_2;
@@ -143,7 +144,10 @@ static gboolean page_has_words_of(time_t when)
 	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
 	fixture_entry(fixture.esp, "proa_2.0.0+0-3.efi", "2.0.0", HASH_2);
 	fixture_state(&fixture, PROA_STATE_TRIAL, HASH_2, HASH_1);
-	g_assert_true(proa_history_append(fixture.state_dir, "staged", &bad, NULL, NULL, NULL));
+	if (history)
+		g_free(scratch_write(&fixture.scratch, "root/var/lib/proa/history.jsonl", history, -1));
+	else
+		g_assert_true(proa_history_append(fixture.state_dir, "staged", &bad, NULL, NULL, NULL));
 	expect(&fixture, PROA_STATE_FALLEN_BACK, HASH_2, "boot-failed");
 	g_autofree char *folder = g_build_filename(fixture.state_dir, "blackbox", NULL);
 	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
@@ -151,6 +155,35 @@ static gboolean page_has_words_of(time_t when)
 	g_autofree char *text = proa_file_read(page, 1 << 20, NULL, NULL);
 	g_assert_nonnull(strstr(text, "Boot entries"));
 	return strstr(text, "Oops") != NULL;
+}
+
+static gboolean page_has_words_of(time_t when)
+{
+	return page_has_words_with(when, NULL);
+}
+
+/* It was staged while the clock said 2096. */
+static void a_clock_that_was_ahead_hides_no_last_words(void)
+{
+	g_assert_true(page_has_words_with(time(NULL),
+		"{\"time\":4000000000,\"event\":\"staged\",\"version\":\"2.0.0\",\"root_hash\":\"" HASH_2
+		"\"}\n"));
+}
+
+/* It was left for them, and may come back one day; the power went before whoever left it forgot them. */
+static void crashes_of_a_release_that_was_left_are_forgotten(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *path = scratch_write(&fixture.scratch, "root/var/lib/proa/crashes.json",
+		"{\"releases\":{\"" HASH_2 "\":{\"first_boot\":5,\"unasked\":[6,7,8]}}}", -1);
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+0-3.efi", "2.0.0", HASH_2);
+	fixture_state(&fixture, PROA_STATE_TRIAL, HASH_2, HASH_1);
+	expect(&fixture, PROA_STATE_FALLEN_BACK, HASH_2, "boot-failed");
+	g_autofree char *text = proa_file_read(path, 10000, NULL, NULL);
+	g_assert_nonnull(text);
+	g_assert_null(strstr(text, HASH_2));
 }
 
 static void only_its_own_last_words_are_told(void)
@@ -294,6 +327,41 @@ static void broken_evidence_is_removed(void)
 }
 
 /* What cannot be recorded is not forgotten: a later boot, with a /var, takes it in. */
+/* Nothing can be written there; what failed must not be tried again all the same, nor a second name boot as
+ * blessed. */
+static void a_var_that_takes_no_change_does_not_keep_entries(void)
+{
+	static const struct {
+		const char *failed_entry, *trial_entry, *second_entry, *after;
+	} cases[] = {
+		{ "proa_2.0.0+2-1.efi", "proa_1.0.0.efi", NULL, "proa_1.0.0.efi proa_2.0.0+0-1.efi" },
+		{ "proa_2.0.0+0-3.efi", "proa_1.0.0+2-1.efi", "proa_1.0.0.efi",
+			"proa_1.0.0+2-1.efi proa_2.0.0+0-3.efi proa_1.0.0+0-1.efi" },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_auto(Fixture) fixture = fixture_new();
+		g_autofree char *lock = g_build_filename(fixture.state_dir, "state.lock", NULL);
+		g_autoptr(GError) error = NULL;
+		fixture_entry(fixture.esp, cases[i].failed_entry, "2.0.0", HASH_2);
+		fixture_entry(fixture.esp, cases[i].trial_entry, "1.0.0", HASH_1);
+		if (cases[i].second_entry)
+			fixture_entry(fixture.esp, cases[i].second_entry, "1.0.0", HASH_1);
+		leave_evidence(&fixture, HASH_2, "read-only");
+		fixture_state(&fixture, PROA_STATE_STAGED, HASH_1, i == 0 ? HASH_1 : NULL);
+		g_unlink(lock);
+		g_assert_cmpint(g_mkdir(lock, 0755), ==, 0);
+		g_test_expect_message("proa", G_LOG_LEVEL_WARNING, "recording the outcome*");
+		g_autoptr(ProaNode) node = fixture_open(&fixture);
+		g_autoptr(ProaSettled) settled = proa_settle(node, &error);
+		g_test_assert_expected_messages();
+		g_assert_no_error(error);
+		g_assert_true(settled->unrecorded);
+		g_assert_true(settled->fell_back);
+		fixture_expect_entries(&fixture, cases[i].after);
+	}
+}
+
 static void evidence_stays_where_var_does_not_work(void)
 {
 	g_auto(Fixture) fixture = fixture_new();
@@ -387,6 +455,12 @@ static void broken_state_is_begun_anew(void)
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/settle/a-var-that-takes-no-change-does-not-keep-entries",
+		a_var_that_takes_no_change_does_not_keep_entries);
+	g_test_add_func("/settle/a-clock-that-was-ahead-hides-no-last-words",
+		a_clock_that_was_ahead_hides_no_last_words);
+	g_test_add_func("/settle/crashes-of-a-release-that-was-left-are-forgotten",
+		crashes_of_a_release_that_was_left_are_forgotten);
 	g_test_add_func("/settle/first-boot-is-idle", first_boot_is_idle);
 	g_test_add_func("/settle/staged-release-that-runs-is-on-trial", staged_release_that_runs_is_on_trial);
 	g_test_add_func(

@@ -21,7 +21,7 @@ def check(*macros):
                                   stderr=subprocess.STDOUT).stdout
         run("spin", *[f"-D{macro}" for macro in macros], "-a", MODEL.name)
         run("cc", "-O1", "-w", "-DSAFETY", "-DCOLLAPSE", "-o", "pan", "pan.c")
-        output = run("./pan", "-m1000000", "-w22", "-n")
+        output = run("./pan", "-m1000000", "-w24", "-n")
     errors = re.search(r"errors: (\d+)", output)
     states = re.search(r"(\d+) states, stored", output)
     if not errors or not states or "Search not completed" in output and errors[1] == "0":

@@ -5,6 +5,8 @@
 #include "tests/unit/scratch.h"
 
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static ProaPaths *paths_of(const Scratch *scratch)
 {
@@ -111,12 +113,51 @@ static void the_doctor_tells_the_way_out(void)
 	g_assert_cmpstr(proa_json_string_or(find(again, "feed"), "verdict", NULL), ==, "ok");
 }
 
+/* The disk is proa-bootd's to know, the release proa-install's; neither alone sees that it does not fit. */
+static void a_release_that_does_not_fit_is_told_before_it_is_fetched(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *libexec = scratch_file(&scratch, "libexec");
+	g_autoptr(ProaPaths) paths = proa_paths_new(scratch.path, libexec);
+	g_autoptr(JsonObject) feed = json_object_new();
+	g_autofree char *program = scratch_file(&scratch, "libexec/proa-bootd");
+
+	if (geteuid() != 0) {
+		g_test_skip("only root may");
+		return;
+	}
+	add(&scratch, "libexec/proa-bootd",
+		"#!/bin/sh\necho '{\"checks\":[{\"check\":\"slots\",\"verdict\":\"ok\",\"data_size\":1000,"
+		"\"tree_size\":100},{\"check\":\"esp\",\"verdict\":\"ok\",\"room\":50}]}'\n");
+	g_assert_cmpint(chmod(program, 0755), ==, 0);
+	json_object_set_boolean_member(feed, "ok", TRUE);
+	json_object_set_string_member(feed, "version", "2.0.0");
+	json_object_set_int_member(feed, "root_size", 1000);
+	json_object_set_int_member(feed, "tree_size", 100);
+	json_object_set_int_member(feed, "uki_size", 50);
+	g_autoptr(JsonArray) fits = proa_inspect_doctor(paths, feed);
+	g_assert_null(find(fits, "offer"));
+	static const char *const members[][2] = { { "root_size", "slot-too-small" },
+		{ "tree_size", "slot-too-small" }, { "uki_size", "esp-full" } };
+	for (gsize i = 0; i < G_N_ELEMENTS(members); i++) {
+		gint64 before = json_object_get_int_member(feed, members[i][0]);
+		json_object_set_int_member(feed, members[i][0], before + 1);
+		g_autoptr(JsonArray) checks = proa_inspect_doctor(paths, feed);
+		g_assert_cmpstr(
+			proa_json_string_or(find(checks, "offer"), "reason", NULL), ==, members[i][1]);
+		g_assert_nonnull(proa_json_string_or(find(checks, "offer"), "hint", NULL));
+		json_object_set_int_member(feed, members[i][0], before);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/inspect/health-is-shown-and-judged", health_is_shown_and_judged);
 	g_test_add_func("/inspect/skipped-checks-are-not-bad", skipped_checks_are_not_bad);
 	g_test_add_func("/inspect/the-newest-page-is-the-last-failure", the_newest_page_is_the_last_failure);
+	g_test_add_func("/inspect/a-release-that-does-not-fit-is-told-before-it-is-fetched",
+		a_release_that_does_not_fit_is_told_before_it_is_fetched);
 	g_test_add_func("/inspect/the-doctor-tells-the-way-out", the_doctor_tells_the_way_out);
 	return g_test_run();
 }

@@ -106,6 +106,10 @@ static char *make_tools(const Harness *harness, gboolean active)
 		g_autofree char *text = g_strdup_printf(
 			"#!/bin/sh\necho \"%s $*\" >>%s\ncase \"$*\" in\n*is-active*) exit %d ;;\n"
 			"calendar*2020-*) echo '    Next elapse: never' ;;\ncalendar*7h*) echo odd >&2; exit 1 ;;\n"
+			"calendar*dark*) ;;\n"
+			"calendar*03:00) echo '  Original form: 03:00'; echo '    Next elapse: Tue 2026-11-24 03:00:00 CET'\n"
+			"echo '       (in UTC): Tue 2026-11-24 02:00:00 UTC' ;;\n"
+			"calendar*04:00) echo '    Next elapse: Tue 2026-11-24 04:00:00 UTC' ;;\n"
 			"esac\n",
 			names[i], log, active ? 0 : 3);
 		harness_write(harness, name, text);
@@ -133,7 +137,8 @@ static void a_rollback_is_planned_to_a_release(void)
 		g_assert_cmpint(planned.status, ==, PROA_EXIT_OK);
 		g_assert_cmpstr(proa_json_string_or(planned.json, "result", NULL), ==, "planned");
 		g_assert_cmpstr(proa_json_string_or(planned.json, "version", NULL), ==, "0.9.0");
-		g_assert_nonnull(strstr(tools, "--on-calendar=03:00"));
+		/* Once: "03:00" alone would come again each day. */
+		g_assert_nonnull(strstr(tools, "--on-calendar=Tue 2026-11-24 02:00:00 UTC -- "));
 		g_assert_nonnull(strstr(tools, "rollback --now --to 0.9.0\n"));
 		g_assert_nonnull(strstr(calls, "bootd plan-rollback to=\n"));
 		/* A second one takes the place of the first, and says so. */
@@ -153,7 +158,9 @@ static void what_cannot_be_is_not_planned(void)
 		"echo '{\"event\":\"error\",\"reason\":\"nothing-to-roll-back\",\"message\":\"empty\"}'; exit 3");
 	g_auto(Answer) refused = harness_proa(&harness, "rollback --at 03:00 --json");
 	g_autofree char *tools = harness_read(&harness, "fixture/tools");
+	g_auto(Answer) dark = harness_proa(&harness, "rollback --at dark --json");
 	g_setenv("PATH", path, TRUE);
+	g_assert_cmpint(dark.status, ==, PROA_EXIT_FAILED);
 	g_assert_cmpint(past.status, ==, PROA_EXIT_USAGE);
 	g_assert_nonnull(strstr(proa_json_string_or(past.json, "message", ""), "in the past"));
 	g_assert_cmpint(odd.status, ==, PROA_EXIT_USAGE);

@@ -10,6 +10,32 @@ static ProaHealthResult check(const Scratch *scratch, const char *text)
 	return context_check(scratch, &proa_health_disk, text, NULL);
 }
 
+static gboolean hangs;
+
+/* In the place of libc's: a disk that does not answer. */
+int fsync(int fd)
+{
+	while (hangs)
+		pause();
+	return fdatasync(fd);
+}
+
+/* Other checks, and the end of a trial, must have their turn. */
+static void one_that_does_not_answer_is_told(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *var = scratch_write(&scratch, "var/x", "", 0);
+	static const char text[] = "[disk]\nfree=1K\ninodes=1\ntimeout=1s\n";
+	gint64 began = g_get_monotonic_time();
+
+	g_assert_nonnull(var);
+	hangs = TRUE;
+	context_expect_node(check(&scratch, text), PROA_REASON_IO, "/var: no answer within 1 s");
+	hangs = FALSE;
+	g_assert_cmpint(g_get_monotonic_time() - began, <, 30 * G_USEC_PER_SEC);
+	context_expect_ok(check(&scratch, text));
+}
+
 static void room_enough_is_right(void)
 {
 	g_auto(Scratch) scratch = scratch_new();
@@ -106,6 +132,7 @@ static void one_that_met_damage_cannot_be_written(void)
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/health/disk/one-that-does-not-answer-is-told", one_that_does_not_answer_is_told);
 	g_test_add_func("/disk/room-enough-is-right", room_enough_is_right);
 	g_test_add_func("/disk/a-full-one-is-told-by-name", a_full_one_is_told_by_name);
 	g_test_add_func("/disk/a-var-in-memory-is-told", a_var_in_memory_is_told);

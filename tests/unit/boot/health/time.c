@@ -12,7 +12,7 @@ static ProaHealthResult check(const char *active)
 {
 	g_auto(Managed) managed = { 0 };
 
-	managed_set(&managed, &(Manager){ "running", "loaded", active, 5, FALSE });
+	managed_set(&managed, &(Manager){ "running", "loaded", active, 5, FALSE, NULL });
 	g_autoptr(ProaSystemd) systemd = proa_systemd_new(managed.address, 30);
 	return context_check(&managed.scratch, &proa_health_time, TEXT, systemd);
 }

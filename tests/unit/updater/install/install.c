@@ -488,6 +488,71 @@ static void older_release_is_tried_next(Fixture *f, gconstpointer channel)
 	g_assert_cmpuint(node_history(&f->node, "rolled-back", "rolled-back"), ==, 1);
 }
 
+/* The other slot holds a release that came to health once; the running one began @ago seconds ago. */
+static void be_watched(const Node *node, gint64 ago, const char *unasked)
+{
+	g_autofree char *from = g_build_filename(node->esp, "EFI/Linux/proa_0.9.0+0-3.efi", NULL);
+	g_autofree char *to = g_build_filename(node->esp, "EFI/Linux/proa_0.9.0.efi", NULL);
+	g_autofree char *text =
+		g_strdup_printf("{\"releases\":{\"" BOOTED_HASH "\":{\"first_boot\":%" G_GINT64_FORMAT
+				",\"hold\":604800,\"unasked\":[%s]}}}",
+			g_get_real_time() / G_USEC_PER_SEC - ago, unasked);
+
+	g_assert_cmpint(g_rename(from, to), ==, 0);
+	g_free(scratch_write(&node->scratch, "var/lib/proa/crashes.json", text, -1));
+	g_free(scratch_write(&node->scratch, "proc/uptime", "40.12 70.00\n", -1));
+}
+
+/* Two bad releases in a row: what was blessed an hour ago may still turn out to be the first of them. */
+static void last_sound_release_is_kept(Fixture *f, gconstpointer channel)
+{
+	be_watched(&f->node, 7000, "1780000000");
+	g_auto(Run) run = node_run(&f->node, NULL, NULL);
+	assert_failed(&run, 3, "crash-watch");
+	const char *wait = strstr(run.output, "\"wait\"");
+	g_assert_nonnull(wait);
+	g_assert_nonnull(strstr(wait, "\"until\""));
+	assert_booted_untouched(&f->node);
+	assert_entries(&f->node, (const char *const[]){ "proa_0.9.0.efi", "proa_1.0.0.efi", NULL });
+	assert_state(&f->node, "last_check_offered", "1.0.1");
+
+	g_auto(Run) insisted = node_run(&f->node, "--overwrite-last-good", NULL);
+	assert_done(&insisted, &world);
+	assert_staged(&f->node);
+	g_assert_cmpuint(node_history(&f->node, "overwrote-last-good", NULL), ==, 1);
+}
+
+static void past_its_watch_it_is_sound_itself(Fixture *f, gconstpointer channel)
+{
+	be_watched(&f->node, 604801, "1780000000");
+	assert_good_update_succeeds(&f->node);
+}
+
+/* Nothing in it that a node could go back to. */
+static void what_was_set_aside_is_not_kept(Fixture *f, gconstpointer channel)
+{
+	g_autofree char *from = g_build_filename(f->node.esp, "EFI/Linux/proa_0.9.0.efi", NULL);
+	g_autofree char *to = g_build_filename(f->node.esp, "EFI/Linux/proa_0.9.0+0-3.efi", NULL);
+
+	be_watched(&f->node, 60, "");
+	g_assert_cmpint(g_rename(from, to), ==, 0);
+	assert_good_update_succeeds(&f->node);
+}
+
+/* A feed that calls the running release unsafe is waited for an hour at most. */
+static void security_fix_is_not_held_up_for_long(Fixture *f, gconstpointer channel)
+{
+	be_watched(&f->node, 60, "");
+	g_auto(Run) soon = node_run(&f->node, "--to=1.0.2", NULL);
+	assert_failed(&soon, 3, "crash-watch");
+	g_autofree char *text = g_strdup_printf("{\"releases\":{\"" BOOTED_HASH
+						"\":{\"first_boot\":%" G_GINT64_FORMAT ",\"hold\":604800}}}",
+		g_get_real_time() / G_USEC_PER_SEC - 3601);
+	g_free(scratch_write(&f->node.scratch, "var/lib/proa/crashes.json", text, -1));
+	g_auto(Run) run = node_run(&f->node, "--to=1.0.2", NULL);
+	g_assert_cmpint(run.status, ==, 0);
+}
+
 /* What is newer needs nobody out of its way. */
 static void newer_release_sets_nothing_aside(Fixture *f, gconstpointer channel)
 {
@@ -659,6 +724,10 @@ int main(int argc, char **argv)
 	ADD("token-opens-the-floor", "stable", token_opens_the_floor);
 	ADD("token-for-something-else", "stable", token_refused);
 	ADD("older-release-is-tried-next", "elsewhere", older_release_is_tried_next);
+	ADD("last-sound-release-is-kept", "stable", last_sound_release_is_kept);
+	ADD("past-its-watch-it-is-sound-itself", "stable", past_its_watch_it_is_sound_itself);
+	ADD("what-was-set-aside-is-not-kept", "stable", what_was_set_aside_is_not_kept);
+	ADD("security-fix-is-not-held-up-for-long", "delta", security_fix_is_not_held_up_for_long);
 	ADD("newer-release-sets-nothing-aside", "stable", newer_release_sets_nothing_aside);
 	ADD("named-release-missing", "stable", named_release_missing);
 	ADD("nothing-newer", "stable", nothing_newer);

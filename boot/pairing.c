@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "boot/pairing.h"
+
+#include "base/file.h"
+#include "boot/copy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FOLDER "extensions"
+#define HALF_MADE "extensions.new"
+#define TEMPORARY ".proa-pairing.tmp"
+#define SUFFIX ".raw"
+#define MAX_DEPTH 3
+
+static const struct {
+	const char *kept, *path;
+	gboolean exact; /* what is not remembered is not to be there */
+} folders[] = { { "var", "/var/lib/extensions", TRUE }, { "images", "/var/lib/proa/extensions", FALSE } };
+
+static int open_folder(const char *root, const char *path)
+{
+	g_autofree char *full = g_strconcat(root, path, NULL);
+
+	return open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int open_below(int fd, const char *name)
+{
+	return openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+/* The images in the folder at @fd; an empty array if there are none, or no folder. */
+static GPtrArray *list_images(int fd)
+{
+	GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+	g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
+	g_autoptr(GDir) dir = fd >= 0 ? g_dir_open(path, 0, NULL) : NULL;
+	const char *name;
+	struct stat st;
+
+	while (dir && names->len < PROA_PAIRING_MAX && (name = g_dir_read_name(dir)))
+		if (g_str_has_suffix(name, SUFFIX) && fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			S_ISREG(st.st_mode))
+			g_ptr_array_add(names, g_strdup(name));
+	return names;
+}
+
+static gboolean fill(int to_fd, const char *root, GError **error)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(folders); i++) {
+		PROA_AUTO_FD int from = open_folder(root, folders[i].path);
+		g_autoptr(GPtrArray) names = list_images(from);
+		if (mkdirat(to_fd, folders[i].kept, 0700) < 0)
+			return proa_fail_errno(
+				error, PROA_REASON_IO, errno, "remembering the system extensions");
+		PROA_AUTO_FD int to = open_below(to_fd, folders[i].kept);
+		for (guint n = 0; n < names->len; n++) {
+			const char *name = g_ptr_array_index(names, n);
+			/* One that went meanwhile is not there. */
+			if (linkat(from, name, to, name, 0) < 0 && errno != ENOENT)
+				return proa_fail_errno(error, PROA_REASON_IO, errno,
+					"remembering the system extension %s", name);
+		}
+	}
+	return TRUE;
+}
+
+gboolean proa_pairing_keep(const char *root, const char *etc_dir, const char *name, GError **error)
+{
+	g_autofree char *path = g_build_filename(etc_dir, name, NULL);
+	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		return TRUE;
+	if (fd < 0 || !proa_remove_tree(fd, HALF_MADE, MAX_DEPTH, error) || mkdirat(fd, HALF_MADE, 0700) < 0)
+		return (error && *error) ||
+		       proa_fail_errno(error, PROA_REASON_IO, errno, "making %s/" HALF_MADE, path);
+	PROA_AUTO_FD int half_made = open_below(fd, HALF_MADE);
+	if (!fill(half_made, root, error))
+		return FALSE;
+	/* All of it first, then its name: a power cut leaves the former set or this one. */
+	if (syncfs(fd) < 0 ||
+		(renameat2(fd, HALF_MADE, fd, FOLDER, RENAME_EXCHANGE) < 0 &&
+			(errno != ENOENT || renameat(fd, HALF_MADE, fd, FOLDER) < 0)) ||
+		fsync(fd) < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "naming %s/" FOLDER, path);
+	return proa_remove_tree(fd, HALF_MADE, MAX_DEPTH, error);
+}
+
+/* The image at its place again, in one step. */
+static gboolean bring_one(int kept, int to, const char *name, GError **error)
+{
+	struct stat own, there;
+	gboolean is_there = fstatat(to, name, &there, AT_SYMLINK_NOFOLLOW) == 0;
+
+	if (fstatat(kept, name, &own, AT_SYMLINK_NOFOLLOW) < 0)
+		return proa_fail_errno(
+			error, PROA_REASON_IO, errno, "looking at the system extension %s", name);
+	/* The one that it was; or one that no generation holds. */
+	if (is_there && ((there.st_ino == own.st_ino && there.st_dev == own.st_dev) || there.st_nlink == 1))
+		return TRUE;
+	if (unlinkat(to, TEMPORARY, 0) < 0 && errno != ENOENT)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "removing " TEMPORARY);
+	if (linkat(kept, name, to, TEMPORARY, 0) < 0 || renameat(to, TEMPORARY, to, name) < 0)
+		return proa_fail_errno(
+			error, PROA_REASON_IO, errno, "bringing the system extension %s back", name);
+	return TRUE;
+}
+
+/* What this release did not have, and another generation holds. */
+static void remove_others(int kept, int from)
+{
+	g_autoptr(GPtrArray) names = list_images(from);
+
+	for (guint i = 0; i < names->len; i++) {
+		const char *name = g_ptr_array_index(names, i);
+		struct stat there;
+		if (faccessat(kept, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT &&
+			fstatat(from, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && there.st_nlink > 1)
+			unlinkat(from, name, 0);
+	}
+}
+
+gboolean proa_pairing_bring_back(const char *root, const char *etc_dir, const char *name, GError **error)
+{
+	g_autofree char *path = g_build_filename(etc_dir, name, FOLDER, NULL);
+	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	gboolean done = TRUE;
+
+	for (gsize i = 0; fd >= 0 && i < G_N_ELEMENTS(folders); i++) {
+		PROA_AUTO_FD int kept = open_below(fd, folders[i].kept);
+		g_autoptr(GPtrArray) names = list_images(kept);
+		g_autofree char *full = g_strconcat(root, folders[i].path, NULL);
+		if (kept < 0 || (names->len > 0 && !proa_file_make_dirs(full, done ? error : NULL))) {
+			done = FALSE;
+			continue;
+		}
+		PROA_AUTO_FD int to = open_folder(root, folders[i].path);
+		for (guint n = 0; to >= 0 && n < names->len; n++)
+			done = bring_one(kept, to, g_ptr_array_index(names, n), done ? error : NULL) && done;
+		if (to >= 0 && folders[i].exact)
+			remove_others(kept, to);
+	}
+	if (!done && error && !*error)
+		proa_fail(error, PROA_REASON_IO, "%s is not whole", path);
+	return done;
+}

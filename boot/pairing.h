@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pairing: which images of system extensions a release had, so that going back to it brings them back. A
+ * generation of /etc holds hard links to them, which cost no room as long as the images are there:
+ *
+ *   <generation>/extensions/var      of what lies in /var/lib/extensions, active for any release
+ *   <generation>/extensions/images   of what lies in /var/lib/proa/extensions, active by links in
+ * /etc/extensions
+ *
+ * A generation's set appears whole or not at all, and goes with it.
+ */
+#pragma once
+
+#include "base/reason.h"
+
+/* Images remembered of each folder; more are left as they are. */
+#define PROA_PAIRING_MAX 128
+
+/*
+ * Remembers durably which images there are now below @root for the generation @name in @etc_dir, in the place
+ * of those remembered before. Regular files called *.raw count. Nothing to do (TRUE) if there is no such
+ * generation. IO.
+ */
+gboolean proa_pairing_keep(
+	const char *root, const char *etc_dir, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * Brings the images remembered for the generation @name back below @root: one that has gone, or that was
+ * replaced while another release ran, is linked again; one in /var/lib/extensions that this release did not
+ * have goes. What no generation holds was brought since, and stays in any case. TRUE also if nothing is
+ * remembered: a release that boots for the first time takes what is there. IO; what can be done is done all
+ * the same.
+ */
+gboolean proa_pairing_bring_back(
+	const char *root, const char *etc_dir, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "boot/pairing.h"
+
+#include "base/file.h"
+#include "tests/unit/scratch.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define OLD "11111111111111111111111111111111"
+#define NEW "22222222222222222222222222222222"
+#define VAR "var/lib/extensions/"
+#define IMAGES "var/lib/proa/extensions/"
+#define ETC "var/lib/proa/etc/"
+
+typedef struct {
+	Scratch scratch;
+	char *etc;
+} Node;
+
+static void node_clear(Node *node)
+{
+	scratch_clear(&node->scratch);
+	g_free(node->etc);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Node, node_clear)
+
+/* As who brings an image does: under another name first. */
+static void put(const Node *node, const char *name, const char *text)
+{
+	g_autofree char *whole = g_strconcat(name, ".tmp", NULL);
+	g_autofree char *from = scratch_write(&node->scratch, whole, text, -1);
+	g_autofree char *to = scratch_file(&node->scratch, name);
+
+	g_assert_cmpint(rename(from, to), ==, 0);
+}
+
+static void drop(const Node *node, const char *name)
+{
+	g_autofree char *path = scratch_file(&node->scratch, name);
+
+	g_assert_cmpint(unlink(path), ==, 0);
+}
+
+static void expect(const Node *node, const char *name, const char *text)
+{
+	g_autofree char *path = scratch_file(&node->scratch, name);
+	g_autofree char *seen = proa_file_read(path, 1000, NULL, NULL);
+
+	g_assert_cmpstr(seen, ==, text);
+}
+
+static void keep(const Node *node, const char *name)
+{
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(proa_pairing_keep(node->scratch.path, node->etc, name, &error));
+	g_assert_no_error(error);
+}
+
+static void bring_back(const Node *node, const char *name)
+{
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(proa_pairing_bring_back(node->scratch.path, node->etc, name, &error));
+	g_assert_no_error(error);
+}
+
+/* Both releases have a generation; the old one has two images, one of each kind. */
+static Node node_new(void)
+{
+	Node node = { .scratch = scratch_new() };
+
+	node.etc = scratch_file(&node.scratch, "var/lib/proa/etc");
+	g_free(scratch_write(&node.scratch, ETC OLD "/upper/x", "", 0));
+	g_free(scratch_write(&node.scratch, ETC NEW "/upper/x", "", 0));
+	put(&node, VAR "tool.raw", "old tool");
+	put(&node, IMAGES "gpu.raw", "old gpu");
+	keep(&node, OLD);
+	return node;
+}
+
+/* What the new one replaced, removed and added; then back, and forward again. */
+static void each_release_has_its_own(void)
+{
+	g_auto(Node) node = node_new();
+
+	bring_back(&node, NEW);
+	expect(&node, VAR "tool.raw", "old tool");
+	put(&node, VAR "tool.raw", "new tool");
+	put(&node, VAR "more.raw", "new");
+	drop(&node, IMAGES "gpu.raw");
+	keep(&node, NEW);
+
+	bring_back(&node, OLD);
+	expect(&node, VAR "tool.raw", "old tool");
+	expect(&node, VAR "more.raw", NULL);
+	expect(&node, IMAGES "gpu.raw", "old gpu");
+	keep(&node, OLD);
+
+	bring_back(&node, NEW);
+	expect(&node, VAR "tool.raw", "new tool");
+	expect(&node, VAR "more.raw", "new");
+	/* Without a link in /etc/extensions it is not active. */
+	expect(&node, IMAGES "gpu.raw", "old gpu");
+}
+
+/* The node crashed before that could be remembered: the only copy must not go. */
+static void what_no_generation_holds_stays(void)
+{
+	g_auto(Node) node = node_new();
+
+	put(&node, VAR "tool.raw", "brought since");
+	put(&node, VAR "more.raw", "brought since");
+	put(&node, IMAGES "gpu.raw", "brought since");
+	bring_back(&node, OLD);
+	expect(&node, VAR "tool.raw", "brought since");
+	expect(&node, VAR "more.raw", "brought since");
+	expect(&node, IMAGES "gpu.raw", "brought since");
+}
+
+/* It costs no room, keeps the mode, and goes with its generation. */
+static void images_are_linked_and_not_copied(void)
+{
+	g_auto(Node) node = node_new();
+	g_autofree char *image = scratch_file(&node.scratch, VAR "tool.raw");
+	g_autofree char *kept = scratch_file(&node.scratch, ETC OLD "/extensions/var/tool.raw");
+	struct stat a, b;
+
+	g_assert_cmpint(chmod(image, 0600), ==, 0);
+	keep(&node, OLD);
+	keep(&node, OLD);
+	g_assert_cmpint(stat(image, &a), ==, 0);
+	g_assert_cmpint(stat(kept, &b), ==, 0);
+	g_assert_cmpuint(a.st_ino, ==, b.st_ino);
+	g_assert_cmpuint(a.st_nlink, ==, 2);
+	drop(&node, VAR "tool.raw");
+	bring_back(&node, OLD);
+	g_assert_cmpint(stat(image, &a), ==, 0);
+	g_assert_cmpuint(a.st_mode & 07777, ==, 0600);
+}
+
+/* The power went while a set was made, or exchanged: the former one, or the new one, counts. */
+static void a_set_that_is_half_made_counts_for_nothing(void)
+{
+	g_auto(Node) node = node_new();
+
+	g_free(scratch_write(&node.scratch, ETC OLD "/extensions.new/var/half.raw", "half", -1));
+	drop(&node, VAR "tool.raw");
+	bring_back(&node, OLD);
+	expect(&node, VAR "tool.raw", "old tool");
+	expect(&node, VAR "half.raw", NULL);
+	keep(&node, OLD);
+	expect(&node, ETC OLD "/extensions.new/var/half.raw", NULL);
+	expect(&node, ETC OLD "/extensions/var/tool.raw", "old tool");
+}
+
+static void what_is_no_image_is_left_alone(void)
+{
+	g_auto(Node) node = node_new();
+	g_autofree char *link = scratch_file(&node.scratch, VAR "link.raw");
+
+	put(&node, VAR "notes.txt", "x");
+	g_free(scratch_write(&node.scratch, VAR "folder.raw/x", "x", -1));
+	g_assert_cmpint(symlink("/nowhere", link), ==, 0);
+	keep(&node, OLD);
+	bring_back(&node, OLD);
+	expect(&node, VAR "notes.txt", "x");
+	expect(&node, VAR "folder.raw/x", "x");
+	expect(&node, ETC OLD "/extensions/var/notes.txt", NULL);
+	g_assert_true(g_file_test(link, G_FILE_TEST_IS_SYMLINK));
+	/* A generation that is not there is not made by this. */
+	g_autofree char *none = scratch_file(&node.scratch, ETC "33333333333333333333333333333333");
+	keep(&node, "33333333333333333333333333333333");
+	bring_back(&node, "33333333333333333333333333333333");
+	g_assert_false(g_file_test(none, G_FILE_TEST_EXISTS));
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/pairing/each-release-has-its-own", each_release_has_its_own);
+	g_test_add_func("/pairing/what-no-generation-holds-stays", what_no_generation_holds_stays);
+	g_test_add_func("/pairing/images-are-linked-and-not-copied", images_are_linked_and_not_copied);
+	g_test_add_func("/pairing/a-set-that-is-half-made-counts-for-nothing",
+		a_set_that_is_half_made_counts_for_nothing);
+	g_test_add_func("/pairing/what-is-no-image-is-left-alone", what_is_no_image_is_left_alone);
+	return g_test_run();
+}
