@@ -291,10 +291,11 @@ static void on_ended(ProaTransaction *transaction, gpointer data)
 
 static const ProaTransactionWatcher transaction_watcher = { on_changed, on_ended };
 
-static gboolean start(ProaAgent *agent, ProaOperation operation, const char *version, GError **error)
+static gboolean start(
+	ProaAgent *agent, ProaOperation operation, const char *version, gboolean unattended, GError **error)
 {
-	agent->running = proa_transaction_start(
-		agent->event, agent->paths, operation, version, &transaction_watcher, agent, error);
+	agent->running = proa_transaction_start(agent->event, agent->paths, operation, version, unattended,
+		&transaction_watcher, agent, error);
 	if (agent->running)
 		agent->watcher->changed(agent->data);
 	return agent->running != NULL;
@@ -347,13 +348,13 @@ static gboolean act(
 	case PROA_ACT_REFUSE:
 		return refuse(agent, reason, error);
 	case PROA_ACT_CHECK:
-		return start(agent, PROA_OPERATION_CHECK, NULL, error);
+		return start(agent, PROA_OPERATION_CHECK, NULL, FALSE, error);
 	case PROA_ACT_INSTALL:
-		return start(agent, PROA_OPERATION_UPDATE, argument, error);
+		return start(agent, PROA_OPERATION_UPDATE, argument, event == PROA_EVENT_TIMER, error);
 	case PROA_ACT_ROLLBACK:
-		return start(agent, PROA_OPERATION_ROLLBACK, argument, error);
+		return start(agent, PROA_OPERATION_ROLLBACK, argument, FALSE, error);
 	case PROA_ACT_DECIDE:
-		return start(agent, operation, argument, error);
+		return start(agent, operation, argument, FALSE, error);
 	case PROA_ACT_CANCEL:
 		proa_transaction_cancel(agent->running);
 		return TRUE;

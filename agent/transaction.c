@@ -104,9 +104,11 @@ static void on_ended(int code, int status, const char *last_words, gpointer data
 static const ProaChildWatcher child_watcher = { on_output, on_ended };
 
 ProaTransaction *proa_transaction_start(sd_event *event, const ProaPaths *paths, ProaOperation operation,
-	const char *version, const ProaTransactionWatcher *watcher, gpointer data, GError **error)
+	const char *version, gboolean unattended, const ProaTransactionWatcher *watcher, gpointer data,
+	GError **error)
 {
 	const Kind *kind = &kinds[operation];
+	const char *verb = unattended && operation == PROA_OPERATION_UPDATE ? "--unattended" : kind->verb;
 
 	/* It becomes an argument of a program: nothing that could be taken for an option passes. */
 	if (version && *version && !proa_version_valid(version)) {
@@ -114,7 +116,7 @@ ProaTransaction *proa_transaction_start(sd_event *event, const ProaPaths *paths,
 		proa_fail(error, PROA_REASON_USAGE, "\"%s\" is not a version", safe);
 		return NULL;
 	}
-	g_auto(GStrv) argv = proa_paths_command(paths, kind->program, kind->verb, version);
+	g_auto(GStrv) argv = proa_paths_command(paths, kind->program, verb, version);
 	g_autoptr(ProaTransaction) transaction = g_new0(ProaTransaction, 1);
 
 	transaction->operation = operation;

@@ -52,11 +52,11 @@ typedef struct {
 
 /*
  * Starts it. @version as in `--to`: NULL or "" for the newest (update, check) or for the other slot's
- * (rollback).
+ * (rollback). @unattended: nobody asked for it, and an update is held back where it may wait.
  * @watcher must outlive the transaction. USAGE if @version is no version; otherwise as proa_child_start().
  */
 ProaTransaction *proa_transaction_start(sd_event *event, const ProaPaths *paths, ProaOperation operation,
-	const char *version, const ProaTransactionWatcher *watcher, gpointer data,
+	const char *version, gboolean unattended, const ProaTransactionWatcher *watcher, gpointer data,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Frees it; one that still runs is killed. */

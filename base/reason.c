@@ -86,7 +86,7 @@ static const Entry table[PROA_REASON_MAX] = {
 	[PROA_REASON_TRIAL_BOOT] = { "trial-boot", PROA_EXIT_REFUSED,
 		"Wait until the running release is blessed, or `proa rollback`." },
 	[PROA_REASON_CRASH_WATCH] = { "crash-watch", PROA_EXIT_REFUSED,
-		"It goes on by itself at the time named; `proa update --overwrite-last-good` does not wait." },
+		"It goes on by itself at the time named; `proa update` does not wait." },
 	[PROA_REASON_NOTHING_TO_ROLL_BACK] = { "nothing-to-roll-back", PROA_EXIT_REFUSED,
 		"`proa update` brings a release into the other slot." },
 	[PROA_REASON_NOT_VERIFIED] = { "not-verified", PROA_EXIT_REFUSED,

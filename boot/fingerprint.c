@@ -22,8 +22,8 @@ static gboolean take(Walk *walk, const char *path, const struct stat *st)
 	/* An overlay gives a directory another number with each boot. */
 	g_autofree char *line = g_strdup_printf("%" G_GUINT64_FORMAT " %o %u %u %" G_GINT64_FORMAT
 						" %" G_GINT64_FORMAT ".%ld %" G_GINT64_FORMAT ".%ld ",
-		S_ISDIR(st->st_mode) ? 0 : (guint64)st->st_ino, (guint)st->st_mode, (guint)st->st_uid, (guint)st->st_gid,
-		(gint64)st->st_size, (gint64)st->st_mtim.tv_sec, st->st_mtim.tv_nsec,
+		S_ISDIR(st->st_mode) ? 0 : (guint64)st->st_ino, (guint)st->st_mode, (guint)st->st_uid,
+		(guint)st->st_gid, (gint64)st->st_size, (gint64)st->st_mtim.tv_sec, st->st_mtim.tv_nsec,
 		(gint64)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
 
 	g_checksum_update(walk->sum, (const guchar *)line, -1);

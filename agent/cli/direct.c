@@ -158,8 +158,8 @@ JsonObject *proa_direct_operate(const ProaPaths *paths, ProaOperation operation,
 		return NULL;
 	run.event = new_event(error);
 	if (run.event)
-		run.transaction =
-			proa_transaction_start(run.event, paths, operation, version, &watcher, &run, error);
+		run.transaction = proa_transaction_start(
+			run.event, paths, operation, version, FALSE, &watcher, &run, error);
 	if (run.transaction)
 		detail = run_loop(paths, &run, operation, error);
 	g_clear_pointer(&run.transaction, proa_transaction_free);

@@ -24,7 +24,6 @@ typedef enum {
 	OPTION_NO_WAIT,
 	OPTION_TOKEN,
 	OPTION_ACCEPT_STALE,
-	OPTION_OVERWRITE,
 	OPTION_COUNT,
 	OPTION_REJECTED,
 	OPTION_CHECK,
@@ -58,8 +57,6 @@ static const Option options_table[OPTION_MAX] = {
 		"a break-glass token, with which VERSION may be below the floor", FALSE },
 	[OPTION_ACCEPT_STALE] = { "--accept-stale", NULL, "DATE",
 		"accept a feed that has expired until then (UTC); logged", FALSE },
-	[OPTION_OVERWRITE] = { "--overwrite-last-good", NULL, NULL,
-		"also while what runs is watched for crashes; logged", FALSE },
 	[OPTION_COUNT] = { "--lines", "-n", "N", "the newest N entries, 0 for all; default 20", FALSE },
 	[OPTION_REJECTED] = { "--rejected", NULL, NULL, "the releases that failed here, and why", FALSE },
 	[OPTION_CHECK] = { "--check", NULL, NULL, "only see whether it would work: the whole slot is read",
@@ -91,10 +88,9 @@ static const Verb verbs_table[_PROA_VERB_MAX] = {
 		"bring the newest release into the other slot; the next boot tries it",
 		"Downloads the newest release of the channel, or the one named, writes it into the other slot, verifies what it\n"
 		"wrote and arms it. What runs is not touched until the reboot. Ctrl-C cancels: nothing is armed then.\n"
-		"If proad does not answer, root's proa runs proa-install itself; so it does with --token, --accept-stale and\n"
-		"--overwrite-last-good, which are root's own decisions and are written into the history and the journal.\n",
-		{ OPTION_TO, OPTION_TOKEN, OPTION_ACCEPT_STALE, OPTION_OVERWRITE, OPTION_REBOOT,
-			OPTION_NO_WAIT, OPTION_HELP },
+		"If proad does not answer, root's proa runs proa-install itself; so it does with --token and --accept-stale,\n"
+		"which are root's own decisions and are written into the history and the journal.\n",
+		{ OPTION_TO, OPTION_TOKEN, OPTION_ACCEPT_STALE, OPTION_REBOOT, OPTION_NO_WAIT, OPTION_HELP },
 		NULL },
 	[PROA_VERB_ROLLBACK] = { "rollback", "make the release in the other slot the next one to boot",
 		"Makes the release in the other slot the firmware's next choice. Done twice, it goes forward again.\n"
@@ -264,9 +260,6 @@ static gboolean set_option(ProaOptions *options, OptionKind kind, const char *va
 	case OPTION_ACCEPT_STALE:
 		g_set_str(&options->accept_stale, value);
 		return TRUE;
-	case OPTION_OVERWRITE:
-		options->overwrite_last_good = TRUE;
-		return TRUE;
 	case OPTION_COUNT:
 		return parse_count(value, &options->count, error);
 	case OPTION_REJECTED:
@@ -372,9 +365,9 @@ static gboolean check_together(const ProaOptions *options, guint seen, GError **
 	if (options->token && !options->to)
 		return proa_fail(
 			error, PROA_REASON_USAGE, "--token needs --to VERSION: it is for one release");
-	if (options->no_wait && (options->token || options->accept_stale || options->overwrite_last_good))
+	if (options->no_wait && (options->token || options->accept_stale))
 		return proa_fail(error, PROA_REASON_USAGE,
-			"--no-wait leaves it to proad, which takes no --token, --accept-stale or --overwrite-last-good");
+			"--no-wait leaves it to proad, which takes no --token and no --accept-stale");
 	if (options->reboot && options->no_wait)
 		return proa_fail(error, PROA_REASON_USAGE,
 			"--reboot waits for the end, --no-wait does not: choose one");

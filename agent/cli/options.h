@@ -33,12 +33,11 @@ typedef struct {
 	gboolean reboot, no_wait;
 	gboolean rejected;
 	gboolean check, last_failure;
-	gboolean overwrite_last_good; /* what root decides for once, too */
-	guint count;                  /* of history entries; 0: all */
-	char *to;                     /* a version or, of verbs that take one, a root hash; NULL: not given */
-	char *at;                     /* when to roll back, as in OnCalendar= of systemd.time(7); NULL: now */
-	char **words;                 /* arguments of config, ends with NULL; never NULL */
-	char *token, *accept_stale;   /* what root decides for once; NULL: not given */
+	guint count;                /* of history entries; 0: all */
+	char *to;                   /* a version or, of verbs that take one, a root hash; NULL: not given */
+	char *at;                   /* when to roll back, as in OnCalendar= of systemd.time(7); NULL: now */
+	char **words;               /* arguments of config, ends with NULL; never NULL */
+	char *token, *accept_stale; /* what root decides for once; NULL: not given */
 	char *root, *libexec;
 } ProaOptions;
 

@@ -113,14 +113,12 @@ static char **decision_of(const ProaOptions *options)
 	/* The child may run in another directory. */
 	g_autofree char *token = options->token ? g_canonicalize_filename(options->token, NULL) : NULL;
 
-	if (!options->token && !options->accept_stale && !options->overwrite_last_good)
+	if (!options->token && !options->accept_stale)
 		return NULL;
 	if (token)
 		g_strv_builder_add_many(words, "--token", token, NULL);
 	if (options->accept_stale)
 		g_strv_builder_add_many(words, "--accept-stale", options->accept_stale, NULL);
-	if (options->overwrite_last_good)
-		g_strv_builder_add(words, "--overwrite-last-good");
 	return g_strv_builder_end(words);
 }
 
@@ -130,8 +128,8 @@ static JsonObject *decide(const Run *run, ProaOperation operation)
 	JsonObject *outcome = NULL;
 
 	if (geteuid() != 0)
-		proa_fail(&error, PROA_REASON_PERMISSION,
-			"--token, --accept-stale and --overwrite-last-good are for root to decide");
+		proa_fail(
+			&error, PROA_REASON_PERMISSION, "--token and --accept-stale are for root to decide");
 	else
 		outcome = proa_direct_operate(run->paths, operation, run->options->to, run->progress, &error);
 	proa_progress_end(run->progress);

@@ -78,6 +78,6 @@ const ProaConfigKey proa_health_config_keys[] = {
 
 	{ "crashes", "limit", PROA_CONFIG_INTEGER, "3", 0, 100, NULL },
 	{ "crashes", "within", PROA_CONFIG_DURATION, "1d", 60, 30 * DAY, NULL },
-	{ "crashes", "hold", PROA_CONFIG_DURATION, "1d", 0, PROA_WATCH_MAX, NULL },
+	{ "crashes", "hold", PROA_CONFIG_DURATION, "1h", 0, PROA_WATCH_MAX, NULL },
 	END,
 };

@@ -79,7 +79,10 @@ bool insisted;          /* an operator took away what a release that was still w
 
 #define MAY_LEAVE (IS_BOOTABLE(OTHER(running)) || IS_BOOTABLE(running) || IS_LAST_RESORT(OTHER(running)))
 
-/* A release in the other slot that came to health once goes only for one that has outlived its watch. */
+/*
+ * A release in the other slot that came to health once goes only for one that has outlived its watch. An operator who asks for one all the
+ * same is told what goes, and is not part of this.
+ */
 #ifdef WRONG_OVERWRITES_WHILE_THE_RELEASE_IS_WATCHED
 #define MAY_OVERWRITE true
 #else

@@ -166,7 +166,11 @@ static gboolean may_overwrite(const Install *install, GError **error)
 	if (!sound || until == 0)
 		return TRUE;
 	g_autofree char *when = time_text(until);
-	if (install->options->overwrite_last_good) {
+	if (!install->options->unattended) {
+		proa_report_warning(
+			"release %s is new here and watched for crashes until %s; %s, the last one known to be "
+			"sound, is overwritten since somebody asked for it",
+			site->version, when, sound->version);
 		g_autofree char *detail =
 			g_strdup_printf("over %s, though %s is watched for crashes until %s", sound->version,
 				site->version, when);

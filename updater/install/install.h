@@ -9,13 +9,14 @@
 
 typedef struct {
 	ProaSiteOptions site;
-	const char *wanted;           /* version that an operator named; NULL: the newest */
-	const char *token;            /* file of a break-glass token for it; NULL: none */
-	gint64 accept_stale;          /* until then expired metadata is accepted; 0: never */
-	gboolean overwrite_last_good; /* also while the running release is watched for crashes */
-	gboolean check;               /* say what would be taken, and stop */
-	const char *fetch_helper;     /* NULL: the installed one */
-	GCancellable *cancellable;    /* stops it; up to the commit point nothing is armed then */
+	const char *wanted;  /* version that an operator named; NULL: the newest */
+	const char *token;   /* file of a break-glass token for it; NULL: none */
+	gint64 accept_stale; /* until then expired metadata is accepted; 0: never */
+	gboolean unattended; /* nobody asked for it: it waits while the running release is watched for crashes
+			      */
+	gboolean check;      /* say what would be taken, and stop */
+	const char *fetch_helper;  /* NULL: the installed one */
+	GCancellable *cancellable; /* stops it; up to the commit point nothing is armed then */
 } ProaInstallOptions;
 
 /*

@@ -16,7 +16,7 @@
 typedef struct {
 	char *root, *wanted, *token, *until;
 	gint64 accept_stale; /* what until says */
-	gboolean check, version, overwrite_last_good;
+	gboolean check, version, unattended;
 	/* For tests; only with --root. */
 	char *disk, *parts, *esp, *fetch_helper;
 } Options;
@@ -67,8 +67,8 @@ static gboolean parse_options(int argc, char **argv, Options *options, GError **
 			"Break-glass token that lets VERSION be below the floor", "FILE" },
 		{ "accept-stale", 0, 0, G_OPTION_ARG_STRING, &options->until,
 			"Accept expired metadata until then (logged)", "DATE" },
-		{ "overwrite-last-good", 0, 0, G_OPTION_ARG_NONE, &options->overwrite_last_good,
-			"Also while the running release is watched for crashes (logged)", NULL },
+		{ "unattended", 0, 0, G_OPTION_ARG_NONE, &options->unattended,
+			"Wait while the running release is watched for crashes", NULL },
 		{ "root", 0, 0, G_OPTION_ARG_FILENAME, &options->root,
 			"Configuration and state below DIR (tests)", "DIR" },
 		{ "disk", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->disk, NULL, "IMAGE" },
@@ -145,7 +145,7 @@ int main(int argc, char **argv)
 		.wanted = options.wanted,
 		.token = options.token,
 		.accept_stale = options.accept_stale,
-		.overwrite_last_good = options.overwrite_last_good,
+		.unattended = options.unattended,
 		.check = options.check,
 		.fetch_helper = options.fetch_helper,
 		.cancellable = cancellable };

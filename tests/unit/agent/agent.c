@@ -345,6 +345,8 @@ static void a_release_held_back_is_taken_when_its_time_has_come(void)
 	node_start(&node);
 	node_run(&node);
 	g_assert_cmpint(node.reason, ==, PROA_REASON_CRASH_WATCH);
+	g_autofree char *by_itself = node_calls(&node);
+	g_assert_nonnull(strstr(by_itself, "install check= to= unattended\n"));
 	g_assert_true(proa_agent_status(node.agent, on_waiting_status, &node, &error));
 	node_run(&node);
 	g_assert_cmpint(node.waits_until - node.next_check, >=, -1);
@@ -359,6 +361,9 @@ static void a_release_held_back_is_taken_when_its_time_has_come(void)
 	node_run(&node);
 	g_assert_cmpint(node.waits_until, ==, 0);
 	g_assert_cmpint(node.next_check, >, g_get_real_time() / G_USEC_PER_SEC + 80000);
+	/* An operator is not held back. */
+	g_autofree char *asked = node_calls(&node);
+	g_assert_nonnull(strstr(asked, "install check= to=\n"));
 }
 
 /* An operator who pins the node means the next reboot, too. */

@@ -57,8 +57,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Run, run_clear)
 static ProaTransaction *finish(Run *run, ProaOperation operation, const char *version)
 {
 	g_autoptr(GError) error = NULL;
-	ProaTransaction *transaction =
-		proa_transaction_start(run->event, run->paths, operation, version, &watcher, run, &error);
+	ProaTransaction *transaction = proa_transaction_start(
+		run->event, run->paths, operation, version, FALSE, &watcher, run, &error);
 
 	g_assert_no_error(error);
 	g_assert_cmpint(sd_event_loop(run->event), ==, 0);
@@ -121,8 +121,8 @@ static void what_is_no_version_is_not_passed_on(void)
 
 	for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
 		g_autoptr(GError) error = NULL;
-		g_assert_null(proa_transaction_start(
-			run.event, run.paths, PROA_OPERATION_UPDATE, words[i], &watcher, &run, &error));
+		g_assert_null(proa_transaction_start(run.event, run.paths, PROA_OPERATION_UPDATE, words[i],
+			FALSE, &watcher, &run, &error));
 		g_assert_error(error, PROA_ERROR, PROA_REASON_USAGE);
 	}
 }

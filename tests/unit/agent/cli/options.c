@@ -56,10 +56,6 @@ static void test_right(void)
 	g_assert_null(parse("update --token t.json", NULL));
 	g_assert_null(parse("update --accept-stale 2030-01-01 --no-wait", NULL));
 	g_assert_null(parse("rollback --accept-stale 2030-01-01", NULL));
-	g_autoptr(ProaOptions) over = parse("update --overwrite-last-good", NULL);
-	g_assert_true(over->overwrite_last_good);
-	g_assert_null(parse("update --overwrite-last-good --no-wait", NULL));
-	g_assert_null(parse("check --overwrite-last-good", NULL));
 	g_autoptr(ProaOptions) rejected = parse("history --rejected", NULL);
 	g_assert_true(rejected->rejected);
 	g_assert_cmpuint(rejected->count, ==, 20);
