@@ -400,6 +400,21 @@ static gboolean read_frames(
 	return TRUE;
 }
 
+static gboolean read_sources(const ProaBlocksPlan *plan, ProaBlocksGroup *group, GError **error)
+{
+	guint32 first = group->index * PROA_BLOCKS_GROUP_BLOCKS;
+
+	if (!proa_pread_all(plan->scratch, group->sources, group->n_blocks * sizeof(guint32),
+		    (goffset)(plan->sources_at + (guint64)first * sizeof(guint32)), error))
+		return FALSE;
+	for (guint32 i = 0; i < group->n_blocks; i++)
+		if (proa_blocks_is_made(group->sources[i]) &&
+			(group->sources[i] & ~PROA_BLOCKS_MADE) >= first + i)
+			return proa_fail(
+				error, PROA_REASON_IO, "the payload's plan reads as it was not written");
+	return TRUE;
+}
+
 /* All but where it lies in the payload. */
 static gboolean read_group(const ProaBlocksPlan *plan, guint32 index, ProaBlocksGroup *group, GError **error)
 {
@@ -414,10 +429,7 @@ static gboolean read_group(const ProaBlocksPlan *plan, guint32 index, ProaBlocks
 	group->first_frame = index * per_group;
 	group->n_frames = MIN(per_group, header->n_frames - group->first_frame);
 	return read_frames(plan, group->first_frame, group->n_frames, group->frames, error) &&
-	       proa_pread_all(plan->scratch, group->sources, group->n_blocks * sizeof(guint32),
-		       (goffset)(plan->sources_at +
-				 (guint64)index * PROA_BLOCKS_GROUP_BLOCKS * sizeof(guint32)),
-		       error);
+	       read_sources(plan, group, error);
 }
 
 static guint64 packed_size(const ProaBlocksGroup *group)

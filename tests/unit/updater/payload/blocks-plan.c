@@ -3,6 +3,8 @@
 
 #include "tests/unit/updater/payload/pair.h"
 
+#include <fcntl.h>
+
 static const ProaBlocksMaker maker = { .base = { .level = 1, .frame_size = 8192 }, .step = 512 * 1024 };
 
 /* 300 blocks: 10 and 11 new, 200 zero, 290 new, the others the old image's. */
@@ -161,6 +163,23 @@ static void kept_head_is_checked(void)
 	}
 }
 
+/* A disk that gives back something else: no block is taken from one that is not made yet. */
+static void rotten_plan_is_refused(void)
+{
+	g_autoptr(Pair) pair = example();
+	g_autoptr(GError) error = NULL;
+	g_autofree char *path = scratch_file(&pair->scratch, "head.part");
+	const guint32 ahead = 13 | PROA_BLOCKS_MADE;
+	ProaBlocksGroup group;
+
+	pair->job.scratch = path;
+	g_autoptr(ProaBlocksPlan) plan = proa_blocks_plan_new(&pair->job, &pair->leaves, NULL);
+	PROA_AUTO_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
+	g_assert_true(proa_pwrite_all(fd, &ahead, sizeof ahead, (goffset)plan->sources_at + 13 * 4, NULL));
+	g_assert_false(proa_blocks_plan_group(plan, 0, &group, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_IO);
+}
+
 /* Where the file can't be made the plan is in memory. */
 static void goes_without_a_file(void)
 {
@@ -180,6 +199,7 @@ int main(int argc, char **argv)
 	g_test_add_func(
 		"/payload/blocks-plan/repeated-blocks-are-fetched-once", repeated_blocks_are_fetched_once);
 	g_test_add_func("/payload/blocks-plan/kept-head-is-checked", kept_head_is_checked);
+	g_test_add_func("/payload/blocks-plan/rotten-plan-is-refused", rotten_plan_is_refused);
 	g_test_add_func("/payload/blocks-plan/goes-without-a-file", goes_without_a_file);
 	g_test_add_func("/payload/blocks-plan/ranges-are-the-frames", ranges_are_the_frames);
 	g_test_add_func("/payload/blocks-plan/neighbours-are-merged", neighbours_are_merged);
