@@ -11,9 +11,17 @@ typedef struct {
 
 static const Way byte_ways[] = { { 3, 0, 0 }, { 0, 0, 0 } };
 static const Way word_ways[] = { { 0, 2, 2 }, { 2, 2, 2 } };
+/* Much of what is new in a kernel are tables of words. */
+static const Way literal_ways[] = { { 3, 0, 0 }, { 2, 0, 2 } };
 
-/* The second way takes as long and hardly ever saves much: the large streams go the first one. */
+/* The second way takes as long and hardly ever saves much: but for literals, large streams go the first. */
 #define MAX_TWO_WAYS (256u * 1024)
+
+static const Way *ways_of(ProaDeltaStream id, gsize size, guint *ret_n)
+{
+	*ret_n = size > MAX_TWO_WAYS && id != PROA_DELTA_LITERAL ? 1 : 2;
+	return id == PROA_DELTA_WORDS ? word_ways : id == PROA_DELTA_LITERAL ? literal_ways : byte_ways;
+}
 
 /* The node keeps the dictionaries of a frame's streams all at once. With 256 KiB in place of the 1 MiB that
  * is allowed a delta is half a percent larger, and takes 2 MiB less to apply. */
@@ -66,14 +74,16 @@ static gsize pack_way(const GByteArray *stream, const ProaDeltaStreamEntry *entr
 }
 
 /* The smallest of all ways, or as it is. */
-static void pack_stream(const GByteArray *stream, const Way ways[2], guint8 log, ProaDeltaStreamEntry *best,
+static void pack_stream(const GByteArray *stream, ProaDeltaStream id, guint8 log, ProaDeltaStreamEntry *best,
 	GByteArray *frame)
 {
+	guint n_ways = 0;
+	const Way *ways = ways_of(id, stream->len, &n_ways);
 	gsize room_size = stream->len;
 	g_autofree guint8 *room = g_malloc(room_size + 1), *best_room = g_malloc(room_size + 1);
 
 	*best = (ProaDeltaStreamEntry){ .size = stream->len, .packed_size = stream->len };
-	for (guint i = 0; i < (stream->len > MAX_TWO_WAYS ? 1u : 2u) && stream->len > 0; i++) {
+	for (guint i = 0; i < n_ways && stream->len > 0; i++) {
 		ProaDeltaStreamEntry entry = { stream->len, 0, TRUE, ways[i].lc, ways[i].lp, ways[i].pb,
 			log };
 		gsize packed = pack_way(stream, &entry, room, room_size);
@@ -102,8 +112,7 @@ GByteArray *proa_pack_frame(const ProaBuilder *builder, GError **error)
 			return NULL;
 		}
 	for (guint i = 0; i < _PROA_DELTA_STREAM_MAX; i++)
-		pack_stream(builder->streams[i], i == PROA_DELTA_WORDS ? word_ways : byte_ways, logs[i],
-			&entries[i], frame);
+		pack_stream(builder->streams[i], (ProaDeltaStream)i, logs[i], &entries[i], frame);
 	if (frame->len > PROA_DELTA_MAX_FRAME_SIZE) {
 		proa_fail(error, PROA_REASON_TOO_LARGE, "a frame of %u bytes is too large", frame->len);
 		return NULL;

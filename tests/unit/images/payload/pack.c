@@ -56,6 +56,24 @@ static void dictionaries_fit_together(void)
 	g_assert_nonnull(streams);
 }
 
+/* New tables of words are packed as such, however many they are. */
+static void literals_that_are_words_pack_well(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(ProaBuilder) builder = proa_builder_new();
+	g_autoptr(GRand) rand = g_rand_new_with_seed(1);
+	ProaDeltaStreamEntry entries[_PROA_DELTA_STREAM_MAX];
+
+	for (guint32 i = 0; i < 100000; i++) {
+		guint32 word = (guint32)g_rand_int_range(rand, 0, 1 << 16) | 0x81000000u;
+		g_byte_array_append(builder->streams[PROA_DELTA_LITERAL], (const guint8 *)&word, 4);
+	}
+	g_autoptr(GByteArray) frame = proa_pack_frame(builder, &error);
+	g_assert_no_error(error);
+	g_assert_true(proa_delta_streams_parse(frame->data, frame->len, entries, &error));
+	g_assert_cmpuint(entries[PROA_DELTA_LITERAL].pb, ==, 2);
+}
+
 static void frame_over_the_cap_refused(void)
 {
 	g_autoptr(GError) error = NULL;
@@ -95,6 +113,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/payload/pack/node-reads-streams", node_reads_streams);
 	g_test_add_func("/payload/pack/dictionaries-fit-together", dictionaries_fit_together);
+	g_test_add_func("/payload/pack/literals-that-are-words-pack-well", literals_that_are_words_pack_well);
 	g_test_add_func("/payload/pack/frame-over-the-cap-refused", frame_over_the_cap_refused);
 	g_test_add_func("/payload/pack/piece-told-in-operations", piece_told_in_operations);
 	return g_test_run();
