@@ -163,7 +163,7 @@ static void block(const Scratch *scratch, const char *name)
 static void one_that_is_whole_needs_no_room(void)
 {
 	g_auto(Scratch) scratch = scratch_new();
-	g_autofree char *etc = scratch_file(&scratch, "etc"), *shipped = scratch_file(&scratch, "shipped");
+	g_autofree char *etc = scratch_file(&scratch, "etc");
 	g_autofree char *pointer = scratch_file(&scratch, "etc/last.tmp");
 
 	prepare(etc, NAME_1);
