@@ -199,7 +199,7 @@ static gboolean apply(int fd, Way *way, ProaStream *in, const ProaUkiExpect *exp
 static gboolean write_way(int fd, gpointer user_data, GError **error)
 {
 	Way *way = user_data;
-	ProaUkiExpect expect;
+	ProaUkiExpect expect = { 0 };
 
 	if (way->payload) {
 		expect_of(way, &expect);

@@ -521,6 +521,7 @@ static gboolean open_slots(Bring *bring, GError **error)
 		proa_report_warning("forgetting an old checkpoint: %s", inner->message);
 	/* It lies there, but need not survive a power cut: the first thing to do is to see to that. */
 	bring->ended = bring->taken > 0;
+	bring->delta = bring->taken > 0 && !ask->no_delta;
 	const guint8 *tail = proa_checkpoint_tail(bring->checkpoint, &bring->tail_size);
 	memcpy(bring->tail, tail, bring->tail_size);
 	proa_writer_skip(bring->writer, bring->taken);

@@ -40,8 +40,8 @@ gboolean proa_bring_another_may_do(const GError *error);
  * Brings it; reports as it goes ("payload", "fallback" and "progress" of updater/install/report.h), and tells
  * the history which payload it was. The slot is flushed, and a checkpoint covers all of it, when it returns
  * TRUE; nothing of the slot is verified yet. After a failure of the network or a cancellation the checkpoint
- * says where to go on. *@ret_delta: a delta was among what was taken; what it makes of a running slot that
- * has rotted is not the release. Fails as the last payload tried did, or with SLOT_TOO_SMALL, BUSY, IO,
- * CANCELLED.
+ * says where to go on. *@ret_delta: a delta was among what was taken, now or (which nobody knows) before a
+ * break; what it makes of a running slot that has rotted is not the release. Fails as the last payload tried
+ * did, or with SLOT_TOO_SMALL, BUSY, IO, CANCELLED.
  */
 gboolean proa_bring(const ProaBringAsk *ask, gboolean *ret_delta, GError **error) G_GNUC_WARN_UNUSED_RESULT;

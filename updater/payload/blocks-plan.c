@@ -60,7 +60,8 @@ static gboolean has_head(ProaBlocksPlan *plan, const ProaPayloadExpect *expect)
 	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
 	struct stat file;
 
-	if (fstat(plan->scratch, &file) < 0 || (guint64)file.st_size < expect->header_size ||
+	if (plan->scratch < 0 || fstat(plan->scratch, &file) < 0 ||
+		(guint64)file.st_size < expect->header_size ||
 		expect->header_size < PROA_BLOCKS_HEADER_SIZE ||
 		!proa_pread_all(plan->scratch, chunk, PROA_BLOCKS_HEADER_SIZE, 0, NULL) ||
 		!parse_fixed(plan, chunk, expect, NULL))
@@ -212,6 +213,7 @@ static gboolean take_head(ProaBlocksPlan *plan, const ProaPayloadJob *job, GErro
 	}
 	if (!kept && !fetch_head(plan, job, error))
 		return FALSE;
+	g_assert(plan->header);
 	plan->hash = proa_verity_hash_new(plan->header->salt);
 	return check_frames(plan, job->expect, error) && check_tree(plan, error);
 }
@@ -371,6 +373,7 @@ ProaBlocksPlan *proa_blocks_plan_new(const ProaPayloadJob *job, const ProaVerity
 	plan->scratch = -1;
 	if (!take_head(plan, job, error) || !mark_zeros(plan, chunk, error))
 		return NULL;
+	g_assert(plan->header);
 	if (old && memcmp(old->salt, plan->header->salt, PROA_VERITY_SALT_SIZE) == 0 &&
 		!find_old(plan, old, chunk, error))
 		return NULL;
