@@ -37,15 +37,16 @@ static int compare_names(gconstpointer a, gconstpointer b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Takes the descriptor. */
 static GPtrArray *names_in(int fd)
 {
 	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-	DIR *dir = fdopendir(fd);
+	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = again >= 0 ? fdopendir(again) : NULL;
 	const struct dirent *entry;
 
 	if (!dir) {
-		close(fd);
+		if (again >= 0)
+			close(again);
 		return NULL;
 	}
 	while ((entry = readdir(dir)))
@@ -58,7 +59,7 @@ static GPtrArray *names_in(int fd)
 
 static gboolean walk_below(Walk *walk, int fd, const char *path, guint depth)
 {
-	g_autoptr(GPtrArray) names = depth <= walk->max_depth ? names_in(dup(fd)) : NULL;
+	g_autoptr(GPtrArray) names = depth <= walk->max_depth ? names_in(fd) : NULL;
 
 	for (guint i = 0; names && i < names->len; i++) {
 		const char *name = g_ptr_array_index(names, i);
