@@ -218,7 +218,9 @@ gboolean proa_checkpoint_forget(const char *state_dir, const char *run_dir, GErr
 
 gboolean proa_checkpoint_forget_parts(const char *state_dir, GError **error)
 {
-	static const char *const names[] = { PROA_CHECKPOINT_HEAD, PROA_CHECKPOINT_BOOT_IMAGE };
+	static const char *const names[] = { PROA_CHECKPOINT_HEAD, PROA_CHECKPOINT_BOOT_IMAGE,
+		PROA_CHECKPOINT_BOOT_IMAGE_KERNEL, PROA_CHECKPOINT_BOOT_IMAGE_DELTA,
+		PROA_CHECKPOINT_BOOT_IMAGE_FULL };
 
 	for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
 		g_autofree char *path = g_build_filename(state_dir, names[i], NULL);

@@ -19,10 +19,14 @@
 
 /*
  * Files of the state directory that hold what was fetched and is of use after a break too: the head of a
- * `blocks` payload, and what there is of that of the boot image. Who uses them checks what they hold.
+ * `blocks` payload, and what there is of each file that the boot image can come by, so that a fallback takes
+ * nothing from another. Who uses them checks what they hold.
  */
 #define PROA_CHECKPOINT_HEAD "blocks.part"
-#define PROA_CHECKPOINT_BOOT_IMAGE "boot-image.part"
+#define PROA_CHECKPOINT_BOOT_IMAGE "boot-image.part" /* as it is */
+#define PROA_CHECKPOINT_BOOT_IMAGE_KERNEL "boot-image-kernel.part"
+#define PROA_CHECKPOINT_BOOT_IMAGE_DELTA "boot-image-delta.part"
+#define PROA_CHECKPOINT_BOOT_IMAGE_FULL "boot-image-full.part"
 
 typedef struct ProaCheckpoint ProaCheckpoint;
 
