@@ -54,6 +54,11 @@ guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint, ProaCheckpointProgres
 /* The next @size bytes were written to the slot; what was kept of them is forgotten. */
 void proa_checkpoint_took(ProaCheckpoint *checkpoint, const guint8 *data, gsize size);
 
+/* What is written from now on is made by a delta, too; proa_checkpoint_resume() tells it of what lies there.
+ */
+void proa_checkpoint_set_delta(ProaCheckpoint *checkpoint);
+gboolean proa_checkpoint_delta(const ProaCheckpoint *checkpoint);
+
 /* Bytes taken so far, those of proa_checkpoint_resume() among them. */
 guint64 proa_checkpoint_done(const ProaCheckpoint *checkpoint);
 
@@ -84,8 +89,9 @@ gboolean proa_checkpoint_forget_parts(const char *state_dir, GError **error) G_G
 /* What a file claims. */
 typedef struct {
 	char root_hash[65], slot[17];
-	guint64 done; /* bytes of the slot, a multiple of 4096 */
-	guint64 sum;  /* CRC-64 (ECMA-182, as in .xz files) of them and of @tail */
+	guint64 done;   /* bytes of the slot, a multiple of 4096 */
+	guint64 sum;    /* CRC-64 (ECMA-182, as in .xz files) of them and of @tail */
+	gboolean delta; /* one made some of it; FALSE as well if the file is of a release that did not say */
 	gsize tail_size;
 	guint8 tail[PROA_CHECKPOINT_MAX_TAIL]; /* the image's bytes behind them */
 } ProaCheckpointClaim;
