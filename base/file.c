@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 void proa_close_fd(int *fd)
@@ -161,6 +162,16 @@ gboolean proa_file_remove(const char *path, GError **error)
 		return proa_fail_errno(error, reason_of_errno(errno), errno, "removing %s", path);
 	}
 	return sync_directory_of(path, error);
+}
+
+gboolean proa_file_has_room(int fd, guint64 size)
+{
+	struct statvfs fs;
+
+	if (fstatvfs(fd, &fs) < 0 || fs.f_blocks == 0 || fs.f_frsize == 0)
+		return TRUE;
+	/* In its blocks: their bytes may be more than the type holds. */
+	return fs.f_bavail >= (size + PROA_FILE_RESERVE) / fs.f_frsize + 1;
 }
 
 gboolean proa_file_make_dirs(const char *path, GError **error)

@@ -43,6 +43,15 @@ gboolean proa_file_append_line(
 /* Removes @path durably; one that is not there is no error. */
 gboolean proa_file_remove(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Bytes that what is kept only to save time leaves free on its file system: others live there, too. */
+#define PROA_FILE_RESERVE ((guint64)64 * 1024 * 1024)
+
+/*
+ * Whether @size bytes more, written to the file system of @fd, leave PROA_FILE_RESERVE of it to those who are
+ * not root. TRUE where that can't be told, as in memory.
+ */
+gboolean proa_file_has_room(int fd, guint64 size);
+
 /* Makes @path and its parents with mode 0755. */
 gboolean proa_file_make_dirs(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -174,6 +174,22 @@ static void say_warning(const char *text, gpointer user_data)
 	fprintf(stderr, "proa-feed: %s\n", text);
 }
 
+/*
+ * A delta saves bytes, no more: without it the release is published all the same, the others of its payloads
+ * bring it. Where the disk fails they can't be relied on either. Takes @inner.
+ */
+static gboolean go_without(const char *what, const Image *from, GError *inner, GError **error)
+{
+	if (g_error_matches(inner, PROA_ERROR, PROA_REASON_IO)) {
+		g_propagate_error(error, inner);
+		return FALSE;
+	}
+	fprintf(stderr, "proa-feed: no %s from %s (%s): %s\n", what, from->version,
+		proa_reason_to_string(proa_reason_of(inner)), inner->message);
+	g_error_free(inner);
+	return TRUE;
+}
+
 static gboolean make_one(const Image *from, const Image *to, const char *release_dir, GError **error)
 {
 	g_autofree char *name = g_strdup_printf("root.%.16s.delta", from->root_hash);
@@ -185,6 +201,7 @@ static gboolean make_one(const Image *from, const Image *to, const char *release
 	const ProaDeltaImage old_image = { from->image, from->root_hash },
 			     new_image = { to->image, to->root_hash };
 	gint64 start = g_get_monotonic_time();
+	GError *inner = NULL;
 
 	if (g_file_test(out, G_FILE_TEST_EXISTS))
 		return TRUE;
@@ -194,8 +211,8 @@ static gboolean make_one(const Image *from, const Image *to, const char *release
 		return TRUE;
 	}
 	fprintf(stderr, "proa-feed: making the delta from %s to %s\n", from->version, to->version);
-	if (!proa_delta_make(&maker, &old_image, &new_image, out, error))
-		return FALSE;
+	if (!proa_delta_make(&maker, &old_image, &new_image, out, &inner))
+		return go_without("delta", from, inner, error);
 	g_autoptr(ProaDeltaHeader) header = proa_delta_file_header(out, NULL, error);
 	if (!header)
 		return FALSE;
@@ -264,8 +281,10 @@ static gboolean make_uki_from(
 		return TRUE;
 	for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
 		g_autofree char *name = g_strdup_printf("uki.%.16s.%s", from->root_hash, kinds[i].suffix);
+		GError *inner = NULL;
 		g_autofree char *out = g_build_filename(release_dir, name, NULL);
-		if (!make_uki_of(proofs, kinds[i].kind, from, to, out, error))
+		if (!make_uki_of(proofs, kinds[i].kind, from, to, out, &inner) &&
+			!go_without(uki_words[kinds[i].kind], from, inner, error))
 			return FALSE;
 	}
 	return TRUE;

@@ -19,8 +19,9 @@
  * @channel that are older and whose image is still there; those that are missing are told on standard error.
  * The same of the UKI: RELEASE_DIR/uki.full, and from each
  * of those releases uki.<16 digits>.delta or, where the kernel changed, uki.<16 digits>.kernel.
+ * One from an older release that can't be made is told, too, and the others are made; only IO fails.
  * What is there already is left alone. Remembers this release's image as well. @feed is open for
- * writing. Fails with BAD_MANIFEST, BAD_STATE (images.json), or as proa_delta_make() does.
+ * writing. Fails with BAD_MANIFEST, BAD_STATE (images.json), IO, or as proa_uki_make() does of uki.full.
  */
 gboolean proa_deltas_make(const ProaFeed *feed, const char *release_dir, const char *channel, guint count,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;

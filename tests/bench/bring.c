@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
 	gsize size = 0;
-	gboolean delta = FALSE;
+	const char *suspect = NULL;
 
 	if (argc != 11)
 		return 2;
@@ -68,7 +68,7 @@ int main(int argc, char **argv)
 	g_autoptr(ProaVerityBuild) tree = proa_verity_build_new(argv[8], argv[9], &params, &error);
 	bench_must(tree != NULL, error);
 	ask.tree = tree;
-	bench_must(proa_bring(&ask, &delta, &error), error);
+	bench_must(proa_bring(&ask, &suspect, &error), error);
 	double bring = since(start);
 	start = g_get_monotonic_time();
 	bench_must(proa_verity_build_finish(tree, &root_hash, &error), error);

@@ -23,12 +23,16 @@
 /* In the order of the words of the manifest. */
 static const ProaPayloadType types[] = { PROA_PAYLOAD_KERNEL, PROA_PAYLOAD_DELTA, PROA_PAYLOAD_FULL };
 static const ProaUkiKind kinds[] = { PROA_UKI_KERNEL, PROA_UKI_DELTA, PROA_UKI_FULL };
+/* What is kept of each, and of the UKI as it is. */
+static const char *const parts[] = { PROA_CHECKPOINT_BOOT_IMAGE_KERNEL, PROA_CHECKPOINT_BOOT_IMAGE_DELTA,
+	PROA_CHECKPOINT_BOOT_IMAGE_FULL, PROA_CHECKPOINT_BOOT_IMAGE };
 
 /* One way to the UKI. */
 typedef struct {
 	const ProaBootImageAsk *ask;
 	const ProaManifestPayload *payload; /* NULL: as it is */
 	ProaUkiKind kind;
+	const char *part; /* file of the state directory */
 	int root_fd;      /* the new root image */
 	ProaSpool *spool; /* what is kept of the file that is fetched */
 	guint64 kept;     /* bytes that were kept of it before */
@@ -219,7 +223,7 @@ static gboolean bring_way(Way *way, GError **error)
 {
 	const ProaBootImageAsk *ask = way->ask;
 	const ProaManifestFile *file = file_of(way);
-	g_autofree char *path = g_build_filename(ask->state_dir, PROA_CHECKPOINT_BOOT_IMAGE, NULL);
+	g_autofree char *path = g_build_filename(ask->state_dir, way->part, NULL);
 	g_autoptr(ProaSpool) spool = proa_spool_new(path, file->sha256, file->size);
 
 	way->spool = spool;
@@ -286,6 +290,7 @@ static guint choose(const ProaBootImageAsk *ask, const gboolean *failed, Way *re
 		ret_way->payload = payload;
 		ret_way->kind = kinds[i];
 	}
+	ret_way->part = parts[best];
 	return best;
 }
 

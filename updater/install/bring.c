@@ -44,7 +44,8 @@ typedef struct {
 	gboolean ended;   /* a frame has ended since then */
 	guint64 cached;   /* bytes read of the slots since the page cache was rid of them */
 	guint64 fetched;  /* bytes, all payloads together */
-	gboolean delta;   /* one was taken, or begun */
+	gboolean delta;   /* one was taken, or begun, now or before a break */
+	gboolean resumed; /* some of it is from before a break */
 	char *scratch;    /* file of an applier's own */
 } Bring;
 
@@ -328,7 +329,11 @@ static gboolean cost_of_delta(Bring *bring, const ProaPayloadJob *job, guint64 *
 
 static gboolean apply_delta(Bring *bring, const ProaPayloadJob *job, GError **error)
 {
+	/* Nothing may be on its way to the writer, who reads it. */
+	if (!proa_writer_drain(bring->writer, error))
+		return FALSE;
 	bring->delta = TRUE;
+	proa_checkpoint_set_delta(bring->checkpoint);
 	return proa_delta_apply_job(job, bring->ask->site->root_hash, error);
 }
 
@@ -521,7 +526,8 @@ static gboolean open_slots(Bring *bring, GError **error)
 		proa_report_warning("forgetting an old checkpoint: %s", inner->message);
 	/* It lies there, but need not survive a power cut: the first thing to do is to see to that. */
 	bring->ended = bring->taken > 0;
-	bring->delta = bring->taken > 0 && !ask->no_delta;
+	bring->resumed = bring->taken > 0;
+	bring->delta = proa_checkpoint_delta(bring->checkpoint);
 	const guint8 *tail = proa_checkpoint_tail(bring->checkpoint, &bring->tail_size);
 	memcpy(bring->tail, tail, bring->tail_size);
 	proa_writer_skip(bring->writer, bring->taken);
@@ -531,7 +537,7 @@ static gboolean open_slots(Bring *bring, GError **error)
 	return TRUE;
 }
 
-gboolean proa_bring(const ProaBringAsk *ask, gboolean *ret_delta, GError **error)
+gboolean proa_bring(const ProaBringAsk *ask, const char **ret_suspect, GError **error)
 {
 	g_auto(Bring) bring = { .ask = ask, .old_fd = -1, .new_fd = -1 };
 
@@ -540,6 +546,10 @@ gboolean proa_bring(const ProaBringAsk *ask, gboolean *ret_delta, GError **error
 	proa_pages_drop_code();
 	if (!open_slots(&bring, error) || !apply_best(&bring, error))
 		return FALSE;
-	*ret_delta = bring.delta;
+	g_assert(bring.payload);
+	*ret_suspect = NULL;
+	if (!ask->no_delta && (bring.delta || bring.resumed))
+		*ret_suspect =
+			proa_payload_type_to_string(bring.delta ? PROA_PAYLOAD_DELTA : bring.payload->type);
 	return TRUE;
 }

@@ -17,7 +17,7 @@ typedef struct {
 	const char *feed_url;
 	const char *state_dir;
 	const char *wanted;    /* the word of the only type that is taken before full; "auto": the cheapest */
-	gboolean no_delta;     /* what came of one was not the release */
+	gboolean no_delta;     /* what came the time before was not the release */
 	ProaVerityBuild *tree; /* of the other slot, told what lies there; NULL: read back later */
 } ProaBringAsk;
 
@@ -40,8 +40,11 @@ gboolean proa_bring_another_may_do(const GError *error);
  * Brings it; reports as it goes ("payload", "fallback" and "progress" of updater/install/report.h), and tells
  * the history which payload it was. The slot is flushed, and a checkpoint covers all of it, when it returns
  * TRUE; nothing of the slot is verified yet. After a failure of the network or a cancellation the checkpoint
- * says where to go on. *@ret_delta: a delta was among what was taken, now or (which nobody knows) before a
- * break; what it makes of a running slot that has rotted is not the release. Fails as the last payload tried
+ * says where to go on. *@ret_suspect: the word of the payload to blame if what lies there is not the release,
+ * and making it anew without a delta may do: one was taken, now or before a break (what it makes of a running
+ * slot that has rotted is not the release), or else some of it is from before a break; NULL: it would be the
+ * same again. Fails as the last payload tried
  * did, or with SLOT_TOO_SMALL, BUSY, IO, CANCELLED.
  */
-gboolean proa_bring(const ProaBringAsk *ask, gboolean *ret_delta, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean proa_bring(
+	const ProaBringAsk *ask, const char **ret_suspect, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -19,7 +19,8 @@ struct ProaCheckpoint {
 	char *durable, *quick; /* paths of the files */
 	char *root_hash, *slot, *slot_path;
 	guint64 image_size, done;
-	guint64 sum; /* of the first @done bytes */
+	guint64 sum;    /* of the first @done bytes */
+	gboolean delta; /* one made some of them */
 	gsize tail_size;
 	guint8 tail[PROA_CHECKPOINT_MAX_TAIL]; /* what follows them */
 };
@@ -55,6 +56,7 @@ gboolean proa_checkpoint_parse(const char *text, gsize size, ProaCheckpointClaim
 	g_autoptr(JsonObject) object =
 		proa_json_parse(text, size, "the checkpoint", PROA_REASON_BAD_STATE, error);
 	guint8 tail_bytes[PROA_CHECKPOINT_MAX_TAIL];
+	gboolean delta = FALSE;
 	gint64 done = 0;
 
 	if (!object)
@@ -63,6 +65,8 @@ gboolean proa_checkpoint_parse(const char *text, gsize size, ProaCheckpointClaim
 	const char *slot = root_hash ? proa_json_string(object, "slot", PROA_REASON_BAD_STATE, error) : NULL;
 	const char *sum = slot ? proa_json_string(object, "crc64", PROA_REASON_BAD_STATE, error) : NULL;
 	if (!sum || !proa_json_int(object, "done", 0, G_MAXINT64, &done, PROA_REASON_BAD_STATE, error))
+		return FALSE;
+	if (!proa_json_bool(object, "delta", FALSE, &delta, PROA_REASON_BAD_STATE, error))
 		return FALSE;
 	if (!proa_sha256_hex_valid(root_hash) || !proa_hex_valid(sum, 16) ||
 		strlen(slot) >= sizeof ret_claim->slot || done % BLOCK != 0)
@@ -77,6 +81,7 @@ gboolean proa_checkpoint_parse(const char *text, gsize size, ProaCheckpointClaim
 	g_strlcpy(ret_claim->slot, slot, sizeof ret_claim->slot);
 	ret_claim->sum = g_ascii_strtoull(sum, NULL, 16);
 	ret_claim->done = (guint64)done;
+	ret_claim->delta = delta;
 	return TRUE;
 }
 
@@ -127,6 +132,7 @@ guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint, ProaCheckpointProgres
 	}
 	PROA_AUTO_FD int fd = claims[1].done > 0 ? open(checkpoint->slot_path, O_RDONLY | O_CLOEXEC) : -1;
 	checkpoint->done = checkpoint->sum = checkpoint->tail_size = 0;
+	checkpoint->delta = FALSE;
 	if (fd < 0)
 		return 0;
 	/* What the device holds, not what is cached of it. */
@@ -143,8 +149,10 @@ guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint, ProaCheckpointProgres
 		checkpoint->done = held ? held->done : 0;
 		checkpoint->sum = shorter_sum;
 	}
-	if (held)
+	if (held) {
 		proa_checkpoint_keep(checkpoint, held->tail, held->tail_size);
+		checkpoint->delta = held->delta;
+	}
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	return checkpoint->done;
 }
@@ -167,6 +175,16 @@ const guint8 *proa_checkpoint_tail(const ProaCheckpoint *checkpoint, gsize *ret_
 {
 	*ret_size = checkpoint->tail_size;
 	return checkpoint->tail;
+}
+
+void proa_checkpoint_set_delta(ProaCheckpoint *checkpoint)
+{
+	checkpoint->delta = TRUE;
+}
+
+gboolean proa_checkpoint_delta(const ProaCheckpoint *checkpoint)
+{
+	return checkpoint->delta;
 }
 
 guint64 proa_checkpoint_done(const ProaCheckpoint *checkpoint)
@@ -200,6 +218,8 @@ gboolean proa_checkpoint_save(const ProaCheckpoint *checkpoint, gboolean durable
 	json_object_set_string_member(object, "slot", checkpoint->slot);
 	json_object_set_int_member(object, "done", (gint64)checkpoint->done);
 	json_object_set_string_member(object, "crc64", sum);
+	if (checkpoint->delta)
+		json_object_set_boolean_member(object, "delta", TRUE);
 	if (checkpoint->tail_size > 0)
 		json_object_set_string_member(object, "tail", tail);
 	g_autofree char *text = proa_json_to_text(object);
@@ -218,7 +238,9 @@ gboolean proa_checkpoint_forget(const char *state_dir, const char *run_dir, GErr
 
 gboolean proa_checkpoint_forget_parts(const char *state_dir, GError **error)
 {
-	static const char *const names[] = { PROA_CHECKPOINT_HEAD, PROA_CHECKPOINT_BOOT_IMAGE };
+	static const char *const names[] = { PROA_CHECKPOINT_HEAD, PROA_CHECKPOINT_BOOT_IMAGE,
+		PROA_CHECKPOINT_BOOT_IMAGE_KERNEL, PROA_CHECKPOINT_BOOT_IMAGE_DELTA,
+		PROA_CHECKPOINT_BOOT_IMAGE_FULL };
 
 	for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
 		g_autofree char *path = g_build_filename(state_dir, names[i], NULL);

@@ -19,10 +19,14 @@
 
 /*
  * Files of the state directory that hold what was fetched and is of use after a break too: the head of a
- * `blocks` payload, and what there is of that of the boot image. Who uses them checks what they hold.
+ * `blocks` payload, and what there is of each file that the boot image can come by, so that a fallback takes
+ * nothing from another. Who uses them checks what they hold.
  */
 #define PROA_CHECKPOINT_HEAD "blocks.part"
-#define PROA_CHECKPOINT_BOOT_IMAGE "boot-image.part"
+#define PROA_CHECKPOINT_BOOT_IMAGE "boot-image.part" /* as it is */
+#define PROA_CHECKPOINT_BOOT_IMAGE_KERNEL "boot-image-kernel.part"
+#define PROA_CHECKPOINT_BOOT_IMAGE_DELTA "boot-image-delta.part"
+#define PROA_CHECKPOINT_BOOT_IMAGE_FULL "boot-image-full.part"
 
 typedef struct ProaCheckpoint ProaCheckpoint;
 
@@ -49,6 +53,11 @@ guint64 proa_checkpoint_resume(ProaCheckpoint *checkpoint, ProaCheckpointProgres
 
 /* The next @size bytes were written to the slot; what was kept of them is forgotten. */
 void proa_checkpoint_took(ProaCheckpoint *checkpoint, const guint8 *data, gsize size);
+
+/* What is written from now on is made by a delta, too; proa_checkpoint_resume() tells it of what lies there.
+ */
+void proa_checkpoint_set_delta(ProaCheckpoint *checkpoint);
+gboolean proa_checkpoint_delta(const ProaCheckpoint *checkpoint);
 
 /* Bytes taken so far, those of proa_checkpoint_resume() among them. */
 guint64 proa_checkpoint_done(const ProaCheckpoint *checkpoint);
@@ -80,8 +89,9 @@ gboolean proa_checkpoint_forget_parts(const char *state_dir, GError **error) G_G
 /* What a file claims. */
 typedef struct {
 	char root_hash[65], slot[17];
-	guint64 done; /* bytes of the slot, a multiple of 4096 */
-	guint64 sum;  /* CRC-64 (ECMA-182, as in .xz files) of them and of @tail */
+	guint64 done;   /* bytes of the slot, a multiple of 4096 */
+	guint64 sum;    /* CRC-64 (ECMA-182, as in .xz files) of them and of @tail */
+	gboolean delta; /* one made some of it; FALSE as well if the file is of a release that did not say */
 	gsize tail_size;
 	guint8 tail[PROA_CHECKPOINT_MAX_TAIL]; /* the image's bytes behind them */
 } ProaCheckpointClaim;

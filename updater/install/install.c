@@ -284,21 +284,20 @@ static gboolean write_slot(Install *install, GError **error)
 	set_manners(install, &fetch);
 	for (;;) {
 		g_autoptr(GError) inner = NULL;
-		gboolean delta = FALSE;
+		const char *suspect = NULL;
 
 		g_autoptr(ProaVerityBuild) tree = begin_tree(install, error);
 		ask.tree = tree;
 		proa_report_phase("fetch");
-		if (!tree || !proa_bring(&ask, &delta, error))
+		if (!tree || !proa_bring(&ask, &suspect, error))
 			return FALSE;
 		if (verify_slot(install, tree, &inner))
 			return TRUE;
-		if (!delta || !g_error_matches(inner, PROA_ERROR, PROA_REASON_ROOT_HASH_MISMATCH)) {
+		if (!suspect || !g_error_matches(inner, PROA_ERROR, PROA_REASON_ROOT_HASH_MISMATCH)) {
 			g_propagate_error(error, g_steal_pointer(&inner));
 			return FALSE;
 		}
-		proa_bring_gave_up(install->state_dir, install->release,
-			proa_payload_type_to_string(PROA_PAYLOAD_DELTA), inner);
+		proa_bring_gave_up(install->state_dir, install->release, suspect, inner);
 		ask.no_delta = TRUE;
 	}
 }

@@ -28,11 +28,18 @@ static void give_up(ProaSpool *spool)
 	spool->have = spool->safe = 0;
 }
 
+/* Nor does what is kept take the room that others need: rather all comes again after a break. */
+static void make_room(ProaSpool *spool)
+{
+	(void)!ftruncate(spool->fd, 0);
+	give_up(spool);
+}
+
 static void begin_anew(ProaSpool *spool, const char *head)
 {
 	spool->have = spool->safe = 0;
 	if (ftruncate(spool->fd, 0) < 0 || !proa_pwrite_all(spool->fd, head, HEAD_SIZE, 0, NULL))
-		give_up(spool);
+		make_room(spool);
 }
 
 ProaSpool *proa_spool_new(const char *path, const char *sha256, guint64 size)
@@ -86,10 +93,9 @@ static void append(ProaSpool *spool, const guint8 *data, gsize size)
 {
 	if (spool->fd < 0)
 		return;
-	if (!proa_pwrite_all(spool->fd, data, size, (goffset)(HEAD_SIZE + spool->have), NULL)) {
-		/* No more room: what there is stays for the time after a break. */
-		(void)!ftruncate(spool->fd, (off_t)(HEAD_SIZE + spool->have));
-		give_up(spool);
+	if (!proa_file_has_room(spool->fd, size) ||
+		!proa_pwrite_all(spool->fd, data, size, (goffset)(HEAD_SIZE + spool->have), NULL)) {
+		make_room(spool);
 		return;
 	}
 	spool->have += size;

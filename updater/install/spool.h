@@ -15,7 +15,8 @@ typedef ProaStream *(*ProaSpoolOpen)(guint64 offset, guint64 size, gpointer user
 
 /*
  * What is kept at @path of the file of @size bytes whose digest is @sha256 (64 hexadecimal digits); what is
- * kept there of another is forgotten. Never NULL: where nothing can be written, nothing is kept.
+ * kept there of another is forgotten. Never NULL: where nothing can be written, or PROA_FILE_RESERVE would
+ * not stay free, nothing is kept, and nothing left in the file.
  */
 ProaSpool *proa_spool_new(const char *path, const char *sha256, guint64 size);
 void proa_spool_free(ProaSpool *spool);

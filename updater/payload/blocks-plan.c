@@ -86,12 +86,24 @@ static gboolean open_scratch(ProaBlocksPlan *plan, const char *path, GError **er
 	       proa_fail_errno(error, PROA_REASON_IO, errno, "making room for the payload's head");
 }
 
+/* Whether the file can be so large without taking the room that others need; what it has is its own. */
+static gboolean may_be(int fd, guint64 size)
+{
+	struct stat file;
+
+	if (fstat(fd, &file) < 0)
+		return FALSE;
+	guint64 has = (guint64)file.st_blocks * 512; /* as stat(2) counts */
+	return has >= size || proa_file_has_room(fd, size - has);
+}
+
 /* Asks for all the room at once; nothing stays in the file where there is not enough. */
 static gboolean reserve(ProaBlocksPlan *plan)
 {
 	guint64 size = plan->sources_at + proa_blocks_n_blocks(plan->header) * sizeof(guint32);
 
-	if (ftruncate(plan->scratch, (off_t)size) == 0 && posix_fallocate(plan->scratch, 0, (off_t)size) == 0)
+	if (may_be(plan->scratch, size) && ftruncate(plan->scratch, (off_t)size) == 0 &&
+		posix_fallocate(plan->scratch, 0, (off_t)size) == 0)
 		return TRUE;
 	(void)!ftruncate(plan->scratch, 0);
 	proa_close_fd(&plan->scratch);

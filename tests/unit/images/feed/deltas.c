@@ -5,6 +5,9 @@
 #include "tests/unit/images/feed/fixture.h"
 #include "updater/payload/delta-format.h"
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #define OLD_HASH "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define NEW_HASH "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define FIXTURE_HASH "ab00000000000000000000000000000000000000000000000000000000000000"
@@ -107,6 +110,53 @@ static void image_that_is_gone_is_left_out(void)
 	g_assert_false(g_file_test(delta, G_FILE_TEST_EXISTS));
 }
 
+/* One that can't be made hinders neither the others nor the release; a disk that fails does. */
+static void one_that_cannot_be_made_is_left_out(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_auto(Fixture) fixture = fixture_new();
+	g_autoptr(ProaFeed) feed = fixture_open(&fixture);
+	g_autofree char *old_dir = release_dir(&fixture, "1.0", OLD_HASH, 'a');
+	g_autofree char *bad_dir = release_dir(&fixture, "1.1", FIXTURE_HASH, 'b');
+	g_autofree char *new_dir = release_dir(&fixture, "1.2", NEW_HASH, 'c');
+	g_autofree char *delta = g_build_filename(new_dir, "root.0011223344556677.delta", NULL);
+	g_autofree char *none = g_build_filename(new_dir, "root.ab00000000000000.delta", NULL);
+	g_autofree char *in_the_way = g_strconcat(delta, ".tmp", NULL);
+	g_autofree char *image = g_build_filename(bad_dir, "root.img", NULL);
+
+	g_assert_true(proa_deltas_make(feed, old_dir, "stable", 0, &error));
+	g_assert_true(proa_deltas_make(feed, bad_dir, "stable", 0, &error));
+	g_assert_cmpint(truncate(image, (off_t)17 << 30), ==, 0); /* larger than a delta's image may be */
+	g_assert_true(proa_deltas_make(feed, new_dir, "stable", 5, &error));
+	g_assert_no_error(error);
+	g_assert_true(g_file_test(delta, G_FILE_TEST_EXISTS));
+	g_assert_false(g_file_test(none, G_FILE_TEST_EXISTS));
+	g_assert_cmpint(g_unlink(delta), ==, 0);
+	g_assert_cmpint(g_mkdir(in_the_way, 0755), ==, 0);
+	g_assert_false(proa_deltas_make(feed, new_dir, "stable", 5, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_IO);
+}
+
+/* So it is with what is made of a UKI. */
+static void uki_that_cannot_be_used_is_left_out(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_auto(Fixture) fixture = fixture_new();
+	g_autoptr(ProaFeed) feed = fixture_open(&fixture);
+	g_autofree char *old_dir = release_dir(&fixture, "1.0", OLD_HASH, 'a');
+	g_autofree char *new_dir = release_dir(&fixture, "1.1", NEW_HASH, 'b');
+	g_autofree char *full = g_build_filename(new_dir, "uki.full", NULL);
+	g_autofree char *delta = g_build_filename(new_dir, "uki.0011223344556677.delta", NULL);
+
+	g_assert_true(proa_deltas_make(feed, old_dir, "stable", 0, &error));
+	g_free(scratch_write(&fixture.scratch, "made/1.0/uki.efi", "", 0));
+	g_free(scratch_write(&fixture.scratch, "made/1.1/uki.efi", "a new boot image", -1));
+	g_assert_true(proa_deltas_make(feed, new_dir, "stable", 5, &error));
+	g_assert_no_error(error);
+	g_assert_true(g_file_test(full, G_FILE_TEST_EXISTS));
+	g_assert_false(g_file_test(delta, G_FILE_TEST_EXISTS));
+}
+
 static void broken_memory_is_told(void)
 {
 	g_autoptr(GError) error = NULL;
@@ -195,6 +245,10 @@ int main(int argc, char **argv)
 	g_test_add_func("/feed/deltas/made-from-what-was-added-before", made_from_what_was_added_before);
 	g_test_add_func("/feed/deltas/a-folder-that-was-used-again", a_folder_that_was_used_again);
 	g_test_add_func("/feed/deltas/image-that-is-gone-is-left-out", image_that_is_gone_is_left_out);
+	g_test_add_func(
+		"/feed/deltas/one-that-cannot-be-made-is-left-out", one_that_cannot_be_made_is_left_out);
+	g_test_add_func(
+		"/feed/deltas/uki-that-cannot-be-used-is-left-out", uki_that_cannot_be_used_is_left_out);
 	g_test_add_func("/feed/deltas/broken-memory-is-told", broken_memory_is_told);
 	g_test_add_func("/feed/deltas/taken-into-the-manifest", taken_into_the_manifest);
 	return g_test_run();

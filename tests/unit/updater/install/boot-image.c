@@ -124,6 +124,43 @@ static void changed_boot_image_falls_back(void)
 	node_clear(&node);
 }
 
+/* Bytes that are kept of a way; -1: there is no such file. */
+static gint64 kept_of(const Node *node, const char *part)
+{
+	g_autofree char *name = g_strconcat("var/lib/proa/", part, NULL);
+	g_autofree char *path = node_path(node, name);
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (gint64)st.st_size - 65 : -1;
+}
+
+/* Falling back takes nothing from what another way has: of that only what was wrong comes again. */
+static void each_way_keeps_its_own(void)
+{
+	static const char *const ways[][2] = { { "boot-image-delta.part", ".uki-delta" },
+		{ "boot-image-full.part", ".uki-full" }, { "boot-image.part", ".efi" } };
+	Node node;
+
+	make_node(&node, "");
+	for (guint i = 0; i < G_N_ELEMENTS(ways); i++)
+		spoil(ways[i][1]);
+	g_auto(Run) run = node_run(&node, NULL, NULL);
+	for (guint i = 0; i < G_N_ELEMENTS(ways); i++)
+		spoil(ways[i][1]);
+	g_assert_cmpint(run.status, ==, 1);
+	for (guint i = 0; i < G_N_ELEMENTS(ways); i++) {
+		g_test_message("%s: %" G_GINT64_FORMAT, ways[i][0], kept_of(&node, ways[i][0]));
+		g_assert_cmpint(kept_of(&node, ways[i][0]), >, 0);
+	}
+	g_auto(Run) again = node_run(&node, NULL, NULL);
+	assert_done(&again, &world);
+	assert_boot_image(&again, "uki-delta");
+	assert_staged(&node);
+	for (guint i = 0; i < G_N_ELEMENTS(ways); i++)
+		g_assert_cmpint(kept_of(&node, ways[i][0]), ==, -1);
+	node_clear(&node);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -135,6 +172,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/install/boot-image/check-promises-it", check_promises_it);
 	g_test_add_func("/install/boot-image/falls-back", falls_back);
 	g_test_add_func("/install/boot-image/changed-boot-image-falls-back", changed_boot_image_falls_back);
+	g_test_add_func("/install/boot-image/each-way-keeps-its-own", each_way_keeps_its_own);
 	int status = g_test_run();
 	nginx_clear(&nginx);
 	world_clear(&world);

@@ -150,6 +150,27 @@ static void keeps_a_tail(Fixture *f, gconstpointer data)
 	g_assert_cmpuint(size, ==, 0);
 }
 
+/* It is known of the bytes that are gone on with, and of no others. */
+static void tells_of_a_delta(Fixture *f, gconstpointer data)
+{
+	g_autoptr(ProaCheckpoint) checkpoint = new_one(f, HASH, "root-b"),
+				  longer = new_one(f, HASH, "root-b"), shorter = new_one(f, HASH, "root-b");
+
+	proa_checkpoint_took(checkpoint, f->image, 512 * 1024);
+	save(checkpoint, TRUE);
+	proa_checkpoint_set_delta(checkpoint);
+	proa_checkpoint_took(checkpoint, f->image + 512 * 1024, 512 * 1024);
+	save(checkpoint, FALSE);
+	g_assert_cmpuint(proa_checkpoint_resume(longer, NULL, NULL), ==, 1 << 20);
+	g_assert_true(proa_checkpoint_delta(longer));
+	save(longer, FALSE);
+	g_assert_cmpuint(proa_checkpoint_resume(longer, NULL, NULL), ==, 1 << 20);
+	g_assert_true(proa_checkpoint_delta(longer));
+	alter(f, 700000);
+	g_assert_cmpuint(proa_checkpoint_resume(shorter, NULL, NULL), ==, 512 * 1024);
+	g_assert_false(proa_checkpoint_delta(shorter));
+}
+
 static void forgets(Fixture *f, gconstpointer data)
 {
 	g_autoptr(GError) error = NULL;
@@ -207,6 +228,8 @@ static const struct {
 	{ "done-negative", FILE(HASH, "root-b", "-4096", SUM) },
 	{ "tail-odd", FILE_TAIL("abc") },
 	{ "tail-no-digits", FILE_TAIL("zz") },
+	{ "delta-number", "{\"root_hash\":\"" HASH "\",\"slot\":\"root-b\",\"done\":4096,\"crc64\":\"" SUM
+			  "\",\"delta\":1}" },
 	{ "done-string", FILE(HASH, "root-b", "\"4096\"", SUM) },
 };
 
@@ -223,6 +246,7 @@ int main(int argc, char **argv)
 	ADD("keeps-a-tail", keeps_a_tail);
 	ADD("forgets", forgets);
 	ADD("slot-gone", slot_gone);
+	ADD("tells-of-a-delta", tells_of_a_delta);
 	ADD("claims-too-much", claims_too_much);
 	for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
 		g_autofree char *name = g_strconcat("/install/checkpoint/refuses-", bad[i].name, NULL);

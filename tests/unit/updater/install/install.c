@@ -193,6 +193,21 @@ static void flipped_uki(Fixture *f, gconstpointer channel)
 	assert_good_update_succeeds(&f->node);
 }
 
+/* What went on after a break is made anew once, and that is laid to the payload that it was. */
+static void wrong_root_hash_after_a_break(Fixture *f, gconstpointer channel)
+{
+	g_autofree char *path = g_build_filename(f->node.state, "history.jsonl", NULL), *text = NULL;
+
+	g_auto(Run) killed = node_run_killed(&f->node, "\"phase\":\"verify\"", 1);
+	g_auto(Run) run = node_run(&f->node, NULL, NULL);
+	assert_failed(&run, 1, "root-hash-mismatch");
+	assert_nothing_armed(&f->node);
+	g_assert_cmpuint(node_history(&f->node, "payload-failed", "root-hash-mismatch"), ==, 1);
+	g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+	g_assert_nonnull(strstr(text, "payload full: "));
+	g_assert_null(strstr(text, "payload delta: "));
+}
+
 static void wrong_root_hash(Fixture *f, gconstpointer channel)
 {
 	g_auto(Run) run = node_run(&f->node, NULL, NULL);
@@ -709,6 +724,7 @@ int main(int argc, char **argv)
 	ADD("truncated", "stable", truncated);
 	ADD("payload-missing", "stable", payload_missing);
 	ADD("flipped-uki", "stable", flipped_uki);
+	ADD("wrong-root-hash-after-a-break", "wrong-hash", wrong_root_hash_after_a_break);
 	ADD("wrong-root-hash", "wrong-hash", wrong_root_hash);
 	ADD("uki-of-another-root", "wrong-uki", uki_of_another_root);
 	ADD("wrong-signature", "stable", wrong_signature);

@@ -145,6 +145,9 @@ static void wrong_part_is_made_anew(void)
 	assert_done(&run, &world);
 	assert_staged(&node);
 	g_assert_cmpuint(node_history(&node, "payload-failed", "root-hash-mismatch"), ==, 1);
+	g_autofree char *history = g_build_filename(node.state, "history.jsonl", NULL), *text = NULL;
+	g_assert_true(g_file_get_contents(history, &text, NULL, NULL));
+	g_assert_nonnull(strstr(text, "payload delta: "));
 	g_assert_cmpint(member_of_last(&run, "payload", "\"from\""), ==, 0);
 	node_clear(&node);
 }

@@ -1,13 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/install/spool.h"
 
+#include "base/file.h"
 #include "tests/unit/scratch.h"
 
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #define ONE "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define OTHER "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define SIZE (1u << 20)
+
+static guint64 room = G_MAXUINT32; /* bytes that are free */
+
+/* Before that of the C library. */
+int fstatvfs(int fd, struct statvfs *fs)
+{
+	*fs = (struct statvfs){ .f_bsize = 4096, .f_frsize = 4096, .f_blocks = G_MAXUINT32 };
+	fs->f_bfree = fs->f_blocks;
+	fs->f_bavail = room / 4096;
+	return 0;
+}
 
 /* A server that has one file. */
 typedef struct {
@@ -157,8 +173,61 @@ static void goes_without_a_file(void)
 	g_free(server.bytes);
 }
 
+static void assert_size(const char *path, goffset size)
+{
+	struct stat file;
+
+	g_assert_cmpint(stat(path, &file), ==, 0);
+	g_assert_cmpint(file.st_size, ==, size);
+}
+
+/* All that came is given back when others would miss the room; what is fetched is whole all the same. */
+static void leaves_room_for_others(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *path = scratch_file(&scratch, "part");
+	Server server = server_new();
+
+	for (guint i = 0; i < 2; i++) {
+		g_autoptr(ProaSpool) spool = proa_spool_new(path, ONE, SIZE);
+		server.has = SIZE / 2;
+		room = G_MAXUINT32;
+		g_assert_cmpuint(read_file(spool, &server, SIZE), ==, SIZE / 2);
+		g_assert_cmpuint(proa_spool_have(spool), ==, SIZE / 2);
+		server.has = SIZE;
+		room = PROA_FILE_RESERVE + (i == 0 ? 0 : SIZE + 4096);
+		g_assert_cmpuint(read_file(spool, &server, SIZE), ==, SIZE);
+		g_assert_cmpuint(proa_spool_have(spool), ==, i == 0 ? 0 : SIZE);
+		assert_size(path, i == 0 ? 0 : 65 + SIZE);
+	}
+	room = G_MAXUINT32;
+	g_free(server.bytes);
+}
+
+/* The file can't grow any more while it is written. */
+static void full_disk_keeps_nothing(void)
+{
+	g_auto(Scratch) scratch = scratch_new();
+	g_autofree char *path = scratch_file(&scratch, "part");
+	g_autoptr(ProaSpool) spool = proa_spool_new(path, ONE, SIZE);
+	const struct rlimit most = { SIZE / 2, RLIM_INFINITY }, all = { RLIM_INFINITY, RLIM_INFINITY };
+	Server server = server_new();
+
+	server.has = SIZE / 4;
+	g_assert_cmpuint(read_file(spool, &server, SIZE), ==, SIZE / 4);
+	server.has = SIZE;
+	g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &most), ==, 0);
+	gsize got = read_file(spool, &server, SIZE);
+	g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &all), ==, 0);
+	g_assert_cmpuint(got, ==, SIZE);
+	g_assert_cmpuint(proa_spool_have(spool), ==, 0);
+	assert_size(path, 0);
+	g_free(server.bytes);
+}
+
 int main(int argc, char **argv)
 {
+	(void)signal(SIGXFSZ, SIG_IGN);
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/install/spool/keeps-what-came", keeps_what_came);
 	g_test_add_func("/install/spool/head-first", head_first);
@@ -166,5 +235,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/install/spool/drops-what-was-wrong", drops_what_was_wrong);
 	g_test_add_func("/install/spool/server-without-parts", server_without_parts);
 	g_test_add_func("/install/spool/goes-without-a-file", goes_without_a_file);
+	g_test_add_func("/install/spool/leaves-room-for-others", leaves_room_for_others);
+	g_test_add_func("/install/spool/full-disk-keeps-nothing", full_disk_keeps_nothing);
 	return g_test_run();
 }

@@ -4,8 +4,21 @@
 #include "tests/unit/updater/payload/pair.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 static const ProaBlocksMaker maker = { .base = { .level = 1, .frame_size = 8192 }, .step = 512 * 1024 };
+
+static guint64 room = G_MAXUINT32; /* bytes that are free where files are */
+
+/* Before that of the C library. */
+int fstatvfs(int fd, struct statvfs *fs)
+{
+	*fs = (struct statvfs){ .f_bsize = 4096, .f_frsize = 4096, .f_blocks = G_MAXUINT32 };
+	fs->f_bfree = fs->f_blocks;
+	fs->f_bavail = room / 4096;
+	return 0;
+}
 
 /* 300 blocks: 10 and 11 new, 200 zero, 290 new, the others the old image's. */
 static Pair *example(void)
@@ -192,6 +205,33 @@ static void goes_without_a_file(void)
 	g_assert_cmpuint(source_of(plan, 299), ==, 299);
 }
 
+/* Nor is the room taken that others need; what the file has already is none. */
+static void leaves_room_for_others(void)
+{
+	g_autoptr(Pair) pair = example();
+	g_autofree char *path = scratch_file(&pair->scratch, "head.part");
+	struct stat before, after;
+
+	pair->job.scratch = path;
+	g_autoptr(ProaBlocksPlan) first = proa_blocks_plan_new(&pair->job, &pair->leaves, NULL);
+	g_assert_nonnull(first);
+	g_assert_cmpint(stat(path, &before), ==, 0);
+	g_assert_cmpint(before.st_size, >, 0);
+	room = 0;
+	pair->opened = 0;
+	g_autoptr(ProaBlocksPlan) kept = proa_blocks_plan_new(&pair->job, &pair->leaves, NULL);
+	g_assert_nonnull(kept);
+	g_assert_cmpuint(pair->opened, ==, 0);
+	g_assert_cmpint(g_unlink(path), ==, 0);
+	room = PROA_FILE_RESERVE;
+	g_autoptr(ProaBlocksPlan) plan = proa_blocks_plan_new(&pair->job, &pair->leaves, NULL);
+	room = G_MAXUINT32;
+	g_assert_nonnull(plan);
+	g_assert_cmpuint(source_of(plan, 299), ==, 299);
+	g_assert_cmpint(stat(path, &after), ==, 0);
+	g_assert_cmpint(after.st_blocks, ==, 0);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -201,6 +241,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/payload/blocks-plan/kept-head-is-checked", kept_head_is_checked);
 	g_test_add_func("/payload/blocks-plan/rotten-plan-is-refused", rotten_plan_is_refused);
 	g_test_add_func("/payload/blocks-plan/goes-without-a-file", goes_without_a_file);
+	g_test_add_func("/payload/blocks-plan/leaves-room-for-others", leaves_room_for_others);
 	g_test_add_func("/payload/blocks-plan/ranges-are-the-frames", ranges_are_the_frames);
 	g_test_add_func("/payload/blocks-plan/neighbours-are-merged", neighbours_are_merged);
 	return g_test_run();
