@@ -3,10 +3,12 @@
 
 #include "base/file.h"
 #include "boot/copy.h"
+#include "boot/generation.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -127,10 +129,14 @@ static void remove_others(int kept, int from)
 
 gboolean proa_pairing_bring_back(const char *root, const char *etc_dir, const char *name, GError **error)
 {
+	g_autofree char *last = proa_generation_last(etc_dir);
 	g_autofree char *path = g_build_filename(etc_dir, name, FOLDER, NULL);
 	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	gboolean done = TRUE;
 
+	/* What changed since its last boot is its operator's doing. */
+	if (!last || strcmp(last, name) == 0)
+		return TRUE;
 	for (gsize i = 0; fd >= 0 && i < G_N_ELEMENTS(folders); i++) {
 		PROA_AUTO_FD int kept = open_below(fd, folders[i].kept);
 		g_autoptr(GPtrArray) names = list_images(kept);

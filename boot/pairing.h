@@ -25,7 +25,9 @@ gboolean proa_pairing_keep(
 	const char *root, const char *etc_dir, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * Brings the images remembered for the generation @name back below @root: one that has gone, or that was
+ * Brings the images remembered for the generation @name back below @root, if "last" (boot/generation.h) names
+ * another: between two boots of one release nothing is undone that an operator did, even if the first ended
+ * before it was remembered. So call this before proa_generation_prepare(). One that has gone, or that was
  * replaced while another release ran, is linked again; one in /var/lib/extensions that this release did not
  * have goes. What no generation holds was brought since, and stays in any case. TRUE also if nothing is
  * remembered: a release that boots for the first time takes what is there. IO; what can be done is done all

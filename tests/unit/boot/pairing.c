@@ -2,6 +2,7 @@
 #include "boot/pairing.h"
 
 #include "base/file.h"
+#include "boot/generation.h"
 #include "tests/unit/scratch.h"
 
 #include <string.h>
@@ -59,15 +60,18 @@ static void keep(const Node *node, const char *name)
 	g_assert_no_error(error);
 }
 
+/* As a boot of that release does. */
 static void bring_back(const Node *node, const char *name)
 {
 	g_autoptr(GError) error = NULL;
 
 	g_assert_true(proa_pairing_bring_back(node->scratch.path, node->etc, name, &error));
 	g_assert_no_error(error);
+	g_assert_true(proa_generation_use(node->etc, name, &error));
+	g_assert_no_error(error);
 }
 
-/* Both releases have a generation; the old one has two images, one of each kind. */
+/* Both releases have a generation; the old one has two images, one of each kind, and the new one ran last. */
 static Node node_new(void)
 {
 	Node node = { .scratch = scratch_new() };
@@ -78,6 +82,7 @@ static Node node_new(void)
 	put(&node, VAR "tool.raw", "old tool");
 	put(&node, IMAGES "gpu.raw", "old gpu");
 	keep(&node, OLD);
+	g_assert_true(proa_generation_use(node.etc, NEW, NULL));
 	return node;
 }
 
@@ -118,6 +123,21 @@ static void what_no_generation_holds_stays(void)
 	expect(&node, VAR "tool.raw", "brought since");
 	expect(&node, VAR "more.raw", "brought since");
 	expect(&node, IMAGES "gpu.raw", "brought since");
+}
+
+/* The power went before a shutdown could remember what the operator did. */
+static void a_boot_of_the_same_release_undoes_nothing(void)
+{
+	g_auto(Node) node = node_new();
+
+	bring_back(&node, OLD);
+	drop(&node, IMAGES "gpu.raw");
+	drop(&node, VAR "tool.raw");
+	put(&node, IMAGES "tool.raw", "moved");
+	bring_back(&node, OLD);
+	expect(&node, IMAGES "gpu.raw", NULL);
+	expect(&node, VAR "tool.raw", NULL);
+	expect(&node, IMAGES "tool.raw", "moved");
 }
 
 /* It costs no room, keeps the mode, and goes with its generation. */
@@ -182,6 +202,8 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/pairing/each-release-has-its-own", each_release_has_its_own);
 	g_test_add_func("/pairing/what-no-generation-holds-stays", what_no_generation_holds_stays);
+	g_test_add_func("/pairing/a-boot-of-the-same-release-undoes-nothing",
+		a_boot_of_the_same_release_undoes_nothing);
 	g_test_add_func("/pairing/images-are-linked-and-not-copied", images_are_linked_and_not_copied);
 	g_test_add_func("/pairing/a-set-that-is-half-made-counts-for-nothing",
 		a_set_that_is_half_made_counts_for_nothing);
