@@ -7,13 +7,15 @@
  *   <generation>/extensions/images   of what lies in /var/lib/proa/extensions, active by links in
  * /etc/extensions
  *
- * A generation's set appears whole or not at all, and goes with it.
+ * What is not a release's own is moved to /var/lib/proa/extensions-left, of which nothing is ever removed but
+ * what is at its place again: the generation that holds such an image goes if its release failed, and the
+ * image may be the only one. A generation's set appears whole or not at all, and goes with it.
  */
 #pragma once
 
 #include "base/reason.h"
 
-/* Images remembered of each folder; more are left as they are. */
+/* Images remembered of each folder, and kept out of the way; more are left where they are. */
 #define PROA_PAIRING_MAX 128
 
 /*
@@ -29,9 +31,9 @@ gboolean proa_pairing_keep(
  * another: between two boots of one release nothing is undone that an operator did, even if the first ended
  * before it was remembered. So call this before proa_generation_prepare(). One that has gone, or that was
  * replaced while another release ran, is linked again; one in /var/lib/extensions that this release did not
- * have goes. What no generation holds was brought since, and stays in any case. TRUE also if nothing is
- * remembered: a release that boots for the first time takes what is there. IO; what can be done is done all
- * the same.
+ * have is moved out of the way, as is one that was replaced. What no generation holds was brought since, and
+ * stays in any case. TRUE also if nothing is remembered: a release that boots for the first time takes what
+ * is there. IO, TOO_LARGE; what can be done is done all the same.
  */
 gboolean proa_pairing_bring_back(
 	const char *root, const char *etc_dir, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;

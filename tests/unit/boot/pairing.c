@@ -14,6 +14,7 @@
 #define VAR "var/lib/extensions/"
 #define IMAGES "var/lib/proa/extensions/"
 #define ETC "var/lib/proa/etc/"
+#define LEFT "var/lib/proa/extensions-left/"
 
 typedef struct {
 	Scratch scratch;
@@ -107,8 +108,63 @@ static void each_release_has_its_own(void)
 	bring_back(&node, NEW);
 	expect(&node, VAR "tool.raw", "new tool");
 	expect(&node, VAR "more.raw", "new");
+	expect(&node, LEFT "more.raw", NULL);
 	/* Without a link in /etc/extensions it is not active. */
 	expect(&node, IMAGES "gpu.raw", "old gpu");
+}
+
+/* Its generation goes with a release that failed, and held the last link. */
+static void images_of_a_release_that_failed_are_not_lost(void)
+{
+	static const char *const keep_old[] = { OLD, NULL };
+	g_auto(Node) node = node_new();
+
+	for (int i = 0; i < 2; i++) {
+		put(&node, VAR "tool.raw", i == 0 ? "new tool" : "newer tool");
+		put(&node, VAR "more.raw", i == 0 ? "new" : "newer");
+		put(&node, IMAGES "gpu.raw", i == 0 ? "new gpu" : "newer gpu");
+		g_free(scratch_write(&node.scratch, ETC NEW "/upper/x", "", 0));
+		g_assert_true(proa_generation_use(node.etc, NEW, NULL));
+		keep(&node, NEW);
+		bring_back(&node, OLD);
+		g_assert_true(proa_generation_prune(node.etc, keep_old, NULL));
+		expect(&node, ETC NEW "/extensions/var/more.raw", NULL);
+		expect(&node, VAR "tool.raw", "old tool");
+		expect(&node, VAR "more.raw", NULL);
+		expect(&node, IMAGES "gpu.raw", "old gpu");
+		expect(&node, LEFT "tool.raw", "new tool");
+		expect(&node, LEFT "more.raw", "new");
+		expect(&node, LEFT "gpu.raw", "new gpu");
+	}
+	g_autofree char *folder = scratch_file(&node.scratch, LEFT);
+	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+	guint count = 0;
+	for (const char *name; (name = g_dir_read_name(dir)); count++) {
+		g_autofree char *path = g_build_filename(LEFT, name, NULL);
+		if (g_str_has_suffix(name, "-more.raw"))
+			expect(&node, path, "newer");
+	}
+	g_assert_cmpuint(count, ==, 6);
+}
+
+/* A folder that is full takes no more, and nothing is removed for that. */
+static void no_more_is_moved_than_is_bounded(void)
+{
+	g_auto(Node) node = node_new();
+	g_autoptr(GError) error = NULL;
+
+	for (int i = 0; i < PROA_PAIRING_MAX; i++) {
+		g_autofree char *name = g_strdup_printf(LEFT "%d.raw", i);
+		g_free(scratch_write(&node.scratch, name, "", 0));
+	}
+	put(&node, VAR "more.raw", "new");
+	keep(&node, NEW);
+	drop(&node, VAR "tool.raw");
+	g_assert_false(proa_pairing_bring_back(node.scratch.path, node.etc, OLD, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_TOO_LARGE);
+	expect(&node, VAR "more.raw", "new");
+	expect(&node, VAR "tool.raw", "old tool");
+	expect(&node, LEFT "0.raw", "");
 }
 
 /* The node crashed before that could be remembered: the only copy must not go. */
@@ -204,6 +260,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/pairing/what-no-generation-holds-stays", what_no_generation_holds_stays);
 	g_test_add_func("/pairing/a-boot-of-the-same-release-undoes-nothing",
 		a_boot_of_the_same_release_undoes_nothing);
+	g_test_add_func("/pairing/images-of-a-release-that-failed-are-not-lost",
+		images_of_a_release_that_failed_are_not_lost);
+	g_test_add_func("/pairing/no-more-is-moved-than-is-bounded", no_more_is_moved_than_is_bounded);
 	g_test_add_func("/pairing/images-are-linked-and-not-copied", images_are_linked_and_not_copied);
 	g_test_add_func("/pairing/a-set-that-is-half-made-counts-for-nothing",
 		a_set_that_is_half_made_counts_for_nothing);
