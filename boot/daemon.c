@@ -548,6 +548,14 @@ static void keep_extensions(const char *root, const char *dir)
 		warn("remembering the system extensions of this release", &error);
 }
 
+/* Of a release on trial the firmware counts; nothing is lost with this. */
+static gboolean clear_attempts(const char *root, const char *dir, GError **error)
+{
+	g_autofree char *root_hash = proa_booted_root_hash(root, error);
+
+	return root_hash && (proa_attempts_read(dir, root_hash) == 0 || proa_attempts_clear(dir, error));
+}
+
 gboolean proa_daemon_going_down(const char *root, GError **error)
 {
 	g_autofree char *dir = g_strconcat(root, PROA_STATE_DIR, NULL);
@@ -555,10 +563,8 @@ gboolean proa_daemon_going_down(const char *root, GError **error)
 
 	if (!proa_crashes_asked(dir, error))
 		return FALSE;
+	gboolean done = access(mark, F_OK) == 0 || clear_attempts(root, dir, error);
+	/* Last: this may take longer than the unit is given. */
 	keep_extensions(root, dir);
-	if (access(mark, F_OK) == 0)
-		return TRUE;
-	/* Of a release on trial the firmware counts; nothing is lost with this. */
-	g_autofree char *root_hash = proa_booted_root_hash(root, error);
-	return root_hash && (proa_attempts_read(dir, root_hash) == 0 || proa_attempts_clear(dir, error));
+	return done;
 }

@@ -52,7 +52,41 @@ static GPtrArray *list_images(int fd)
 	return names;
 }
 
-static gboolean fill(int to_fd, const char *root, GError **error)
+static gboolean is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
+static gboolean has_image(int fd, const char *name, const struct stat *image)
+{
+	struct stat st;
+
+	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_same(&st, image);
+}
+
+/* Whether the set at @fd is that of the images there are. */
+static gboolean is_kept(int fd, const char *root)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(folders); i++) {
+		PROA_AUTO_FD int from = open_folder(root, folders[i].path);
+		PROA_AUTO_FD int kept = open_below(fd, folders[i].kept);
+		g_autoptr(GPtrArray) names = list_images(from);
+		g_autoptr(GPtrArray) kept_names = list_images(kept);
+		if (kept < 0 || names->len != kept_names->len)
+			return FALSE;
+		for (guint n = 0; n < names->len; n++) {
+			struct stat st;
+			const char *name = g_ptr_array_index(names, n);
+			if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !has_image(kept, name, &st))
+				return FALSE;
+		}
+	}
+	return TRUE;
+}
+
+/* Of @root's images, into the empty folder @to_fd. *@ret_apart: they are on another mount, as for a unit
+ * whose folders are bind mounts. */
+static gboolean fill(int to_fd, const char *root, gboolean *ret_apart, GError **error)
 {
 	for (gsize i = 0; i < G_N_ELEMENTS(folders); i++) {
 		PROA_AUTO_FD int from = open_folder(root, folders[i].path);
@@ -63,40 +97,56 @@ static gboolean fill(int to_fd, const char *root, GError **error)
 		PROA_AUTO_FD int to = open_below(to_fd, folders[i].kept);
 		for (guint n = 0; n < names->len; n++) {
 			const char *name = g_ptr_array_index(names, n);
-			/* One that went meanwhile is not there. */
-			if (linkat(from, name, to, name, 0) < 0 && errno != ENOENT)
-				return proa_fail_errno(error, PROA_REASON_IO, errno,
-					"remembering the system extension %s", name);
+			/* One that went meanwhile is not there; an immutable one takes no link. */
+			if (linkat(from, name, to, name, 0) == 0 || errno == ENOENT || errno == EPERM ||
+				errno == EMLINK)
+				continue;
+			*ret_apart = errno == EXDEV;
+			return proa_fail_errno(
+				error, PROA_REASON_IO, errno, "remembering the system extension %s", name);
 		}
 	}
 	return TRUE;
+}
+
+/* All of it first, then its name: a power cut leaves the former set or this one. */
+static gboolean name_set(int fd, const char *path, GError **error)
+{
+	if (syncfs(fd) == 0 &&
+		(renameat2(fd, HALF_MADE, fd, FOLDER, RENAME_EXCHANGE) == 0 ||
+			(errno == ENOENT && renameat(fd, HALF_MADE, fd, FOLDER) == 0)) &&
+		fsync(fd) == 0)
+		return TRUE;
+	return proa_fail_errno(error, PROA_REASON_IO, errno, "naming %s/" FOLDER, path);
 }
 
 gboolean proa_pairing_keep(const char *root, const char *etc_dir, const char *name, GError **error)
 {
 	g_autofree char *path = g_build_filename(etc_dir, name, NULL);
 	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	g_autoptr(GError) inner = NULL;
+	gboolean apart = FALSE;
 
 	if (fd < 0 && errno == ENOENT)
 		return TRUE;
-	if (fd < 0 || !proa_remove_tree(fd, HALF_MADE, MAX_DEPTH, error) || mkdirat(fd, HALF_MADE, 0700) < 0)
-		return (error && *error) ||
-		       proa_fail_errno(error, PROA_REASON_IO, errno, "making %s/" HALF_MADE, path);
-	PROA_AUTO_FD int half_made = open_below(fd, HALF_MADE);
-	if (!fill(half_made, root, error))
+	if (fd < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "opening %s", path);
+	if (!proa_remove_tree(fd, HALF_MADE, MAX_DEPTH, error))
 		return FALSE;
-	/* All of it first, then its name: a power cut leaves the former set or this one. */
-	if (syncfs(fd) < 0 ||
-		(renameat2(fd, HALF_MADE, fd, FOLDER, RENAME_EXCHANGE) < 0 &&
-			(errno != ENOENT || renameat(fd, HALF_MADE, fd, FOLDER) < 0)) ||
-		fsync(fd) < 0)
-		return proa_fail_errno(error, PROA_REASON_IO, errno, "naming %s/" FOLDER, path);
-	return proa_remove_tree(fd, HALF_MADE, MAX_DEPTH, error);
-}
-
-static gboolean is_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+	PROA_AUTO_FD int former = open_below(fd, FOLDER);
+	if (former >= 0 && is_kept(former, root))
+		return TRUE;
+	if (mkdirat(fd, HALF_MADE, 0700) < 0)
+		return proa_fail_errno(error, PROA_REASON_IO, errno, "making %s/" HALF_MADE, path);
+	PROA_AUTO_FD int half_made = open_below(fd, HALF_MADE);
+	gboolean named = fill(half_made, root, &apart, &inner) && name_set(fd, path, &inner);
+	/* Now the former set, or what became of this one. */
+	if (!proa_remove_tree(fd, HALF_MADE, MAX_DEPTH, named ? error : NULL))
+		return FALSE;
+	if (named || apart)
+		return TRUE;
+	g_propagate_error(error, g_steal_pointer(&inner));
+	return FALSE;
 }
 
 /* The folder of what is out of the way, made if missing; -1 if it can't be. */

@@ -20,8 +20,10 @@
 
 /*
  * Remembers durably which images there are now below @root for the generation @name in @etc_dir, in the place
- * of those remembered before. Regular files called *.raw count. Nothing to do (TRUE) if there is no such
- * generation. IO.
+ * of those remembered before; costs no sync if nothing has changed. An image that takes no link is left out;
+ * with folders on another mount than the generation, as in the sandbox of a unit, the former set stays
+ * (TRUE): the shutdown makes up for it. Regular files called *.raw count. Nothing to do (TRUE) if there is no
+ * such generation. IO.
  */
 gboolean proa_pairing_keep(
 	const char *root, const char *etc_dir, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;

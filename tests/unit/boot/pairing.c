@@ -5,7 +5,11 @@
 #include "boot/generation.h"
 #include "tests/unit/scratch.h"
 
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -232,6 +236,80 @@ static void a_set_that_is_half_made_counts_for_nothing(void)
 	expect(&node, ETC OLD "/extensions/var/tool.raw", "old tool");
 }
 
+static ino_t inode_of(const Node *node, const char *name)
+{
+	g_autofree char *path = scratch_file(&node->scratch, name);
+	struct stat st;
+
+	g_assert_cmpint(stat(path, &st), ==, 0);
+	return st.st_ino;
+}
+
+/* At each shutdown: a syncfs() takes as long as whatever else is not written yet. */
+static void a_set_that_is_the_same_is_not_made_again(void)
+{
+	g_auto(Node) node = node_new();
+	ino_t before = inode_of(&node, ETC OLD "/extensions");
+
+	keep(&node, OLD);
+	g_assert_cmpuint(inode_of(&node, ETC OLD "/extensions"), ==, before);
+	put(&node, VAR "tool.raw", "replaced");
+	keep(&node, OLD);
+	expect(&node, ETC OLD "/extensions/var/tool.raw", "replaced");
+	drop(&node, IMAGES "gpu.raw");
+	keep(&node, OLD);
+	expect(&node, ETC OLD "/extensions/images/gpu.raw", NULL);
+	/* To have had none is something to remember, too. */
+	drop(&node, VAR "tool.raw");
+	keep(&node, NEW);
+	before = inode_of(&node, ETC NEW "/extensions/var");
+	keep(&node, NEW);
+	g_assert_cmpuint(inode_of(&node, ETC NEW "/extensions/var"), ==, before);
+}
+
+/* As for the agent, whose unit has a mount of its own for what it may write. */
+static void across_mounts_the_former_set_stays(void)
+{
+	g_auto(Node) node = node_new();
+
+	put(&node, VAR "tool.raw", "new tool");
+	if (mount(node.etc, node.etc, NULL, MS_BIND, NULL) < 0) {
+		g_test_skip("no right to mount");
+		return;
+	}
+	g_autoptr(GError) error = NULL;
+	gboolean kept = proa_pairing_keep(node.scratch.path, node.etc, OLD, &error);
+	g_assert_cmpint(umount2(node.etc, MNT_DETACH), ==, 0);
+	g_assert_no_error(error);
+	g_assert_true(kept);
+	g_autofree char *half_made = scratch_file(&node.scratch, ETC OLD "/extensions.new");
+	g_assert_false(g_file_test(half_made, G_FILE_TEST_EXISTS));
+	expect(&node, ETC OLD "/extensions/var/tool.raw", "old tool");
+}
+
+static void an_image_that_takes_no_link_is_left_out(void)
+{
+	g_auto(Node) node = node_new();
+	int flags = FS_IMMUTABLE_FL;
+
+	put(&node, VAR "fixed.raw", "x");
+	put(&node, VAR "more.raw", "more");
+	g_autofree char *path = scratch_file(&node.scratch, VAR "fixed.raw");
+	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0) {
+		g_test_skip("nothing can be made immutable here");
+		return;
+	}
+	g_autoptr(GError) error = NULL;
+	gboolean kept = proa_pairing_keep(node.scratch.path, node.etc, OLD, &error);
+	flags = 0;
+	g_assert_cmpint(ioctl(fd, FS_IOC_SETFLAGS, &flags), ==, 0);
+	g_assert_no_error(error);
+	g_assert_true(kept);
+	expect(&node, ETC OLD "/extensions/var/fixed.raw", NULL);
+	expect(&node, ETC OLD "/extensions/var/more.raw", "more");
+}
+
 static void what_is_no_image_is_left_alone(void)
 {
 	g_auto(Node) node = node_new();
@@ -266,6 +344,11 @@ int main(int argc, char **argv)
 	g_test_add_func("/pairing/images-are-linked-and-not-copied", images_are_linked_and_not_copied);
 	g_test_add_func("/pairing/a-set-that-is-half-made-counts-for-nothing",
 		a_set_that_is_half_made_counts_for_nothing);
+	g_test_add_func("/pairing/a-set-that-is-the-same-is-not-made-again",
+		a_set_that_is_the_same_is_not_made_again);
+	g_test_add_func("/pairing/across-mounts-the-former-set-stays", across_mounts_the_former_set_stays);
+	g_test_add_func(
+		"/pairing/an-image-that-takes-no-link-is-left-out", an_image_that_takes_no_link_is_left_out);
 	g_test_add_func("/pairing/what-is-no-image-is-left-alone", what_is_no_image_is_left_alone);
 	return g_test_run();
 }
