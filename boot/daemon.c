@@ -216,20 +216,19 @@ static void mark_unhealthy(const char *run_dir)
 		warn("noting that this boot is not healthy", &error);
 }
 
-static void record_unhealthy(Daemon *daemon)
+/* @leaves: by a reboot of the daemon's own. Then it counts whosever fault it was: with a firmware that cannot
+ * rename, these boots are all that ends the trial. */
+static void record_unhealthy(Daemon *daemon, gboolean leaves)
 {
 	g_autofree char *lost = g_build_filename(daemon->node->root, "/" PROA_VOLATILE_VAR, NULL);
 	gboolean kept = access(lost, F_OK) < 0;
 	const ProaStateRelease *booted = &daemon->node->booted;
 	const char *reason = proa_reason_to_string(daemon->last.reason), *dir = daemon->node->state_dir;
-	g_autofree char *journal = proa_journal_tail();
 	g_autofree char *checks = proa_health_report_to_text(daemon->report);
-	g_autofree char *entries = proa_boot_entries_text(daemon->node);
-	g_autofree char *text = proa_blackbox_evidence(checks, entries, NULL, journal);
 	g_autoptr(GError) error = NULL;
 
 	g_warning("release %s is not healthy (%s): %s", booted->version, reason, daemon->last.detail);
-	if (daemon->last.fault == PROA_FAULT_OF_NODE)
+	if (leaves || daemon->last.fault == PROA_FAULT_OF_NODE)
 		mark_unhealthy(daemon->node->run_dir);
 	if (!proa_blackbox_set_verdict(dir, booted, reason, daemon->last.detail, checks, &error)) {
 		kept = FALSE;
@@ -239,6 +238,10 @@ static void record_unhealthy(Daemon *daemon)
 		leave_word(daemon, reason);
 	if (!proa_history_append(dir, "unhealthy", booted, reason, daemon->last.detail, &error))
 		warn("writing the history", &error);
+	/* What reads comes after what must be written: a disk that dies may hold a read up for ever. */
+	g_autofree char *journal = proa_journal_tail();
+	g_autofree char *entries = proa_boot_entries_text(daemon->node);
+	g_autofree char *text = proa_blackbox_evidence(checks, entries, NULL, journal);
 	if (!proa_blackbox_write(dir, booted, reason, daemon->last.detail, text, &error))
 		warn("writing the black box", &error);
 }
@@ -437,7 +440,7 @@ static int run(Daemon *daemon)
 		proa_patience_renew(RECORD_SECONDS, daemon->options->no_reboot);
 	else
 		proa_patience_end();
-	record_unhealthy(daemon);
+	record_unhealthy(daemon, leaves);
 	proa_patience_end();
 	if (leaves) {
 		reboot_node(daemon);

@@ -7,6 +7,7 @@
 #include "boot/evidence.h"
 #include "boot/volatile.h"
 #include "tests/unit/boot/fixture.h"
+#include "tests/unit/boot/health/manager.h"
 
 #include <signal.h>
 #include <sys/stat.h>
@@ -17,14 +18,16 @@
 #define CONFIGURATION "[health]\ndeadline=10s\ninterval=1s\nnonsense=1\n[containerd]\nenabled=no\n"
 
 static gint64 patience;
+static const char *configuration = CONFIGURATION;
+static const char *manager = "unix:path=/nonexistent/private";
 
 static int run(const Fixture *fixture)
 {
 	g_autofree char *root = fixture_root(fixture);
 	g_autofree char *path =
-		scratch_write(&fixture->scratch, "root/etc/proa/health.conf", CONFIGURATION, -1);
+		scratch_write(&fixture->scratch, "root/etc/proa/health.conf", configuration, -1);
 	ProaDaemonOptions options = { .node = { .root = root, .esp = fixture->esp, .disk = fixture->disk },
-		.systemd = "unix:path=/nonexistent/private",
+		.systemd = manager,
 		.no_reboot = TRUE,
 		.patience = patience };
 
@@ -211,6 +214,32 @@ static void reboots_of_an_unhealthy_node_count(void)
 	g_assert_cmpuint(attempts_after(&fixture, HASH_2), ==, 2);
 }
 
+/* Whosever fault it was: where the firmware does not count, these reboots are all that ends the trial. */
+static void trials_left_for_elsewhere_count(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_auto(Managed) managed = { 0 };
+	g_autofree char *program = scratch_write(
+		&fixture.scratch, "root/etc/proa/health.d/required/far", "#!/bin/sh\nexit 75\n", -1);
+
+	g_assert_cmpint(g_chmod(program, 0755), ==, 0);
+	managed_set(&managed, &(Manager){ .state = "running", .nothing_failed = TRUE });
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+2-1.efi", "2.0.0", HASH_2);
+	fixture_state(&fixture, PROA_STATE_STAGED, HASH_2, HASH_1);
+	fixture_run_root(&fixture, HASH_2);
+	manager = managed.address;
+	configuration =
+		CONFIGURATION "[health]\nelsewhere=leave\nelsewhere-limit=10s\n[canary]\nenabled=no\n";
+	int status = run(&fixture);
+	manager = "unix:path=/nonexistent/private";
+	configuration = CONFIGURATION;
+	g_assert_cmpint(status, ==, PROA_EXIT_OK);
+	g_autoptr(ProaRejected) verdict = proa_blackbox_verdict(fixture.state_dir, HASH_2);
+	g_assert_cmpstr(verdict->reason, ==, "health-check");
+	g_assert_cmpuint(attempts_after(&fixture, HASH_2), ==, 2);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -225,6 +254,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/daemon/reboots-in-good-order-cost-a-release-nothing",
 		reboots_in_good_order_cost_a_release_nothing);
 	g_test_add_func("/daemon/reboots-of-an-unhealthy-node-count", reboots_of_an_unhealthy_node_count);
+	g_test_add_func("/daemon/trials-left-for-elsewhere-count", trials_left_for_elsewhere_count);
 	g_test_add_func("/daemon/others-go-on", others_go_on);
 	return g_test_run();
 }
