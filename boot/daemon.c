@@ -28,8 +28,8 @@
 #define REBOOT_SECONDS 30
 #define SYNC_SECONDS 5
 #define LOCK_SECONDS 30
-/* A round of checks that takes so much longer than a whole trial may, or what is remembered of it, does not
- * end. */
+/* A check that takes so much longer than a whole trial and its own time limit, or what is remembered of it,
+ * does not end. */
 #define STUCK_SECONDS 300
 #define RECORD_SECONDS 60
 /* Where nothing of an operator's comes before it, boot-complete.target is reached at once. */
@@ -44,6 +44,7 @@ typedef struct {
 	ProaConfig *config;
 	ProaSystemd *systemd;
 	gboolean unsettled;    /* /var did not take what the last boot came to */
+	gboolean judging;      /* the trial goes on */
 	gboolean completing;   /* the start of boot-complete.target was asked for */
 	GHashTable *memory;    /* of the checks */
 	ProaHealthResult last; /* the result that stands */
@@ -64,15 +65,26 @@ static void warn(const char *doing, GError **error)
 	g_clear_error(error);
 }
 
-static void renew_patience(const Daemon *daemon)
+/* For what may take up to @seconds by itself. */
+static void renew_patience(const Daemon *daemon, gint64 seconds)
 {
 	gint64 given = daemon->options->patience;
 	gint64 deadline = proa_config_integer(daemon->config, "health", "deadline");
 
 	if (proa_node_on_trial(daemon->node))
-		proa_patience_renew(given > 0 ? given : deadline + STUCK_SECONDS, daemon->options->no_reboot);
+		proa_patience_renew(
+			(given > 0 ? given : deadline + STUCK_SECONDS) + seconds, daemon->options->no_reboot);
 	else
 		proa_patience_end();
+}
+
+static void check_begins(gint64 seconds, gpointer data)
+{
+	const Daemon *daemon = data;
+
+	/* Where nothing is to be left, no check is stuck too long. */
+	if (daemon->judging)
+		renew_patience(daemon, seconds);
 }
 
 /* Whether boot-complete.target is reached, now or within @seconds. */
@@ -137,8 +149,12 @@ static void write_report(Daemon *daemon)
 
 static void run_checks(Daemon *daemon, gboolean settled)
 {
-	ProaHealthContext context = { daemon->config, daemon->systemd, daemon->options->node.root,
-		daemon->memory };
+	ProaHealthContext context = { .config = daemon->config,
+		.systemd = daemon->systemd,
+		.root = daemon->options->node.root,
+		.memory = daemon->memory,
+		.begins = check_begins,
+		.begins_data = daemon };
 	g_autofree char *before = g_strdup(daemon->last.detail);
 
 	proa_health_result_clear(&daemon->last);
@@ -168,7 +184,7 @@ static ProaHealthDecision wait_for_health(Daemon *daemon)
 	proa_health_trial_begin(&trial, daemon->config, now());
 	for (;;) {
 		gint64 began = now();
-		renew_patience(daemon);
+		renew_patience(daemon, 0);
 		run_checks(daemon, settled);
 		decision =
 			proa_health_trial_add(&trial, daemon->last.verdict, daemon->last.fault, began, now());
@@ -337,8 +353,10 @@ static void settle(Daemon *daemon)
 
 static gboolean var_is_right(const Daemon *daemon)
 {
-	ProaHealthContext context = { daemon->config, daemon->systemd, daemon->options->node.root,
-		daemon->memory };
+	ProaHealthContext context = { .config = daemon->config,
+		.systemd = daemon->systemd,
+		.root = daemon->options->node.root,
+		.memory = daemon->memory };
 	ProaHealthResult result = { 0 };
 
 	proa_health_disk.run(&context, &result);
@@ -415,7 +433,7 @@ static gboolean leave_crashing(Daemon *daemon, gint64 limit)
 
 static int bless_with_patience(Daemon *daemon)
 {
-	renew_patience(daemon);
+	renew_patience(daemon, 0);
 	int status = bless(daemon);
 	proa_patience_end();
 	return status;
@@ -425,7 +443,7 @@ static int run(Daemon *daemon)
 {
 	gint64 limit = 0;
 
-	renew_patience(daemon);
+	renew_patience(daemon, 0);
 	settle(daemon);
 	if (crashes_too_often(daemon, &limit) && leave_crashing(daemon, limit)) {
 		g_warning(
@@ -433,7 +451,10 @@ static int run(Daemon *daemon)
 		reboot_node(daemon);
 		return PROA_EXIT_OK;
 	}
-	if (wait_for_health(daemon) == PROA_HEALTHY)
+	daemon->judging = TRUE;
+	ProaHealthDecision decision = wait_for_health(daemon);
+	daemon->judging = FALSE;
+	if (decision == PROA_HEALTHY)
 		return bless_with_patience(daemon);
 	gboolean leaves = may_leave(daemon);
 	if (leaves)
