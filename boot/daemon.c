@@ -28,8 +28,8 @@
 #define REBOOT_SECONDS 30
 #define SYNC_SECONDS 5
 #define LOCK_SECONDS 30
-/* A round of checks that takes so much longer than a whole trial may, or what is remembered of it, does not
- * end. */
+/* A check that takes so much longer than a whole trial and its own time limit, or what is remembered of it,
+ * does not end. */
 #define STUCK_SECONDS 300
 #define RECORD_SECONDS 60
 /* Where nothing of an operator's comes before it, boot-complete.target is reached at once. */
@@ -44,6 +44,7 @@ typedef struct {
 	ProaConfig *config;
 	ProaSystemd *systemd;
 	gboolean unsettled;    /* /var did not take what the last boot came to */
+	gboolean judging;      /* the trial goes on */
 	gboolean completing;   /* the start of boot-complete.target was asked for */
 	GHashTable *memory;    /* of the checks */
 	ProaHealthResult last; /* the result that stands */
@@ -64,15 +65,26 @@ static void warn(const char *doing, GError **error)
 	g_clear_error(error);
 }
 
-static void renew_patience(const Daemon *daemon)
+/* For what may take up to @seconds by itself. */
+static void renew_patience(const Daemon *daemon, gint64 seconds)
 {
 	gint64 given = daemon->options->patience;
 	gint64 deadline = proa_config_integer(daemon->config, "health", "deadline");
 
 	if (proa_node_on_trial(daemon->node))
-		proa_patience_renew(given > 0 ? given : deadline + STUCK_SECONDS, daemon->options->no_reboot);
+		proa_patience_renew(
+			(given > 0 ? given : deadline + STUCK_SECONDS) + seconds, daemon->options->no_reboot);
 	else
 		proa_patience_end();
+}
+
+static void check_begins(gint64 seconds, gpointer data)
+{
+	const Daemon *daemon = data;
+
+	/* Where nothing is to be left, no check is stuck too long. */
+	if (daemon->judging)
+		renew_patience(daemon, seconds);
 }
 
 /* Whether boot-complete.target is reached, now or within @seconds. */
@@ -137,8 +149,12 @@ static void write_report(Daemon *daemon)
 
 static void run_checks(Daemon *daemon, gboolean settled)
 {
-	ProaHealthContext context = { daemon->config, daemon->systemd, daemon->options->node.root,
-		daemon->memory };
+	ProaHealthContext context = { .config = daemon->config,
+		.systemd = daemon->systemd,
+		.root = daemon->options->node.root,
+		.memory = daemon->memory,
+		.begins = check_begins,
+		.begins_data = daemon };
 	g_autofree char *before = g_strdup(daemon->last.detail);
 
 	proa_health_result_clear(&daemon->last);
@@ -168,7 +184,7 @@ static ProaHealthDecision wait_for_health(Daemon *daemon)
 	proa_health_trial_begin(&trial, daemon->config, now());
 	for (;;) {
 		gint64 began = now();
-		renew_patience(daemon);
+		renew_patience(daemon, 0);
 		run_checks(daemon, settled);
 		decision =
 			proa_health_trial_add(&trial, daemon->last.verdict, daemon->last.fault, began, now());
@@ -216,20 +232,19 @@ static void mark_unhealthy(const char *run_dir)
 		warn("noting that this boot is not healthy", &error);
 }
 
-static void record_unhealthy(Daemon *daemon)
+/* @leaves: by a reboot of the daemon's own. Then it counts whosever fault it was: with a firmware that cannot
+ * rename, these boots are all that ends the trial. */
+static void record_unhealthy(Daemon *daemon, gboolean leaves)
 {
 	g_autofree char *lost = g_build_filename(daemon->node->root, "/" PROA_VOLATILE_VAR, NULL);
 	gboolean kept = access(lost, F_OK) < 0;
 	const ProaStateRelease *booted = &daemon->node->booted;
 	const char *reason = proa_reason_to_string(daemon->last.reason), *dir = daemon->node->state_dir;
-	g_autofree char *journal = proa_journal_tail();
 	g_autofree char *checks = proa_health_report_to_text(daemon->report);
-	g_autofree char *entries = proa_boot_entries_text(daemon->node);
-	g_autofree char *text = proa_blackbox_evidence(checks, entries, NULL, journal);
 	g_autoptr(GError) error = NULL;
 
 	g_warning("release %s is not healthy (%s): %s", booted->version, reason, daemon->last.detail);
-	if (daemon->last.fault == PROA_FAULT_OF_NODE)
+	if (leaves || daemon->last.fault == PROA_FAULT_OF_NODE)
 		mark_unhealthy(daemon->node->run_dir);
 	if (!proa_blackbox_set_verdict(dir, booted, reason, daemon->last.detail, checks, &error)) {
 		kept = FALSE;
@@ -239,6 +254,10 @@ static void record_unhealthy(Daemon *daemon)
 		leave_word(daemon, reason);
 	if (!proa_history_append(dir, "unhealthy", booted, reason, daemon->last.detail, &error))
 		warn("writing the history", &error);
+	/* What reads comes after what must be written: a disk that dies may hold a read up for ever. */
+	g_autofree char *journal = proa_journal_tail();
+	g_autofree char *entries = proa_boot_entries_text(daemon->node);
+	g_autofree char *text = proa_blackbox_evidence(checks, entries, NULL, journal);
 	if (!proa_blackbox_write(dir, booted, reason, daemon->last.detail, text, &error))
 		warn("writing the black box", &error);
 }
@@ -334,8 +353,10 @@ static void settle(Daemon *daemon)
 
 static gboolean var_is_right(const Daemon *daemon)
 {
-	ProaHealthContext context = { daemon->config, daemon->systemd, daemon->options->node.root,
-		daemon->memory };
+	ProaHealthContext context = { .config = daemon->config,
+		.systemd = daemon->systemd,
+		.root = daemon->options->node.root,
+		.memory = daemon->memory };
 	ProaHealthResult result = { 0 };
 
 	proa_health_disk.run(&context, &result);
@@ -412,7 +433,7 @@ static gboolean leave_crashing(Daemon *daemon, gint64 limit)
 
 static int bless_with_patience(Daemon *daemon)
 {
-	renew_patience(daemon);
+	renew_patience(daemon, 0);
 	int status = bless(daemon);
 	proa_patience_end();
 	return status;
@@ -422,7 +443,7 @@ static int run(Daemon *daemon)
 {
 	gint64 limit = 0;
 
-	renew_patience(daemon);
+	renew_patience(daemon, 0);
 	settle(daemon);
 	if (crashes_too_often(daemon, &limit) && leave_crashing(daemon, limit)) {
 		g_warning(
@@ -430,14 +451,17 @@ static int run(Daemon *daemon)
 		reboot_node(daemon);
 		return PROA_EXIT_OK;
 	}
-	if (wait_for_health(daemon) == PROA_HEALTHY)
+	daemon->judging = TRUE;
+	ProaHealthDecision decision = wait_for_health(daemon);
+	daemon->judging = FALSE;
+	if (decision == PROA_HEALTHY)
 		return bless_with_patience(daemon);
 	gboolean leaves = may_leave(daemon);
 	if (leaves)
 		proa_patience_renew(RECORD_SECONDS, daemon->options->no_reboot);
 	else
 		proa_patience_end();
-	record_unhealthy(daemon);
+	record_unhealthy(daemon, leaves);
 	proa_patience_end();
 	if (leaves) {
 		reboot_node(daemon);
@@ -548,6 +572,14 @@ static void keep_extensions(const char *root, const char *dir)
 		warn("remembering the system extensions of this release", &error);
 }
 
+/* Of a release on trial the firmware counts; nothing is lost with this. */
+static gboolean clear_attempts(const char *root, const char *dir, GError **error)
+{
+	g_autofree char *root_hash = proa_booted_root_hash(root, error);
+
+	return root_hash && (proa_attempts_read(dir, root_hash) == 0 || proa_attempts_clear(dir, error));
+}
+
 gboolean proa_daemon_going_down(const char *root, GError **error)
 {
 	g_autofree char *dir = g_strconcat(root, PROA_STATE_DIR, NULL);
@@ -555,10 +587,8 @@ gboolean proa_daemon_going_down(const char *root, GError **error)
 
 	if (!proa_crashes_asked(dir, error))
 		return FALSE;
+	gboolean done = access(mark, F_OK) == 0 || clear_attempts(root, dir, error);
+	/* Last: this may take longer than the unit is given. */
 	keep_extensions(root, dir);
-	if (access(mark, F_OK) == 0)
-		return TRUE;
-	/* Of a release on trial the firmware counts; nothing is lost with this. */
-	g_autofree char *root_hash = proa_booted_root_hash(root, error);
-	return root_hash && (proa_attempts_read(dir, root_hash) == 0 || proa_attempts_clear(dir, error));
+	return done;
 }

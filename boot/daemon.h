@@ -21,7 +21,7 @@ int proa_daemon_run(const ProaDaemonOptions *options);
 
 /*
  * This boot is about to end because someone asked for it: it counts neither as a crash nor as one of those
- * that never came to health, unless `run` found it unhealthy by a fault of the node. @root is "" on a node.
- * IO, NOT_VERIFIED.
+ * that never came to health, unless `run` found it unhealthy by a fault of the node, or left a trial. @root
+ * is "" on a node. IO, NOT_VERIFIED.
  */
 gboolean proa_daemon_going_down(const char *root, GError **error) G_GNUC_WARN_UNUSED_RESULT;

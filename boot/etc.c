@@ -96,7 +96,7 @@ static gboolean mount_generation(
 	       proa_overlay_mount(etc, generation, error);
 }
 
-/* Before anything merges them. */
+/* Before anything merges them, and before the generation is the one used last. */
 static void pair_extensions(const char *sysroot, const char *state_dir, const char *root_hash)
 {
 	g_autofree char *etc_dir = g_build_filename(state_dir, "etc", NULL);

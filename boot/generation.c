@@ -39,8 +39,7 @@ static void warn(const char *doing, GError **error)
 	g_clear_error(error);
 }
 
-/* The name in "last", or NULL. */
-static char *last_generation(const char *etc_dir)
+char *proa_generation_last(const char *etc_dir)
 {
 	g_autofree char *path = g_build_filename(etc_dir, POINTER, NULL);
 	g_autofree char *text = proa_file_read(path, MAX_POINTER, NULL, NULL);
@@ -154,7 +153,7 @@ static gboolean take_note_along(const char *etc_dir, const char *last, const cha
 static gboolean make(const char *etc_dir, int etc_fd, const char *name, int shipped_fd, GError **error)
 {
 	g_autofree char *half_made = g_strconcat(name, HALF_MADE_SUFFIX, NULL);
-	g_autofree char *last = last_generation(etc_dir);
+	g_autofree char *last = proa_generation_last(etc_dir);
 
 	if (!proa_remove_tree(etc_fd, half_made, PROA_GENERATION_MAX_DEPTH, error))
 		return FALSE;
@@ -176,7 +175,7 @@ static gboolean make(const char *etc_dir, int etc_fd, const char *name, int ship
 
 static gboolean point_to(const char *etc_dir, const char *name, GError **error)
 {
-	g_autofree char *last = last_generation(etc_dir);
+	g_autofree char *last = proa_generation_last(etc_dir);
 	g_autofree char *path = g_build_filename(etc_dir, POINTER, NULL);
 	g_autofree char *text = g_strconcat(name, "\n", NULL);
 
@@ -215,7 +214,7 @@ gboolean proa_generation_use(const char *etc_dir, const char *name, GError **err
 
 char *proa_generation_upper(const char *etc_dir, const char *name)
 {
-	g_autofree char *last = last_generation(etc_dir);
+	g_autofree char *last = proa_generation_last(etc_dir);
 	const char *names[] = { name, last };
 
 	for (gsize i = 0; i < G_N_ELEMENTS(names) && names[i]; i++) {
@@ -229,7 +228,7 @@ char *proa_generation_upper(const char *etc_dir, const char *name)
 
 gboolean proa_generation_prune(const char *etc_dir, const char *const *keep, GError **error)
 {
-	g_autofree char *last = last_generation(etc_dir);
+	g_autofree char *last = proa_generation_last(etc_dir);
 	PROA_AUTO_FD int etc_fd = open(etc_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	g_autoptr(GDir) dir = etc_fd < 0 ? NULL : g_dir_open(etc_dir, 0, NULL);
 	const char *name;

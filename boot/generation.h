@@ -35,6 +35,9 @@ gboolean proa_generation_name_valid(const char *name);
 /* The generation of a root hash; free with g_free(). */
 char *proa_generation_name(const char *root_hash);
 
+/* The name in "last": of the generation used last; free with g_free(). NULL: nobody knows. */
+char *proa_generation_last(const char *etc_dir);
+
 /*
  * Makes sure that the generation @name exists in the directory @etc_dir (made if missing) and says in "last"
  * that it is the one in use. @shipped_fd: the directory that the release ships as /etc; -1: unknown. A new

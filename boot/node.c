@@ -7,6 +7,7 @@
 #include "boot/disk.h"
 #include "boot/generation.h"
 #include "boot/pairing.h"
+#include "boot/patience.h"
 #include "boot/uki.h"
 
 #include <fcntl.h>
@@ -273,6 +274,8 @@ gboolean proa_node_bless(ProaNode *node, GError **error)
 
 	if (!strip_counters(node, error))
 		return FALSE;
+	/* The trial is over: whatever holds up the rest is no reason to reset a release that is blessed. */
+	proa_patience_end();
 	if (!proa_state_update(node->state_dir, bless_state, &blessing, &inner))
 		warn("recording that this release is good", &inner);
 	if (!proa_crashes_healthy(node->state_dir, &inner))

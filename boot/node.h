@@ -62,7 +62,7 @@ gboolean proa_node_set_aside(ProaNode *node, const char *root_hash, GError **err
 /*
  * Blesses the running release: takes the counter off its entry, tells state.json, forgets its attempts and
  * whether it was rejected, removes generations of /etc that no slot needs. Nothing but its rename is needed
- * for the next boot, so what fails after that is only warned of.
+ * for the next boot, so what fails after that is only warned of, and patience (boot/patience.h) ends with it.
  */
 gboolean proa_node_bless(ProaNode *node, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -40,6 +40,10 @@ typedef struct {
 	const char *root;   /* "" on a node; a test's root directory otherwise */
 	GHashTable *memory; /* char * to char *: what checks remember from one round to the next; keys begin
 			       with the name of the check */
+	/* Called before whatever may take up to @seconds and some more: each try of a check, each program.
+	 * NULL: nobody wants to know. */
+	void (*begins)(gint64 seconds, gpointer data);
+	gpointer begins_data;
 } ProaHealthContext;
 
 typedef struct {
@@ -51,6 +55,9 @@ typedef struct {
 	/* Costs much or starts what others bring up: waits until the checks before it are right. */
 	gboolean late;
 } ProaHealthCheck;
+
+/* Tells who runs the checks that a try of the check @name begins. */
+void proa_health_begins(const ProaHealthContext *context, const char *name);
 
 /* Whether a verdict stands in the way of nothing. */
 gboolean proa_health_good(ProaHealthVerdict verdict);

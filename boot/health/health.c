@@ -3,6 +3,8 @@
 
 #include "base/json.h"
 
+#include <string.h>
+
 /* Between a try and the next within one round. */
 #define RETRY_SECONDS 1
 
@@ -60,15 +62,32 @@ static gboolean is_worse(const ProaHealthResult *a, const ProaHealthResult *b)
 	return a->verdict > b->verdict;
 }
 
+/* Seconds; 0 for a check whose questions have limits of their own. */
+static gint64 time_limit(const ProaConfig *config, const char *name)
+{
+	for (const ProaConfigKey *key = proa_health_config_keys; key->group; key++)
+		if (strcmp(key->group, name) == 0 && strcmp(key->key, "timeout") == 0)
+			return proa_config_integer(config, name, key->key);
+	return 0;
+}
+
+void proa_health_begins(const ProaHealthContext *context, const char *name)
+{
+	if (context->begins)
+		context->begins(time_limit(context->config, name), context->begins_data);
+}
+
 static void run_check(
 	const ProaHealthContext *context, const ProaHealthCheck *check, ProaHealthResult *result)
 {
 	gint64 retries = proa_config_integer(context->config, check->name, "retries");
 
+	proa_health_begins(context, check->name);
 	check->run(context, result);
 	for (gint64 i = 0; i < retries && !proa_health_good(result->verdict); i++) {
 		g_usleep((gulong)RETRY_SECONDS * G_USEC_PER_SEC);
 		proa_health_result_clear(result);
+		proa_health_begins(context, check->name);
 		check->run(context, result);
 	}
 }

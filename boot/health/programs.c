@@ -59,6 +59,7 @@ static void run_program(
 	g_auto(ProaRun) done = { 0 };
 	g_autoptr(GError) error = NULL;
 
+	proa_health_begins(context, "programs");
 	if (!proa_run(argv, NULL, seconds, &done, &error)) {
 		proa_health_set(result, PROA_HEALTH_WAIT, PROA_REASON_HEALTH_CHECK, g_strdup(error->message));
 		return;

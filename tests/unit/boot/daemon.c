@@ -7,6 +7,7 @@
 #include "boot/evidence.h"
 #include "boot/volatile.h"
 #include "tests/unit/boot/fixture.h"
+#include "tests/unit/boot/health/manager.h"
 
 #include <signal.h>
 #include <sys/stat.h>
@@ -17,14 +18,16 @@
 #define CONFIGURATION "[health]\ndeadline=10s\ninterval=1s\nnonsense=1\n[containerd]\nenabled=no\n"
 
 static gint64 patience;
+static const char *configuration = CONFIGURATION;
+static const char *manager = "unix:path=/nonexistent/private";
 
 static int run(const Fixture *fixture)
 {
 	g_autofree char *root = fixture_root(fixture);
 	g_autofree char *path =
-		scratch_write(&fixture->scratch, "root/etc/proa/health.conf", CONFIGURATION, -1);
+		scratch_write(&fixture->scratch, "root/etc/proa/health.conf", configuration, -1);
 	ProaDaemonOptions options = { .node = { .root = root, .esp = fixture->esp, .disk = fixture->disk },
-		.systemd = "unix:path=/nonexistent/private",
+		.systemd = manager,
 		.no_reboot = TRUE,
 		.patience = patience };
 
@@ -211,11 +214,74 @@ static void reboots_of_an_unhealthy_node_count(void)
 	g_assert_cmpuint(attempts_after(&fixture, HASH_2), ==, 2);
 }
 
+/* Whosever fault it was: where the firmware does not count, these reboots are all that ends the trial. */
+static void trials_left_for_elsewhere_count(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_auto(Managed) managed = { 0 };
+	g_autofree char *program = scratch_write(
+		&fixture.scratch, "root/etc/proa/health.d/required/far", "#!/bin/sh\nexit 75\n", -1);
+
+	g_assert_cmpint(g_chmod(program, 0755), ==, 0);
+	managed_set(&managed, &(Manager){ .state = "running", .nothing_failed = TRUE });
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+2-1.efi", "2.0.0", HASH_2);
+	fixture_state(&fixture, PROA_STATE_STAGED, HASH_2, HASH_1);
+	fixture_run_root(&fixture, HASH_2);
+	manager = managed.address;
+	configuration =
+		CONFIGURATION "[health]\nelsewhere=leave\nelsewhere-limit=10s\n[canary]\nenabled=no\n";
+	int status = run(&fixture);
+	manager = "unix:path=/nonexistent/private";
+	configuration = CONFIGURATION;
+	g_assert_cmpint(status, ==, PROA_EXIT_OK);
+	g_autoptr(ProaRejected) verdict = proa_blackbox_verdict(fixture.state_dir, HASH_2);
+	g_assert_cmpstr(verdict->reason, ==, "health-check");
+	g_assert_cmpuint(attempts_after(&fixture, HASH_2), ==, 2);
+}
+
+/* A round may take as long as its checks' own limits allow, however many they are: it gets somewhere. */
+static void a_long_round_of_checks_is_no_standstill(void)
+{
+	static const char *const programs[] = { "a", "b", "c", "d" };
+	g_auto(Fixture) fixture = fixture_new();
+	g_auto(Managed) managed = { 0 };
+	int status = 0;
+
+	/* The last one is not right, and is tried twice. */
+	for (gsize i = 0; i < G_N_ELEMENTS(programs); i++) {
+		g_autofree char *name = g_strconcat("root/etc/proa/health.d/required/", programs[i], NULL);
+		g_autofree char *path = scratch_write(&fixture.scratch, name,
+			i == 3 ? "#!/bin/sh\nsleep 1.5; exit 1\n" : "#!/bin/sh\nexec sleep 1.5\n", -1);
+		g_assert_cmpint(g_chmod(path, 0755), ==, 0);
+	}
+	managed_set(&managed, &(Manager){ .state = "running", .nothing_failed = TRUE });
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+2-1.efi", "2.0.0", HASH_2);
+	fixture_state(&fixture, PROA_STATE_STAGED, HASH_2, HASH_1);
+	fixture_run_root(&fixture, HASH_2);
+	patience = 2;
+	manager = managed.address;
+	configuration = CONFIGURATION "[canary]\nenabled=no\n[programs]\ntimeout=2s\nretries=1\n";
+	pid_t child = fork();
+	if (child == 0)
+		_exit(run(&fixture));
+	patience = 0;
+	manager = "unix:path=/nonexistent/private";
+	configuration = CONFIGURATION;
+	g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+	g_assert_cmpint(WEXITSTATUS(status), ==, PROA_EXIT_OK);
+	g_autoptr(ProaRejected) verdict = proa_blackbox_verdict(fixture.state_dir, HASH_2);
+	g_assert_cmpstr(verdict->reason, ==, "health-check");
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	/* First: a thread that another has started is not in the children that this one forks. */
 	g_test_add_func("/daemon/a-trial-that-gets-nowhere-ends", a_trial_that_gets_nowhere_ends);
+	g_test_add_func(
+		"/daemon/a-long-round-of-checks-is-no-standstill", a_long_round_of_checks_is_no_standstill);
 	g_test_add_func("/daemon/unhealthy-trial-says-why-and-ends", unhealthy_trial_says_why_and_ends);
 	g_test_add_func("/daemon/without-a-var-the-esp-keeps-its-word", without_a_var_the_esp_keeps_its_word);
 	g_test_add_func("/daemon/an-older-one-that-fails-gives-way-to-the-one-left",
@@ -225,6 +291,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/daemon/reboots-in-good-order-cost-a-release-nothing",
 		reboots_in_good_order_cost_a_release_nothing);
 	g_test_add_func("/daemon/reboots-of-an-unhealthy-node-count", reboots_of_an_unhealthy_node_count);
+	g_test_add_func("/daemon/trials-left-for-elsewhere-count", trials_left_for_elsewhere_count);
 	g_test_add_func("/daemon/others-go-on", others_go_on);
 	return g_test_run();
 }

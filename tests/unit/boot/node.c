@@ -2,8 +2,15 @@
 #include "boot/node.h"
 
 #include "boot/attempts.h"
+#include "boot/patience.h"
 #include "boot/settle.h"
 #include "tests/unit/boot/fixture.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void knows_both_slots(void)
 {
@@ -178,10 +185,34 @@ static void a_blessing_remembers_the_extensions(void)
 	g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
 }
 
+/* A disk that dies after the rename: a good release must not be reset by its own trial's watch. */
+static void patience_ends_with_the_blessing(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *state = g_build_filename(fixture.state_dir, "state.json", NULL);
+
+	fixture_entry(fixture.esp, "proa_1.0.0+2-1.efi", "1.0.0", HASH_1);
+	g_autoptr(ProaNode) node = fixture_open(&fixture);
+	g_assert_cmpint(g_mkdir_with_parents(fixture.state_dir, 0755), ==, 0);
+	g_assert_true(g_unlink(state) == 0 || errno == ENOENT);
+	g_assert_cmpint(mkfifo(state, 0600), ==, 0);
+	pid_t child = fork();
+	if (child == 0) {
+		proa_patience_renew(2, TRUE);
+		_exit(proa_node_bless(node, NULL) ? 0 : 2);
+	}
+	g_usleep(4 * G_USEC_PER_SEC);
+	g_assert_cmpint(waitpid(child, NULL, WNOHANG), ==, 0);
+	g_assert_cmpint(kill(child, SIGKILL), ==, 0);
+	g_assert_cmpint(waitpid(child, NULL, 0), ==, child);
+	fixture_expect_entries(&fixture, "proa_1.0.0.efi");
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/node/a-blessing-remembers-the-extensions", a_blessing_remembers_the_extensions);
+	g_test_add_func("/node/patience-ends-with-the-blessing", patience_ends_with_the_blessing);
 	g_test_add_func("/node/knows-both-slots", knows_both_slots);
 	g_test_add_func("/node/other-needs-its-partitions", other_needs_its_partitions);
 	g_test_add_func("/node/blesses-a-trial", blesses_a_trial);

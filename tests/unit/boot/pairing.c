@@ -2,9 +2,14 @@
 #include "boot/pairing.h"
 
 #include "base/file.h"
+#include "boot/generation.h"
 #include "tests/unit/scratch.h"
 
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +18,7 @@
 #define VAR "var/lib/extensions/"
 #define IMAGES "var/lib/proa/extensions/"
 #define ETC "var/lib/proa/etc/"
+#define LEFT "var/lib/proa/extensions-left/"
 
 typedef struct {
 	Scratch scratch;
@@ -59,15 +65,18 @@ static void keep(const Node *node, const char *name)
 	g_assert_no_error(error);
 }
 
+/* As a boot of that release does. */
 static void bring_back(const Node *node, const char *name)
 {
 	g_autoptr(GError) error = NULL;
 
 	g_assert_true(proa_pairing_bring_back(node->scratch.path, node->etc, name, &error));
 	g_assert_no_error(error);
+	g_assert_true(proa_generation_use(node->etc, name, &error));
+	g_assert_no_error(error);
 }
 
-/* Both releases have a generation; the old one has two images, one of each kind. */
+/* Both releases have a generation; the old one has two images, one of each kind, and the new one ran last. */
 static Node node_new(void)
 {
 	Node node = { .scratch = scratch_new() };
@@ -78,6 +87,7 @@ static Node node_new(void)
 	put(&node, VAR "tool.raw", "old tool");
 	put(&node, IMAGES "gpu.raw", "old gpu");
 	keep(&node, OLD);
+	g_assert_true(proa_generation_use(node.etc, NEW, NULL));
 	return node;
 }
 
@@ -102,8 +112,63 @@ static void each_release_has_its_own(void)
 	bring_back(&node, NEW);
 	expect(&node, VAR "tool.raw", "new tool");
 	expect(&node, VAR "more.raw", "new");
+	expect(&node, LEFT "more.raw", NULL);
 	/* Without a link in /etc/extensions it is not active. */
 	expect(&node, IMAGES "gpu.raw", "old gpu");
+}
+
+/* Its generation goes with a release that failed, and held the last link. */
+static void images_of_a_release_that_failed_are_not_lost(void)
+{
+	static const char *const keep_old[] = { OLD, NULL };
+	g_auto(Node) node = node_new();
+
+	for (int i = 0; i < 2; i++) {
+		put(&node, VAR "tool.raw", i == 0 ? "new tool" : "newer tool");
+		put(&node, VAR "more.raw", i == 0 ? "new" : "newer");
+		put(&node, IMAGES "gpu.raw", i == 0 ? "new gpu" : "newer gpu");
+		g_free(scratch_write(&node.scratch, ETC NEW "/upper/x", "", 0));
+		g_assert_true(proa_generation_use(node.etc, NEW, NULL));
+		keep(&node, NEW);
+		bring_back(&node, OLD);
+		g_assert_true(proa_generation_prune(node.etc, keep_old, NULL));
+		expect(&node, ETC NEW "/extensions/var/more.raw", NULL);
+		expect(&node, VAR "tool.raw", "old tool");
+		expect(&node, VAR "more.raw", NULL);
+		expect(&node, IMAGES "gpu.raw", "old gpu");
+		expect(&node, LEFT "tool.raw", "new tool");
+		expect(&node, LEFT "more.raw", "new");
+		expect(&node, LEFT "gpu.raw", "new gpu");
+	}
+	g_autofree char *folder = scratch_file(&node.scratch, LEFT);
+	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+	guint count = 0;
+	for (const char *name; (name = g_dir_read_name(dir)); count++) {
+		g_autofree char *path = g_build_filename(LEFT, name, NULL);
+		if (g_str_has_suffix(name, "-more.raw"))
+			expect(&node, path, "newer");
+	}
+	g_assert_cmpuint(count, ==, 6);
+}
+
+/* A folder that is full takes no more, and nothing is removed for that. */
+static void no_more_is_moved_than_is_bounded(void)
+{
+	g_auto(Node) node = node_new();
+	g_autoptr(GError) error = NULL;
+
+	for (int i = 0; i < PROA_PAIRING_MAX; i++) {
+		g_autofree char *name = g_strdup_printf(LEFT "%d.raw", i);
+		g_free(scratch_write(&node.scratch, name, "", 0));
+	}
+	put(&node, VAR "more.raw", "new");
+	keep(&node, NEW);
+	drop(&node, VAR "tool.raw");
+	g_assert_false(proa_pairing_bring_back(node.scratch.path, node.etc, OLD, &error));
+	g_assert_error(error, PROA_ERROR, PROA_REASON_TOO_LARGE);
+	expect(&node, VAR "more.raw", "new");
+	expect(&node, VAR "tool.raw", "old tool");
+	expect(&node, LEFT "0.raw", "");
 }
 
 /* The node crashed before that could be remembered: the only copy must not go. */
@@ -118,6 +183,21 @@ static void what_no_generation_holds_stays(void)
 	expect(&node, VAR "tool.raw", "brought since");
 	expect(&node, VAR "more.raw", "brought since");
 	expect(&node, IMAGES "gpu.raw", "brought since");
+}
+
+/* The power went before a shutdown could remember what the operator did. */
+static void a_boot_of_the_same_release_undoes_nothing(void)
+{
+	g_auto(Node) node = node_new();
+
+	bring_back(&node, OLD);
+	drop(&node, IMAGES "gpu.raw");
+	drop(&node, VAR "tool.raw");
+	put(&node, IMAGES "tool.raw", "moved");
+	bring_back(&node, OLD);
+	expect(&node, IMAGES "gpu.raw", NULL);
+	expect(&node, VAR "tool.raw", NULL);
+	expect(&node, IMAGES "tool.raw", "moved");
 }
 
 /* It costs no room, keeps the mode, and goes with its generation. */
@@ -156,6 +236,80 @@ static void a_set_that_is_half_made_counts_for_nothing(void)
 	expect(&node, ETC OLD "/extensions/var/tool.raw", "old tool");
 }
 
+static ino_t inode_of(const Node *node, const char *name)
+{
+	g_autofree char *path = scratch_file(&node->scratch, name);
+	struct stat st;
+
+	g_assert_cmpint(stat(path, &st), ==, 0);
+	return st.st_ino;
+}
+
+/* At each shutdown: a syncfs() takes as long as whatever else is not written yet. */
+static void a_set_that_is_the_same_is_not_made_again(void)
+{
+	g_auto(Node) node = node_new();
+	ino_t before = inode_of(&node, ETC OLD "/extensions");
+
+	keep(&node, OLD);
+	g_assert_cmpuint(inode_of(&node, ETC OLD "/extensions"), ==, before);
+	put(&node, VAR "tool.raw", "replaced");
+	keep(&node, OLD);
+	expect(&node, ETC OLD "/extensions/var/tool.raw", "replaced");
+	drop(&node, IMAGES "gpu.raw");
+	keep(&node, OLD);
+	expect(&node, ETC OLD "/extensions/images/gpu.raw", NULL);
+	/* To have had none is something to remember, too. */
+	drop(&node, VAR "tool.raw");
+	keep(&node, NEW);
+	before = inode_of(&node, ETC NEW "/extensions/var");
+	keep(&node, NEW);
+	g_assert_cmpuint(inode_of(&node, ETC NEW "/extensions/var"), ==, before);
+}
+
+/* As for the agent, whose unit has a mount of its own for what it may write. */
+static void across_mounts_the_former_set_stays(void)
+{
+	g_auto(Node) node = node_new();
+
+	put(&node, VAR "tool.raw", "new tool");
+	if (mount(node.etc, node.etc, NULL, MS_BIND, NULL) < 0) {
+		g_test_skip("no right to mount");
+		return;
+	}
+	g_autoptr(GError) error = NULL;
+	gboolean kept = proa_pairing_keep(node.scratch.path, node.etc, OLD, &error);
+	g_assert_cmpint(umount2(node.etc, MNT_DETACH), ==, 0);
+	g_assert_no_error(error);
+	g_assert_true(kept);
+	g_autofree char *half_made = scratch_file(&node.scratch, ETC OLD "/extensions.new");
+	g_assert_false(g_file_test(half_made, G_FILE_TEST_EXISTS));
+	expect(&node, ETC OLD "/extensions/var/tool.raw", "old tool");
+}
+
+static void an_image_that_takes_no_link_is_left_out(void)
+{
+	g_auto(Node) node = node_new();
+	int flags = FS_IMMUTABLE_FL;
+
+	put(&node, VAR "fixed.raw", "x");
+	put(&node, VAR "more.raw", "more");
+	g_autofree char *path = scratch_file(&node.scratch, VAR "fixed.raw");
+	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0) {
+		g_test_skip("nothing can be made immutable here");
+		return;
+	}
+	g_autoptr(GError) error = NULL;
+	gboolean kept = proa_pairing_keep(node.scratch.path, node.etc, OLD, &error);
+	flags = 0;
+	g_assert_cmpint(ioctl(fd, FS_IOC_SETFLAGS, &flags), ==, 0);
+	g_assert_no_error(error);
+	g_assert_true(kept);
+	expect(&node, ETC OLD "/extensions/var/fixed.raw", NULL);
+	expect(&node, ETC OLD "/extensions/var/more.raw", "more");
+}
+
 static void what_is_no_image_is_left_alone(void)
 {
 	g_auto(Node) node = node_new();
@@ -182,9 +336,19 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/pairing/each-release-has-its-own", each_release_has_its_own);
 	g_test_add_func("/pairing/what-no-generation-holds-stays", what_no_generation_holds_stays);
+	g_test_add_func("/pairing/a-boot-of-the-same-release-undoes-nothing",
+		a_boot_of_the_same_release_undoes_nothing);
+	g_test_add_func("/pairing/images-of-a-release-that-failed-are-not-lost",
+		images_of_a_release_that_failed_are_not_lost);
+	g_test_add_func("/pairing/no-more-is-moved-than-is-bounded", no_more_is_moved_than_is_bounded);
 	g_test_add_func("/pairing/images-are-linked-and-not-copied", images_are_linked_and_not_copied);
 	g_test_add_func("/pairing/a-set-that-is-half-made-counts-for-nothing",
 		a_set_that_is_half_made_counts_for_nothing);
+	g_test_add_func("/pairing/a-set-that-is-the-same-is-not-made-again",
+		a_set_that_is_the_same_is_not_made_again);
+	g_test_add_func("/pairing/across-mounts-the-former-set-stays", across_mounts_the_former_set_stays);
+	g_test_add_func(
+		"/pairing/an-image-that-takes-no-link-is-left-out", an_image_that_takes_no_link_is_left_out);
 	g_test_add_func("/pairing/what-is-no-image-is-left-alone", what_is_no_image_is_left_alone);
 	return g_test_run();
 }

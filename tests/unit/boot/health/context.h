@@ -16,7 +16,9 @@ static inline ProaHealthResult context_check_with(const Scratch *scratch, const 
 	g_autoptr(ProaConfig) config =
 		proa_config_load(scratch->path, PROA_HEALTH_CONFIG_NAME, proa_health_config_keys);
 	g_autoptr(GHashTable) fresh = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-	ProaHealthContext context = { config, systemd, scratch->path, memory ? memory : fresh };
+	ProaHealthContext context = {
+		.config = config, .systemd = systemd, .root = scratch->path, .memory = memory ? memory : fresh
+	};
 	ProaHealthResult result = { 0 };
 
 	g_assert_nonnull(path);

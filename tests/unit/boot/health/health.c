@@ -155,7 +155,9 @@ static void says_what_is_missing(void)
 	g_autoptr(ProaConfig) config =
 		proa_config_load("/nonexistent", PROA_HEALTH_CONFIG_NAME, proa_health_config_keys);
 	g_autoptr(GHashTable) memory = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-	ProaHealthContext context = { config, systemd, "/nonexistent", memory };
+	ProaHealthContext context = {
+		.config = config, .systemd = systemd, .root = "/nonexistent", .memory = memory
+	};
 	g_autoptr(JsonArray) report = NULL;
 	ProaHealthResult result = { 0 };
 	const char *name = NULL;
