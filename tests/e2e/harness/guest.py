@@ -23,7 +23,10 @@ OVMF_CODE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 # Servers' processors have instructions for SHA-256, and all that a node reads is hashed. What qemu64 has besides makes udev
 # load kvm and powernow, modules whose signatures the kernel checks for nothing.
-EMULATED_PROCESSOR = "qemu64,+ssse3,+sse4.1,+sse4.2,+sha-ni,-svm,family=6"
+EMULATED_PROCESSOR = "qemu64,+ssse3,+sse4.1,+sse4.2,+sha-ni,+rdrand,-svm,family=6"
+# Nothing boots from the network, and the firmware's stack for it takes a while. It is also what asks a virtio-rng device, by a driver
+# that waits for ever if a timer interrupts it (edk2 before 2026, OvmfPkg/VirtioRngDxe): so there is none, the processor has RDRAND.
+NO_NETWORK_BOOT = [word for family in ("IPv4", "IPv6") for word in ("-fw_cfg", f"name=opt/org.tianocore/{family}Support,string=no")]
 # What guards a processor against speculation, and memory against what was left in it, is only dear in emulation.
 EMULATED_COMMAND_LINE = "mitigations=off init_on_alloc=0"
 # In software emulation a second processor was seen to get no timer after a reset, and the kernel to report stalls for ever.
@@ -84,7 +87,7 @@ class Guest:
             "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}",
             "-drive", f"if=pflash,format=raw,file={self._work}/vars.fd",
             "-drive", f"if=none,id=disk,file={self.disk},format=qcow2,cache=unsafe,discard=unmap",
-            "-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
+            "-device", "virtio-blk-pci,drive=disk", "-device", "virtio-serial-pci", *NO_NETWORK_BOOT,
             "-chardev", f"file,id=serial,path={self.serial},append=on", "-serial", "chardev:serial",
             *self._port("command", agent.COMMAND_PORT), *self._port("journal", agent.JOURNAL_PORT),
             "-qmp", f"unix:{self._work}/qmp,server=on,wait=off", *self._devices, *given,
