@@ -13,7 +13,7 @@ usage: tests/run.py [GROUP...|all] [e2e/PATTERN]     inside the builder root; `.
   long   more of them (tests/e2e/long_*.py): left out unless named, or `all` is, where guests run in software emulation
 
 One line a test, with its time; where one fails, its log. e2e/PATTERN runs the end-to-end tests up to the last whose
-"module/function" matches the regular expression; in modules that say EACH_ALONE, only those that match.
+"module/function" matches the regular expression; in modules that say EACH_ALONE or SIDE_BY_SIDE, only those that match.
 Ends with "N passed, N failed" and, if there are any, ", N skipped". Exit status 1 if one failed or none ran.
 """
 
@@ -263,14 +263,15 @@ def group_e2e(report, wanted="", kind="test"):
     pattern = re.compile(wanted)
     # What has never passed yet is not part of `./dev test`, but can be named; docs/status.md lists it.
     kinds = ("test", LONG, "unproven") if wanted else (kind,)
-    waiting = [path for one in kinds for path in sorted((TOP / "tests/e2e").glob(f"{one}_*.py"))
-               if any(pattern.search(label) for label, _ in claims_of(load(path)))]
+    waiting = [chain for one in kinds for path in sorted((TOP / "tests/e2e").glob(f"{one}_*.py"))
+               for chain in chains_of(load(path), pattern)]
+    waiting.sort(key=lambda chain: len(chain[1]), reverse=True)  # what takes longest begins first
     places = importlib.import_module("harness.guest").guests()
     running = []
     try:
         while waiting or running:
             while waiting and len(running) < places:
-                running.append(Chain(waiting.pop(0), pattern))
+                running.append(Chain(*waiting.pop(0)))
             multiprocessing.connection.wait([chain.process.sentinel for chain in running])
             for chain in [chain for chain in running if not chain.process.is_alive()]:
                 running.remove(chain)
@@ -288,19 +289,19 @@ def group_long(report):
 
 
 class Chain:
-    """A module of claims, run in a process of its own, which prints their lines itself."""
+    """Claims of a module, run in a process of its own, which prints their lines itself."""
 
-    def __init__(self, path, pattern):
-        self.name = path.stem
+    def __init__(self, module, claims):
+        self.name = module.__name__
         self.result, answer = multiprocessing.Pipe(duplex=False)
-        self.process = multiprocessing.get_context("fork").Process(target=self._run, args=(path, pattern, answer))
+        self.process = multiprocessing.get_context("fork").Process(target=self._run, args=(module, claims, answer))
         self.process.start()
         answer.close()
 
     @staticmethod
-    def _run(path, pattern, answer):
+    def _run(module, claims, answer):
         report = Report()
-        run_chain(report, load(path), pattern)
+        run_chain(report, module, claims)
         answer.send((report.passed, report.failed, report.skipped))
 
     def collect(self, report):
@@ -322,25 +323,39 @@ def claims_of(module):
             if key.startswith("test_") and callable(value)]
 
 
-def run_chain(report, module, pattern):
-    """A module of claims: setup(logs) gives the scene, which each test_ function takes, in the order they stand in the file.
-    The scene has after_failure(name), which says why the chain cannot go on, if so, and throw_away()."""
+def chains_of(module, pattern):
+    """[(module, claims)]: what of a module is to run, as one chain, or as one a claim where they may run SIDE_BY_SIDE."""
     claims = claims_of(module)
+    matching = [i for i, (label, _) in enumerate(claims) if pattern.search(label)]
+    if not matching:
+        return []
+    if getattr(module, "SIDE_BY_SIDE", False):
+        return [(module, [claims[i]]) for i in matching]
+    alone = getattr(module, "EACH_ALONE", False)
+    return [(module, [claims[i] for i in matching] if alone else claims[:max(matching) + 1])]
+
+
+def run_chain(report, module, claims):
+    """setup(logs) of a module gives the scene, which each claim takes in turn. The scene has after_failure(name), which says why
+    the chain cannot go on, if so, and throw_away()."""
     name = claims[0][0].partition("/")[0]
     logs = LOGS / "e2e" / name
+    side_by_side = getattr(module, "SIDE_BY_SIDE", False)
+    if side_by_side:
+        logs /= claims[0][1].__name__.removeprefix("test_")
+    alone = side_by_side or getattr(module, "EACH_ALONE", False)
     began = time.monotonic()
     scene, lost = None, None
     try:
         scene = module.setup(logs)
-        report.test("e2e", f"{name}/setup", True, time.monotonic() - began)
+        if not side_by_side:
+            report.test("e2e", f"{name}/setup", True, time.monotonic() - began)
     except Exception as error:
         lost = f"set-up failed: {first_line(error)}"
         write_failure(logs, "setup", error)
         report.test("e2e", f"{name}/setup", False, time.monotonic() - began, first_line(error), logs)
     try:
-        matching = [i for i, (label, _) in enumerate(claims) if pattern.search(label)]
-        alone = getattr(module, "EACH_ALONE", False)
-        for _, claim in [claims[i] for i in matching] if alone else claims[:max(matching) + 1]:
+        for _, claim in claims:
             label = f"{name}/{claim.__name__.removeprefix('test_').replace('_', '-')}"
             if lost:
                 report.test("e2e", label, False, 0, f"not reached: {lost}", logs)

@@ -40,7 +40,7 @@ class Story(threading.Thread):
 
     def run(self):
         try:
-            self.scene = Scene(LOGS / self.name, self.releases, self.first.disk)
+            self.scene = Scene(LOGS / self.name, self.releases, self.first)
             for chapter in self.chapters:
                 chapter(self, self.scene)
         except Exception as error:
@@ -77,7 +77,7 @@ def switch_on(story, scene):
     scene.node.start()
     scene.node.wait_boot()
     story.tell("A new node is switched on: UEFI firmware, systemd-boot, kernel; its disk image has never run before.")
-    check_runs(scene.node.settle(), story.first, "root-a")
+    check_runs(scene.node.settle(), scene.releases[story.first], "root-a")
 
 
 def boot(story, scene):
@@ -124,7 +124,7 @@ def roll_back(story, scene):
 
 def early(story, scene):
     switch_on(story, scene)
-    story.tell(f"It is of a pool that gets releases early, and runs {story.first.version} already.")
+    story.tell(f"It is of a pool that gets releases early, and runs {scene.releases[story.first].version} already.")
     node = scene.node
     node.ok("ctr images import /usr/share/proa/images/canary.tar >/dev/null")
     said = node.ok("ctr run --rm $(ctr images ls -q | head -n 1) demo", 180).strip().splitlines()
@@ -161,11 +161,11 @@ def main():
     began = time.monotonic()
     stories = []
     try:
-        releases = release.build(NAMES, LOGS / "images.log")
+        release.build(NAMES, LOGS / "images.log")
         print(f"{time.monotonic() - began:5.0f} s  Three releases are there: base, security, and one that is broken on purpose.",
               flush=True)
-        stories = [Story("node-1", (boot, update, roll_back), ("base", "security"), releases["base"]),
-                   Story("node-2", (early, broken), ("security", "broken-panic"), releases["security"])]
+        stories = [Story("node-1", (boot, update, roll_back), ("base", "security"), "base"),
+                   Story("node-2", (early, broken), ("security", "broken-panic"), "security")]
         for story in stories:
             story.start()
         for story in stories:

@@ -13,8 +13,8 @@ ONE_TRY = "+1-2"
 # In place before proa-bootd begins: what takes five minutes on a node is seen here in one.
 SOONER = {"proa-bootd.service": "[Service]\nExecStartPre=+/bin/sh -c 'mkdir -p /etc/proa/health.conf.d; "
                                 "printf \"[health]\\\\ndeadline=60s\\\\nfailing=5s\\\\n\" >/etc/proa/health.conf.d/50-test.conf'\n"}
-# Each claim starts a node of its own.
-EACH_ALONE = True
+# Each claim starts a node of its own, whatever the others do.
+SIDE_BY_SIDE = True
 
 
 def setup(logs):

@@ -19,9 +19,9 @@ WATCHDOG = ("-device", "i6300esb")
 
 
 class Scene:
-    """Built once a chain; throw_away() ends all of it."""
+    """Built once a chain; throw_away() ends all of it. The node's disk is that of the release `first`."""
 
-    def __init__(self, logs, names, disk=None):
+    def __init__(self, logs, names, first="base"):
         self.logs = pathlib.Path(logs)
         for old in self.logs.glob("*"):
             if old.is_file():
@@ -32,7 +32,7 @@ class Scene:
         self.server = Server(self.logs)
         self.server.serve(self.feed.folder)
         self.server.start()
-        self.node = Node(self.logs, disk or self.releases["base"].disk, devices=WATCHDOG,
+        self.node = Node(self.logs, self.releases[first].disk, devices=WATCHDOG,
                          credentials={"tmpfiles.extra": BY_HAND + FEED_AT.format(self.server.url)})
 
     def work(self, name):
