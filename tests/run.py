@@ -10,6 +10,7 @@ usage: tests/run.py [GROUP...|all] [e2e/PATTERN]     inside the builder root; `.
   image  the releases are reproducible and within their budgets
   feed   feeds against other implementations (tests/conformance)
   e2e    real images in QEMU (tests/e2e)
+  plain  the unit tests as the node's programs are compiled, without sanitizers: for `./dev check`, and only if named
   long   more of them (tests/e2e/long_*.py): left out unless named, or `all` is, where guests run in software emulation
 
 One line a test, with its time; where one fails, its log. e2e/PATTERN runs the end-to-end tests up to the last whose
@@ -27,14 +28,16 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
 LOGS = TOP / "build/test-logs"
+MESON_DIR = TOP / "build/meson"
 ASAN_DIR = TOP / "build/meson-asan"
 FUZZ_SECONDS = 5
-LONG = "long"
+LONG, PLAIN = "long", "plain"
 FUZZ_SEED = 1
 ROOT_BUDGET = 450 * 1000 * 1000
 PAYLOAD_BUDGET = 115 * 1000 * 1000
@@ -160,21 +163,32 @@ def report_meson_test(report, entry):
 def group_unit(report):
     if not compile_asan(report):
         return
-    environment = {
+    unit_tests(report, ASAN_DIR, {
         "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:strict_string_checks=1:detect_stack_use_after_return=1",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
         "G_SLICE": "always-malloc",
-    }
+    })
+
+
+def group_plain(report):
+    unit_tests(report, MESON_DIR, {})
+
+
+def unit_tests(report, folder, environment):
+    """The C tests compiled in a folder, one more at a time than there are processors, since some of them wait; and beside them
+    those in Python."""
     log = LOGS / "unit/meson-test.log"
-    logged(["meson", "test", "-C", str(ASAN_DIR), "--no-rebuild", "--num-processes", str(os.cpu_count() or 1)], log, environment)
-    results = ASAN_DIR / "meson-logs/testlog.json"
+    python = threading.Thread(target=lambda: [python_unit(report, "unit", path) for path in sorted((TOP / "tests/unit").rglob("test_*.py"))])
+    python.start()
+    results = folder / "meson-logs/testlog.json"
+    results.unlink(missing_ok=True)
+    logged(["meson", "test", "-C", str(folder), "--no-rebuild", "--num-processes", str((os.cpu_count() or 1) + 1)], log, environment)
+    python.join()
     if not results.exists():
         report.test("unit", "meson test", False, 0, "wrote no results", log)
         return
     for line in results.read_text().splitlines():
         report_meson_test(report, json.loads(line))
-    for path in sorted((TOP / "tests/unit").rglob("test_*.py")):
-        python_unit(report, "unit", path)
 
 
 def python_unit(report, group, path):
@@ -384,7 +398,7 @@ def write_failure(logs, name, error):
     (logs / f"{name}.failure.txt").write_text("".join(traceback.format_exception(error)))
 
 
-GROUPS = {"lint": group_lint, "unit": group_unit, "fuzz": group_fuzz, "image": group_image, "feed": group_feed, "e2e": group_e2e,
+GROUPS = {"lint": group_lint, PLAIN: group_plain, "unit": group_unit, "fuzz": group_fuzz, "image": group_image, "feed": group_feed, "e2e": group_e2e,
           LONG: group_long}
 
 
@@ -396,9 +410,10 @@ def main():
     wanted = next((name.removeprefix("e2e/") for name in names if name.startswith("e2e/")), "")
     names = ["e2e" if name.startswith("e2e/") else name for name in names]
     if "all" in names:
-        names = list(GROUPS)
-    elif not names and os.environ.get("PROA_ACCEL", "tcg") == "tcg":
-        names = [name for name in GROUPS if name != LONG]
+        names = [name for name in GROUPS if name != PLAIN]
+    elif not names:
+        emulated = os.environ.get("PROA_ACCEL", "tcg") == "tcg"
+        names = [name for name in GROUPS if name != PLAIN and not (emulated and name == LONG)]
     unknown = [name for name in names if name not in GROUPS]
     if unknown:
         print(f"test: no such group: {' '.join(unknown)} (there are: {' '.join(GROUPS)})", file=sys.stderr)
@@ -407,7 +422,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     report = Report()
     for name, group in GROUPS.items():
-        if names and name not in names:
+        if name not in names:
             continue
         began = time.monotonic()
         try:
