@@ -103,8 +103,8 @@ class Builder:
         if self.with_payload:
             maker = self.meson_dir / "images/payload/proa-payload"
             full = payload.make_full(maker, work / "root.img", root_hash, level, work / "root.full", self.payloads, release.name)
-            payload.make_blocks(maker, work / "root.img", root_hash, self.definition.root_salt, work / "root.blocks",
-                                self.payloads, release.name)
+            payload.make_blocks(maker, work / "root.img", root_hash, self.definition.root_salt, release.payload_level,
+                                work / "root.blocks", self.payloads, release.name)
             uki_payload = payload.make_uki(maker, work / "uki.efi", work / "root.img", root_hash, work / "uki.full",
                                            self.payloads, release.name)
             self.payloads.forget(PAYLOADS_KEPT)

@@ -15,9 +15,10 @@ def make_full(program, image, root_hash, level, to, cache, name):
     return _make(program, "full", ["--image", image, "--root-hash", root_hash, "--level", level], root_hash, to, cache, name)
 
 
-def make_blocks(program, image, root_hash, salt, to, cache, name):
-    """Makes the blocks payload at `to` and returns its size. A quick compression level is not what makes it small."""
-    return _make(program, "blocks", ["--image", image, "--root-hash", root_hash, "--salt", salt], root_hash, to, cache, name)
+def make_blocks(program, image, root_hash, salt, level, to, cache, name):
+    """Makes the blocks payload at `to` and returns its size. level: None for the program's own."""
+    chosen = [] if level is None else ["--level", level]
+    return _make(program, "blocks", ["--image", image, "--root-hash", root_hash, "--salt", salt, *chosen], root_hash, to, cache, name)
 
 
 def make_uki(program, uki, image, root_hash, to, cache, name):
