@@ -15,8 +15,8 @@ import tempfile
 import time
 
 from . import agent
-from .channel import Channel, Stream, connect
-from .process import die_with_parent
+from .channel import Channel, Stream
+from .machine import Machine
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 OVMF_CODE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
@@ -62,7 +62,7 @@ class Guest:
         if network:
             self._devices += ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]
         self._credentials = {**agent.credentials(), **(credentials or {})}
-        self._process = self._channel = self._stream = self._lock = None
+        self._machine = self._channel = self._stream = self._lock = None
         self._seen = 0
         scratch = TOP / "build/guests"
         scratch.mkdir(parents=True, exist_ok=True)
@@ -83,42 +83,41 @@ class Guest:
             given += ["-smbios", f"type=11,value=io.systemd.stub.kernel-cmdline-extra={words}"]
         command = [
             "qemu-system-x86_64", "-machine", "q35,sata=off", *self._accelerator(), "-smp", PROCESSORS, "-m", str(self._memory),
-            "-nodefaults", "-display", "none", "-no-user-config", "-action", "watchdog=reset",
+            "-nodefaults", "-display", "none", "-no-user-config",
             "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}",
             "-drive", f"if=pflash,format=raw,file={self._work}/vars.fd",
             "-drive", f"if=none,id=disk,file={self.disk},format=qcow2,cache=unsafe,discard=unmap",
             "-device", "virtio-blk-pci,drive=disk", "-device", "virtio-serial-pci", *NO_NETWORK_BOOT,
             "-chardev", f"file,id=serial,path={self.serial},append=on", "-serial", "chardev:serial",
             *self._port("command", agent.COMMAND_PORT), *self._port("journal", agent.JOURNAL_PORT),
-            "-qmp", f"unix:{self._work}/qmp,server=on,wait=off", *self._devices, *given,
+            *self._devices, *given,
         ]
         (self.logs / "qemu.command").write_text(" ".join(command) + "\n")
-        with open(self.logs / "qemu.log", "ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                             preexec_fn=die_with_parent)
         self._channel = Channel(self._work / "command", self.logs / "commands.log")
         self._stream = Stream(self._work / "journal", self.journal)
+        self._machine = Machine(command, self._work, self.logs / "qemu.log", self._plug)
         self._seen = 0
+        try:
+            self._machine.start()
+        except OSError as error:
+            raise self.error(f"QEMU: {error}") from None
 
     def stop(self):
         """Switches the machine off at once."""
-        if self._process:
-            self._qmp("quit")
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        if self._machine:
+            self._machine.stop()
             self._channel.close()
             self._stream.close()
-            self._process = self._channel = None
+            self._machine = self._channel = None
         if self._lock:
             self._lock.close()
             self._lock = None
 
     def cut_power(self):
         """What a power cut does: memory is gone, the disk keeps what it had taken. The machine starts again."""
-        self._qmp("system_reset")
+        refused = self._machine.ask("system_reset")
+        if refused:
+            raise self.error(f"QEMU refused {refused}")
 
     def throw_away(self):
         """Ends the guest and removes its disk."""
@@ -137,7 +136,7 @@ class Guest:
         """Waits for the next boot that this has not yet returned."""
         boot = self._channel.wait_boot(self._seen, time_limit, self._gone)
         if boot is None:
-            raise self.error(f"the machine ended with status {self._process.returncode}" if self._gone()
+            raise self.error(f"the machine ended with status {self._machine.status}" if self._gone()
                              else f"no boot came up within {time_limit} s")
         self._seen = len(self.boots)
         return boot
@@ -169,7 +168,7 @@ class Guest:
         """Runs a shell command as root; returns its Result (status, output with standard error in it)."""
         result = self._channel.result(self._channel.send(command), time_limit, self._gone)
         if result is None:
-            raise self.error(f"`{command}`: the machine ended with status {self._process.returncode}" if self._gone()
+            raise self.error(f"`{command}`: the machine ended with status {self._machine.status}" if self._gone()
                              else f"`{command}` did not end within {time_limit} s")
         return result
 
@@ -209,7 +208,7 @@ class Guest:
 
     def alive(self):
         """Whether the guest answers."""
-        if not self._process or self._process.poll() is not None or not self.boots:
+        if not self._machine or self._gone() or not self.boots:
             return False
         result = self._channel.result(self._channel.send("true"), 30)
         return result is not None and result.status == 0
@@ -236,7 +235,12 @@ class Guest:
     # --- inside ---
 
     def _gone(self):
-        return self._process.poll() is not None
+        return self._machine.gone()
+
+    def _plug(self):
+        """The machine runs, for the first time or again: its ports are new."""
+        self._channel.plug()
+        self._stream.plug()
 
     def _take_lock(self):
         """A place for a guest: as many as run side by side on this machine, whoever starts them."""
@@ -271,19 +275,3 @@ class Guest:
     def _port(self, name, port):
         return ["-chardev", f"socket,id={name},path={self._work}/{name},server=on,wait=off",
                 "-device", f"virtserialport,chardev={name},name={port}"]
-
-    def _qmp(self, *commands):
-        """Runs commands of the QEMU machine protocol; a machine that is gone is no error."""
-        try:
-            with connect(self._work / "qmp", 5) as made:
-                made.settimeout(10)
-                file = made.makefile("rw")
-                file.readline()
-                for command in ("qmp_capabilities", *commands):
-                    file.write(json.dumps({"execute": command}) + "\n")
-                    file.flush()
-                    while "return" not in (answer := json.loads(file.readline() or '{"return": {}}')):
-                        if "error" in answer:
-                            raise self.error(f"QEMU refused {command}: {answer['error']}")
-        except OSError:
-            pass
