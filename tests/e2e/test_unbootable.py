@@ -13,7 +13,8 @@ from harness.prepared import Prepared
 # The machine's watchdog must bite, but a test need not wait for two minutes: systemd takes the time from here.
 SHORT_WATCHDOG = "systemd.watchdog_sec=30"
 # Starves everything, systemd included: since Linux 6.12 a server of its own gives ordinary tasks 5 % beside such.
-HANG = "for f in /sys/kernel/debug/sched/fair_server/cpu*/runtime; do echo 0 >$f || exit 1; done; " \
+HANG = "mount -t debugfs debugfs /sys/kernel/debug; " \
+       "for f in /sys/kernel/debug/sched/fair_server/cpu*/runtime; do echo 0 >$f || exit 1; done; " \
        "sysctl -qw kernel.sched_rt_runtime_us=-1; for i in 1 2 3 4; do chrt -f 99 bash -c 'while :; do :; done' & done"
 # Each claim starts a node of its own, whatever the others do.
 SIDE_BY_SIDE = True
