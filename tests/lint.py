@@ -35,7 +35,7 @@ LAYERS = {
     "updater": {"base", "verity", "updater", "boot/entry.h", "boot/esp.h", "boot/uki.h"},
     "agent": {"base"},
     "images": {"base", "verity", "updater/trust", "updater/release/manifest.h", "images", *(f"updater/payload/{name}.h" for name in (
-        "format", "blocks-format", "delta-format", "delta-map", "delta-module", "delta-ops", "repack", "uki-format",
+        "format", "blocks-format", "delta-format", "delta-map", "delta-module", "delta-ops", "repack", "steps", "uki-format",
         "wire"))},
 }
 

@@ -105,10 +105,11 @@ static void append_matched(ProaBuilder *builder, const guint8 *old_data, const g
 	if (equal)
 		return;
 	GByteArray *diff = builder->streams[PROA_DELTA_DIFF];
+	ProaDeltaDiff state = { 0 };
 	guint at = diff->len;
 	g_byte_array_set_size(diff, at + (guint)size);
 	for (gsize i = 0; i < size; i++) {
-		guint8 difference = (guint8)(new_data[new_at + i] - old_data[old_at + i]);
+		guint8 difference = proa_delta_diff_take(&state, old_data[old_at + i], new_data[new_at + i]);
 		diff->data[at + i] = difference;
 		builder->news += difference != 0;
 	}

@@ -7,7 +7,9 @@ typedef struct {
 	const guint8 *image;
 	const GPtrArray *files;
 	GHashTable *by_content; /* digest of a few bytes and the size -> file */
-	GHashTable *by_path, *by_plain_path, *by_plain_name;
+	GHashTable *by_path;
+	/* Several files may have the same of these: a GPtrArray each. */
+	GHashTable *by_plain_folder, *by_plain_path, *by_plain_name;
 } Index;
 
 char *proa_pair_without_version(const char *path)
@@ -75,6 +77,46 @@ static guint64 content_key(const guint8 *image, const ProaErofsFile *file)
 	return key;
 }
 
+/* @path with the versions of its folders left out, and its own name as it is: raid1.ko is not raid10.ko. */
+static char *without_version_of_folders(const char *path)
+{
+	g_autofree char *folder = g_strndup(path, (gsize)(name_of(path) - path));
+	g_autofree char *plain = proa_pair_without_version(folder);
+
+	return g_strconcat(plain, name_of(path), NULL);
+}
+
+/* Takes @key. */
+static void add_to(GHashTable *table, char *key, ProaErofsFile *file)
+{
+	GPtrArray *files = g_hash_table_lookup(table, key);
+
+	if (files) {
+		g_free(key);
+	} else {
+		files = g_ptr_array_new();
+		g_hash_table_insert(table, key, files);
+	}
+	g_ptr_array_add(files, file);
+}
+
+static guint64 distance(const ProaErofsFile *a, const ProaErofsFile *b)
+{
+	return a->size > b->size ? a->size - b->size : b->size - a->size;
+}
+
+/* Of several the one whose size is nearest; the first of those. */
+static const ProaErofsFile *nearest(GHashTable *table, const char *key, const ProaErofsFile *file)
+{
+	const GPtrArray *files = g_hash_table_lookup(table, key);
+	const ProaErofsFile *best = NULL;
+
+	for (guint i = 0; files && i < files->len; i++)
+		if (!best || distance(files->pdata[i], file) < distance(best, file))
+			best = files->pdata[i];
+	return best;
+}
+
 static void index_add(Index *index, ProaErofsFile *file)
 {
 	guint64 key = content_key(index->image, file);
@@ -82,8 +124,9 @@ static void index_add(Index *index, ProaErofsFile *file)
 
 	g_hash_table_insert(index->by_content, g_memdup2(&key, sizeof key), file);
 	g_hash_table_insert(index->by_path, g_strdup(file->path), file);
-	g_hash_table_insert(index->by_plain_name, g_strdup(name_of(plain)), file);
-	g_hash_table_insert(index->by_plain_path, plain, file);
+	add_to(index->by_plain_folder, without_version_of_folders(file->path), file);
+	add_to(index->by_plain_name, g_strdup(name_of(plain)), file);
+	add_to(index->by_plain_path, plain, file);
 }
 
 static void find(const Index *index, const guint8 *new_image, ProaPair *pair)
@@ -91,6 +134,7 @@ static void find(const Index *index, const guint8 *new_image, ProaPair *pair)
 	const ProaErofsFile *file = pair->new_file;
 	guint64 key = content_key(new_image, file);
 	g_autofree char *plain = proa_pair_without_version(file->path);
+	g_autofree char *plain_folder = without_version_of_folders(file->path);
 	const ProaErofsFile *of_path = g_hash_table_lookup(index->by_path, file->path);
 
 	if (of_path && same_content(index->image, of_path, new_image, file)) {
@@ -106,9 +150,21 @@ static void find(const Index *index, const guint8 *new_image, ProaPair *pair)
 	}
 	pair->old_file = of_path;
 	if (!pair->old_file)
-		pair->old_file = g_hash_table_lookup(index->by_plain_path, plain);
+		pair->old_file = nearest(index->by_plain_folder, plain_folder, file);
 	if (!pair->old_file)
-		pair->old_file = g_hash_table_lookup(index->by_plain_name, name_of(plain));
+		pair->old_file = nearest(index->by_plain_path, plain, file);
+	if (!pair->old_file)
+		pair->old_file = nearest(index->by_plain_name, name_of(plain), file);
+}
+
+static void list_free(gpointer list)
+{
+	g_ptr_array_unref(list);
+}
+
+static GHashTable *table_of_lists(void)
+{
+	return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, list_free);
 }
 
 GArray *proa_pair_files(const guint8 *old_image, const GPtrArray *old_files, const guint8 *new_image,
@@ -119,8 +175,9 @@ GArray *proa_pair_files(const guint8 *old_image, const GPtrArray *old_files, con
 		.files = old_files,
 		.by_content = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL),
 		.by_path = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
-		.by_plain_path = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
-		.by_plain_name = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL) };
+		.by_plain_folder = table_of_lists(),
+		.by_plain_path = table_of_lists(),
+		.by_plain_name = table_of_lists() };
 
 	for (guint i = 0; i < old_files->len; i++)
 		index_add(&index, old_files->pdata[i]);
@@ -131,6 +188,7 @@ GArray *proa_pair_files(const guint8 *old_image, const GPtrArray *old_files, con
 	}
 	g_hash_table_unref(index.by_content);
 	g_hash_table_unref(index.by_path);
+	g_hash_table_unref(index.by_plain_folder);
 	g_hash_table_unref(index.by_plain_path);
 	g_hash_table_unref(index.by_plain_name);
 	return pairs;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pair: which old file each new file is best made from: the one of the same content, else of the same path,
- * else of the same path or name once their version numbers are left out.
+ * else of the same path once the version numbers of its folders are left out, else all of them, else of the
+ * same name without them. Of several the one whose size is nearest.
  */
 #pragma once
 

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "images/payload/parts.h"
 #include "images/payload/prove.h"
+#include "images/payload/vmlinux.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -234,6 +235,27 @@ static gboolean add_frame(Work *work, const ProaRange *range, guint max_level, g
 	return TRUE;
 }
 
+/* The kernel's tables of places hold steps from here on. Returns how many tables. */
+static guint make_steps(guint8 *kernel, gsize size, ProaStepTable tables[PROA_STEPS_MAX_TABLES])
+{
+	guint n = proa_vmlinux_tables(kernel, size, tables);
+	ProaSteps steps = proa_steps_begin(tables, n, 0, FALSE);
+
+	proa_steps_run(&steps, kernel, size);
+	return n;
+}
+
+static void add_kernel(Work *work, const ProaRange *bytes)
+{
+	ProaUkiHeader *header = &work->header;
+
+	header->n_new_tables =
+		make_steps(work->unpacked->data + bytes->at, bytes->length, header->new_tables);
+	for (guint i = 0; i < header->n_new_tables; i++)
+		header->new_tables[i].offset += bytes->at;
+	proa_parts_add(work->new_files, KERNEL, bytes->at, bytes->length);
+}
+
 /* *@ret_same: FALSE if the kernel, which must be, could not be packed to the same bytes. */
 static gboolean unpack_new(Work *work, gboolean *ret_same, GError **error)
 {
@@ -263,7 +285,7 @@ static gboolean unpack_new(Work *work, gboolean *ret_same, GError **error)
 			*ret_same = bytes.length > 0;
 			if (!*ret_same)
 				return TRUE;
-			proa_parts_add(work->new_files, KERNEL, bytes.at, bytes.length);
+			add_kernel(work, &bytes);
 		} else if (bytes.length == 0) {
 			/* As it is: an archive, or bytes of any kind. */
 			copy_to(work, &at, range->at);
@@ -316,6 +338,8 @@ static gboolean lay_sources(Work *work, GError **error)
 	at += uki->kernel.at;
 	memcpy(at, kernel ? g_bytes_get_data(kernel, NULL) : uki->data + uki->kernel.at, kernel_size);
 	memcpy(at + kernel_size, uki->data + after, uki->size - after);
+	if (kernel)
+		work->header.n_old_tables = make_steps(at, kernel_size, work->header.old_tables);
 	return TRUE;
 }
 

@@ -21,6 +21,10 @@
 #define MAX_REPORT 4096
 #define PIPE_SIZE (256 * 1024)
 #define HTTP_NOT_MODIFIED 304
+/* One that has closed its output has nothing more to do than to end. Seconds. */
+#define END_SECONDS 10
+/* A longer entity tag is none: proa-fetch(8) takes no longer one. */
+#define MAX_ETAG 256
 
 typedef struct {
 	ProaStream stream;
@@ -122,14 +126,17 @@ static gboolean start_helper(FetchStream *self, GPtrArray *argv, const char *ran
 	return TRUE;
 }
 
-/* What the helper wrote to standard error, up to its end. */
-static char *read_report(FetchStream *self)
+/* What the helper wrote to standard error, up to its end, if that comes before @deadline. */
+static char *read_report(FetchStream *self, gint64 deadline)
 {
 	g_autofree char *text = g_malloc0(MAX_REPORT + 1);
+	GPollFD fd = { .fd = self->report_fd, .events = G_IO_IN };
 	gsize have = 0;
 
 	while (have < MAX_REPORT) {
-		gssize n = read(self->report_fd, text + have, MAX_REPORT - have);
+		gint64 left = deadline - g_get_monotonic_time();
+		int r = left > 0 ? g_poll(&fd, 1, (int)(left / 1000) + 1) : 0;
+		gssize n = r > 0 ? read(self->report_fd, text + have, MAX_REPORT - have) : r;
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -139,27 +146,59 @@ static char *read_report(FetchStream *self)
 	return g_steal_pointer(&text);
 }
 
-static int wait_for_helper(FetchStream *self)
+/* One that has not ended by @deadline is ended. */
+static int wait_for_helper(FetchStream *self, gint64 deadline)
 {
 	int status = 0;
+	pid_t ended = 0;
 
-	while (self->pid > 0 && waitpid(self->pid, &status, 0) < 0 && errno == EINTR)
-		;
+	while (self->pid > 0 && (ended == 0 || (ended < 0 && errno == EINTR))) {
+		if (g_get_monotonic_time() >= deadline)
+			kill(self->pid, SIGKILL);
+		ended = waitpid(self->pid, &status, WNOHANG);
+		if (ended == 0)
+			g_usleep(1000);
+	}
 	self->pid = 0;
 	return status;
+}
+
+/* Whether the helper can be given it as it is; a server, or a helper gone wrong, may say anything. */
+static gboolean is_etag(const char *text)
+{
+	gsize size = text ? strlen(text) : 0;
+
+	for (gsize i = 0; i < size; i++)
+		if (!g_ascii_isgraph(text[i]))
+			return FALSE;
+	return size > 0 && size <= MAX_ETAG;
+}
+
+/* For terminals and logs. @text is UTF-8. */
+static char *without_controls(const char *text)
+{
+	GString *clean = g_string_new(NULL);
+
+	for (; *text; text = g_utf8_next_char(text)) {
+		gunichar c = g_utf8_get_char(text);
+		g_string_append_unichar(clean, g_unichar_iscntrl(c) ? ' ' : c);
+	}
+	return g_string_free(clean, FALSE);
 }
 
 /* The body has ended: was it the whole of it? */
 static gboolean judge_end(FetchStream *self, GError **error)
 {
-	g_autofree char *text = read_report(self);
-	int status = wait_for_helper(self);
+	gint64 deadline = g_get_monotonic_time() + END_SECONDS * G_USEC_PER_SEC;
+	g_autofree char *text = read_report(self, deadline);
+	int status = wait_for_helper(self, deadline);
 	g_autoptr(JsonObject) report =
 		proa_json_parse(text, strlen(text), "the report of proa-fetch", PROA_REASON_INTERNAL, NULL);
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && report) {
 		self->status = proa_json_int_or(report, "status", 0);
-		self->etag = g_strdup(proa_json_string_or(report, "etag", NULL));
+		const char *etag = proa_json_string_or(report, "etag", NULL);
+		self->etag = is_etag(etag) ? g_strdup(etag) : NULL;
 		if (self->status == HTTP_NOT_MODIFIED && !self->known_etag)
 			return proa_fail(
 				error, PROA_REASON_FEED_ERROR, "%s: the server answered 304", self->url);
@@ -168,15 +207,17 @@ static gboolean judge_end(FetchStream *self, GError **error)
 	if (WIFSIGNALED(status))
 		return proa_fail(error, PROA_REASON_TRANSFER_INTERRUPTED,
 			"%s: proa-fetch was ended by signal %d", self->url, WTERMSIG(status));
+	g_autofree char *valid = g_utf8_make_valid(
+		report ? proa_json_string_or(report, "message", "failed") : g_strchomp(text), -1);
+	g_autofree char *message = without_controls(valid);
 	if (!report)
 		return proa_fail(error, PROA_REASON_INTERNAL, "%s: proa-fetch ended with status %d: %s",
-			self->url, WEXITSTATUS(status), g_strchomp(text));
+			self->url, WEXITSTATUS(status), message);
 
 	ProaReason reason = proa_reason_from_string(proa_json_string_or(report, "reason", ""));
 	if (reason == PROA_REASON_MAX)
 		reason = PROA_REASON_INTERNAL;
-	return proa_fail(
-		error, reason, "%s: %s", self->url, proa_json_string_or(report, "message", "failed"));
+	return proa_fail(error, reason, "%s: %s", self->url, message);
 }
 
 static gboolean wait_readable(FetchStream *self, GError **error)
@@ -226,11 +267,10 @@ static void fetch_close(ProaStream *stream)
 {
 	FetchStream *self = (FetchStream *)stream;
 
-	if (self->pid > 0)
-		kill(self->pid, SIGTERM);
 	proa_close_fd(&self->out_fd);
 	proa_close_fd(&self->report_fd);
-	wait_for_helper(self);
+	/* At once, whatever it does with signals: it has nothing to put in order. */
+	wait_for_helper(self, 0);
 	g_free(self->url);
 	g_free(self->known_etag);
 	g_free(self->etag);
@@ -261,7 +301,7 @@ static FetchStream *open_stream(const ProaFetch *fetch, GPtrArray *argv, const c
 	static const ProaStreamKind kind = { fetch_read, fetch_close };
 	FetchStream *self = g_new0(FetchStream, 1);
 
-	if (known_etag) {
+	if (is_etag(known_etag)) {
 		g_ptr_array_add(argv, g_strdup("--if-none-match"));
 		g_ptr_array_add(argv, g_strdup(known_etag));
 	}
@@ -271,7 +311,7 @@ static FetchStream *open_stream(const ProaFetch *fetch, GPtrArray *argv, const c
 	self->stream.kind = &kind;
 	self->fetch = fetch;
 	self->url = g_strdup(url);
-	self->known_etag = g_strdup(known_etag);
+	self->known_etag = is_etag(known_etag) ? g_strdup(known_etag) : NULL;
 	self->out_fd = self->report_fd = -1;
 	if (!start_helper(self, argv, ranges, error)) {
 		fetch_close(&self->stream);

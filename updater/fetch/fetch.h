@@ -21,7 +21,7 @@ typedef struct {
 	gint64 low_speed_bytes;   /* give up when slower than this many bytes a second ... */
 	gint64 low_speed_seconds; /* ... for this long; 0: the helper's default */
 	gint64 max_speed;         /* bytes a second; 0: no limit */
-	guint retries;            /* tries again after a break, each without a byte since the last */
+	guint retries;            /* tries again after breaks, with less in between than may be slow */
 	gint64 retry_delay; /* milliseconds before the first, doubling up to 30 s; 0: the helper's default */
 	GCancellable *cancellable; /* stops a transfer with CANCELLED; may be NULL */
 } ProaFetch;

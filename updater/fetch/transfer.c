@@ -18,8 +18,13 @@
 #define SOCKET_BUFFER (512 * 1024)
 /* Where a limit holds it comes before the limit: no more than this, or a quarter of a second of it. */
 #define SOCKET_BUFFER_LEAST (16 * 1024)
-/* The wait doubles with each try that brings nothing, up to this. Milliseconds. */
+/* The wait doubles with each try that brings nothing, up to this; nor may a server ask for more.
+ * Milliseconds. */
 #define MAX_DELAY 30000
+/* All headers of a request, of redirects and of interim answers too. Bytes. */
+#define MAX_HEADERS (256 * 1024)
+/* What comes with a redirect is passed over. Bytes. */
+#define MAX_REDIRECT_BODY (64 * 1024)
 
 /* A transfer and how it stands. */
 typedef struct {
@@ -29,12 +34,25 @@ typedef struct {
 	guint64 done;  /* the same, of the range at hand */
 	ProaPace pace;
 	guint64 unpaced; /* bytes of headers since the last of a body */
-	gboolean ranged; /* a part of the file was asked for */
+	gboolean ranged; /* a part of the file was asked for ... */
+	guint64 first;   /* ... from this byte on ... */
+	guint64 most;    /* ... and of so many bytes; 0: to the end */
+	guint64 headers; /* bytes of headers in this try */
+	gint64 given;    /* where the part begins that the answer says it is; -1: it says none */
 	char *etag;
-	guint retries; /* made in all */
-	gboolean over_limit, output_gone, range_ignored;
+	guint retries;       /* made in all */
+	ProaReason refused;  /* why this try was given up here; PROA_REASON_MAX: it was not */
+	const char *refusal; /* the same in words; NULL: too much came, or another status */
 	char said[CURL_ERROR_SIZE];
 } Transfer;
+
+/* What a server has done is not what was asked for. FALSE, always. */
+static gboolean refuse(Transfer *transfer, ProaReason reason, const char *words)
+{
+	transfer->refused = reason;
+	transfer->refusal = words;
+	return FALSE;
+}
 
 static int set_buffer(void *user_data, curl_socket_t fd, curlsocktype purpose)
 {
@@ -47,24 +65,52 @@ static int set_buffer(void *user_data, curl_socket_t fd, curlsocktype purpose)
 	return CURL_SOCKOPT_OK;
 }
 
+static long status_of(const Transfer *transfer)
+{
+	long status = 0;
+
+	curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
+	return status;
+}
+
+/* Whether the answer is to what was asked: another part than that would land at the wrong place. */
+static gboolean is_answer(Transfer *transfer)
+{
+	long status = status_of(transfer);
+
+	if (transfer->wish->is_file)
+		return TRUE;
+	if (status < 200 || status > 299)
+		return refuse(transfer, PROA_REASON_FEED_ERROR, NULL);
+	if (!transfer->ranged && status == 206)
+		return refuse(transfer, PROA_REASON_FEED_ERROR,
+			"the server sent a part of the file where all of it was asked for");
+	if (transfer->ranged && status != 206)
+		return refuse(transfer, PROA_REASON_FEED_ERROR, "the server does not serve parts of files");
+	if (transfer->ranged && (transfer->given < 0 || (guint64)transfer->given != transfer->first))
+		return refuse(transfer, PROA_REASON_FEED_ERROR,
+			"the server sent another part of the file than was asked for");
+	return TRUE;
+}
+
 static gsize take_body(char *data, gsize one, gsize size, void *user_data)
 {
 	Transfer *transfer = user_data;
 	const ProaTransfer *wish = transfer->wish;
-	long status = 0;
 
-	curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
-	if (!wish->is_file && transfer->ranged && status == 200) {
-		/* The whole file where a part was asked for: its first bytes are not the ones wanted. */
-		transfer->range_ignored = TRUE;
+	if (!is_answer(transfer))
+		return CURL_WRITEFUNC_ERROR;
+	if (transfer->most > 0 && size > transfer->most - transfer->done) {
+		refuse(transfer, PROA_REASON_FEED_ERROR,
+			"the server sent more of the file than was asked for");
 		return CURL_WRITEFUNC_ERROR;
 	}
 	if (wish->max_bytes > 0 && size > (guint64)wish->max_bytes - transfer->bytes) {
-		transfer->over_limit = TRUE;
+		refuse(transfer, PROA_REASON_TOO_LARGE, NULL);
 		return CURL_WRITEFUNC_ERROR;
 	}
 	if (!proa_write_all(STDOUT_FILENO, data, size, NULL)) {
-		transfer->output_gone = TRUE;
+		refuse(transfer, PROA_REASON_CANCELLED, "nobody reads standard output");
 		return CURL_WRITEFUNC_ERROR;
 	}
 	transfer->bytes += size;
@@ -76,21 +122,55 @@ static gsize take_body(char *data, gsize one, gsize size, void *user_data)
 	return size;
 }
 
+/* Where the part begins that the value of a Content-Range names; -1 if it names none. */
+static gint64 part_begins(const char *value)
+{
+	char *end = NULL;
+
+	while (g_ascii_isspace(*value))
+		value++;
+	if (g_ascii_strncasecmp(value, "bytes ", 6) != 0 || !g_ascii_isdigit(value[6]))
+		return -1;
+	guint64 first = g_ascii_strtoull(value + 6, &end, 10);
+	return *end == '-' && first < G_MAXINT64 ? (gint64)first : -1;
+}
+
 static gsize take_header(char *data, gsize one, gsize size, void *user_data)
 {
 	Transfer *transfer = user_data;
 	g_autofree char *line = g_strndup(data, size);
 
 	transfer->unpaced += size;
+	transfer->headers += size;
+	if (transfer->headers > MAX_HEADERS) {
+		refuse(transfer, PROA_REASON_FEED_ERROR, "the server's headers have no end");
+		return CURL_WRITEFUNC_ERROR;
+	}
 	/* A redirect's header is not the answer's. */
-	if (g_ascii_strncasecmp(line, "HTTP/", 5) == 0)
+	if (g_ascii_strncasecmp(line, "HTTP/", 5) == 0) {
 		g_clear_pointer(&transfer->etag, g_free);
+		transfer->given = -1;
+	} else if (g_ascii_strncasecmp(line, "content-range:", 14) == 0)
+		transfer->given = part_begins(line + 14);
 	else if (g_ascii_strncasecmp(line, "etag:", 5) == 0 && size < PROA_TRANSFER_MAX_ETAG &&
 		 g_utf8_validate(line, -1, NULL)) {
 		g_free(transfer->etag);
 		transfer->etag = g_strdup(g_strstrip(line + 5));
 	}
 	return size;
+}
+
+/* The body of a redirect reaches nobody, so nobody else sees that it does not end. */
+static int look_at_progress(
+	void *user_data, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now)
+{
+	Transfer *transfer = user_data;
+	long status = status_of(transfer);
+
+	if (status < 300 || status > 399 || now <= MAX_REDIRECT_BODY)
+		return 0;
+	refuse(transfer, PROA_REASON_FEED_ERROR, "what comes with a redirect has no end");
+	return 1;
 }
 
 static ProaReason reason_of_status(long status)
@@ -105,18 +185,12 @@ static ProaReason reason_of_status(long status)
 /* PROA_REASON_MAX when all went well. */
 static ProaReason judge(const Transfer *transfer, CURLcode code, long status)
 {
-	if (transfer->over_limit)
-		return PROA_REASON_TOO_LARGE;
-	if (transfer->range_ignored)
-		return PROA_REASON_FEED_ERROR;
-	if (transfer->output_gone)
-		return PROA_REASON_CANCELLED;
+	if (transfer->refused != PROA_REASON_MAX)
+		return transfer->refused;
 
 	switch (code) {
 	case CURLE_OK:
-		if (transfer->wish->is_file || (status >= 200 && status < 300) || status == 304)
-			return PROA_REASON_MAX;
-		return reason_of_status(status);
+		return PROA_REASON_MAX;
 	case CURLE_HTTP_RETURNED_ERROR:
 		return reason_of_status(status);
 	case CURLE_FILESIZE_EXCEEDED:
@@ -139,6 +213,8 @@ static ProaReason judge(const Transfer *transfer, CURLcode code, long status)
 	case CURLE_TOO_MANY_REDIRECTS:
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_BAD_CONTENT_ENCODING:
+	case CURLE_TOO_LARGE:
 	case CURLE_GOT_NOTHING:
 	case CURLE_URL_MALFORMAT:
 		return PROA_REASON_FEED_ERROR;
@@ -166,11 +242,11 @@ static char *json_string(const char *text)
 
 static char *message_of(const Transfer *transfer, CURLcode code, long status)
 {
-	if (transfer->over_limit)
+	if (transfer->refused == PROA_REASON_TOO_LARGE)
 		return g_strdup_printf("more than %" G_GINT64_FORMAT " bytes", transfer->wish->max_bytes);
-	if (transfer->range_ignored)
-		return g_strdup("the server does not serve parts of files");
-	if (code == CURLE_OK || code == CURLE_HTTP_RETURNED_ERROR)
+	if (transfer->refusal)
+		return g_strdup(transfer->refusal);
+	if (code == CURLE_HTTP_RETURNED_ERROR || transfer->refused != PROA_REASON_MAX)
 		return g_strdup_printf("the server answered %ld", status);
 	return g_utf8_make_valid(transfer->said[0] ? transfer->said : curl_easy_strerror(code), -1);
 }
@@ -178,9 +254,7 @@ static char *message_of(const Transfer *transfer, CURLcode code, long status)
 /* The one line on standard error; returns the exit status. */
 static int report(const Transfer *transfer, CURLcode code)
 {
-	long status = 0;
-
-	curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
+	long status = status_of(transfer);
 	ProaReason reason = judge(transfer, code, status);
 	/* A server that was there and is gone. */
 	if (reason == PROA_REASON_FEED_UNREACHABLE && transfer->retries > 0 && transfer->bytes > 0)
@@ -228,6 +302,9 @@ static void set_transfer_options(CURL *curl, Transfer *transfer, struct curl_sli
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, look_at_progress);
+	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, transfer);
 	if (wish->ca_file)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, wish->ca_file);
 	if (wish->if_none_match) {
@@ -246,13 +323,20 @@ static gboolean ask(Transfer *transfer, const ProaByteRange *range)
 	if (range->length > 0 && transfer->done >= range->length)
 		return FALSE;
 	transfer->ranged = first > 0 || range->length > 0;
+	transfer->first = first;
+	transfer->most = range->length;
+	transfer->headers = 0;
+	transfer->given = -1;
+	transfer->refused = PROA_REASON_MAX;
+	transfer->refusal = NULL;
+	transfer->said[0] = '\0';
 	if (range->length > 0)
 		text = g_strdup_printf(
 			"%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, first, range->offset + range->length - 1);
 	else if (first > 0)
 		text = g_strdup_printf("%" G_GUINT64_FORMAT "-", first);
 	curl_easy_setopt(transfer->curl, CURLOPT_RANGE, text);
-	/* Of a part, take_body() tells first whether the server gives parts at all. */
+	/* Of a part, is_answer() tells first whether the server gives parts at all. */
 	curl_easy_setopt(transfer->curl, CURLOPT_MAXFILESIZE_LARGE,
 		transfer->ranged ? (curl_off_t)0 : (curl_off_t)transfer->wish->max_bytes);
 	return TRUE;
@@ -261,9 +345,8 @@ static gboolean ask(Transfer *transfer, const ProaByteRange *range)
 /* Whether the same may go well another time. */
 static gboolean worth_another_try(const Transfer *transfer, CURLcode code)
 {
-	long status = 0;
+	long status = status_of(transfer);
 
-	curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
 	switch (judge(transfer, code, status)) {
 	case PROA_REASON_TRANSFER_INTERRUPTED:
 	case PROA_REASON_TRANSFER_SLOW:
@@ -276,29 +359,66 @@ static gboolean worth_another_try(const Transfer *transfer, CURLcode code)
 	}
 }
 
-/* One range, however often the connection breaks, as long as each try but @wish->retries brings something. */
+/* One request, to its end: no error only if all that was asked for came, or needs not. */
+static CURLcode perform(Transfer *transfer)
+{
+	const ProaTransfer *wish = transfer->wish;
+	CURLcode code = curl_easy_perform(transfer->curl);
+
+	if (code != CURLE_OK || (status_of(transfer) == 304 && wish->if_none_match && !transfer->ranged))
+		return code;
+	/* An answer without a body has been looked at by nobody. */
+	if (!is_answer(transfer))
+		return CURLE_WRITE_ERROR;
+	if (transfer->done >= transfer->most)
+		return CURLE_OK;
+	/* A server may answer with less than the part asked for; a file that has no more ends there. */
+	if (wish->is_file)
+		refuse(transfer, PROA_REASON_PAYLOAD_TRUNCATED, "the file ends before the part asked for");
+	g_strlcpy(transfer->said, "the server sent less than it was asked for", sizeof transfer->said);
+	return CURLE_PARTIAL_FILE;
+}
+
+/* How long until the next try: @delay, or what the server asks for if that is more. Milliseconds. */
+static gulong wait_before(const Transfer *transfer, gulong delay)
+{
+	curl_off_t asked = 0; /* seconds */
+
+	curl_easy_getinfo(transfer->curl, CURLINFO_RETRY_AFTER, &asked);
+	return MAX(delay, (gulong)CLAMP(asked, 0, MAX_DELAY / 1000) * 1000);
+}
+
+/*
+ * One range, however often the connection breaks, as long as no more than @wish->retries tries together are
+ * slower than a connection may be: one that ends after each byte is no better than one that drips them.
+ */
 static CURLcode fetch_range(Transfer *transfer, const ProaByteRange *range)
 {
-	guint left = transfer->wish->retries;
-	gulong delay = transfer->wish->retry_delay;
-	CURLcode code = CURLE_OK;
+	const ProaTransfer *wish = transfer->wish;
+	guint left = wish->retries;
+	gulong delay = wish->retry_delay;
+	gint64 since = g_get_monotonic_time();
+	guint64 before = 0; /* bytes that had come @since */
 
 	transfer->done = 0;
 	while (ask(transfer, range)) {
-		guint64 before = transfer->done;
-		transfer->said[0] = '\0';
-		code = curl_easy_perform(transfer->curl);
+		CURLcode code = perform(transfer);
 		if (code == CURLE_OK || !worth_another_try(transfer, code))
 			return code;
-		if (transfer->done > before) {
-			left = transfer->wish->retries;
-			delay = transfer->wish->retry_delay;
+		gint64 now = g_get_monotonic_time();
+		guint64 gained = transfer->done - before;
+		if (gained > 0 &&
+			(double)gained * G_USEC_PER_SEC >= (double)low_speed(wish) * (double)(now - since)) {
+			left = wish->retries;
+			delay = wish->retry_delay;
+			before = transfer->done;
+			since = now;
 		}
 		if (left == 0)
 			return code;
 		left--;
 		transfer->retries++;
-		g_usleep(delay * 1000);
+		g_usleep(wait_before(transfer, delay) * 1000);
 		delay = MIN(delay * 2, MAX_DELAY);
 	}
 	return CURLE_OK;
@@ -306,7 +426,7 @@ static CURLcode fetch_range(Transfer *transfer, const ProaByteRange *range)
 
 int proa_transfer_run(const ProaTransfer *wish)
 {
-	Transfer transfer = { .wish = wish, .curl = curl_easy_init() };
+	Transfer transfer = { .wish = wish, .curl = curl_easy_init(), .refused = PROA_REASON_MAX };
 	struct curl_slist *headers = NULL;
 	CURLcode code = CURLE_OK;
 

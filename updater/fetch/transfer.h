@@ -16,7 +16,7 @@ typedef struct {
 	gint64 max_speed;            /* bytes a second; 0: no limit */
 	int connect_timeout;         /* seconds */
 	long low_speed_bytes, low_speed_seconds;
-	guint retries;             /* tries after one that broke, without a byte between them */
+	guint retries;             /* tries after one that broke, slower together than low_speed */
 	gulong retry_delay;        /* milliseconds before the first of them; doubles up to 30 s */
 	const char *if_none_match; /* NULL: none */
 	const char *ca_file;       /* NULL: the system's */

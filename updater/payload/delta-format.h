@@ -9,7 +9,7 @@
 #include "base/reason.h"
 
 #define PROA_DELTA_MAGIC "PROAPAY1"
-#define PROA_DELTA_FORMAT_VERSION 1
+#define PROA_DELTA_FORMAT_VERSION 2
 #define PROA_DELTA_TYPE 2
 #define PROA_DELTA_HEADER_SIZE 112
 #define PROA_DELTA_FRAME_ENTRY_SIZE 48
@@ -44,7 +44,7 @@
 typedef enum {
 	PROA_DELTA_OPS,     /* operations and their lengths */
 	PROA_DELTA_SEEK,    /* where in the old image, relative to where the last operation ended */
-	PROA_DELTA_DIFF,    /* new byte minus old byte */
+	PROA_DELTA_DIFF,    /* new bytes minus old ones (delta-ops.h) */
 	PROA_DELTA_LITERAL, /* bytes that are in no old file */
 	PROA_DELTA_SYMBOL_OPS,
 	PROA_DELTA_SYMBOL_NAME,

@@ -6,7 +6,23 @@
 
 #define CHUNK_SIZE ((gsize)16 * 1024)
 
-static gboolean patch(ProaDeltaWork *work, ProaDeltaPlace *place, guint8 *out, gsize size, GError **error)
+/* Adds @size bytes of DIFF to the old bytes at @out. */
+static void add_diff(ProaDeltaDiff *state, guint8 *out, const guint8 *diff, gsize size)
+{
+	for (gsize i = 0; i < size; i++) {
+		/* Mostly nothing is to be added. */
+		for (guint64 next; state->left == 0 && i + sizeof next <= size; i += sizeof next) {
+			memcpy(&next, diff + i, sizeof next);
+			if (next != 0)
+				break;
+		}
+		if (i < size)
+			out[i] = proa_delta_diff_add(state, out[i], diff[i]);
+	}
+}
+
+static gboolean patch(ProaDeltaWork *work, ProaDeltaPlace *place, ProaDeltaDiff *state, guint8 *out,
+	gsize size, GError **error)
 {
 	guint8 diff[CHUNK_SIZE];
 
@@ -15,8 +31,7 @@ static gboolean patch(ProaDeltaWork *work, ProaDeltaPlace *place, guint8 *out, g
 		if (!place->read_old(place->user_data, *place->old_at, out, n, error) ||
 			!proa_delta_take(work->streams, PROA_DELTA_DIFF, diff, n, error))
 			return FALSE;
-		for (gsize i = 0; i < n; i++)
-			out[i] = (guint8)(out[i] + diff[i]);
+		add_diff(state, out, diff, n);
 		*place->old_at += n;
 		out += n;
 		size -= n;
@@ -44,9 +59,9 @@ static gboolean patch_words(
 	return TRUE;
 }
 
-/* @size bytes of one operation, all of them into @out. */
-static gboolean fill(
-	ProaDeltaWork *work, ProaDeltaPlace *place, ProaDeltaOp op, guint8 *out, gsize size, GError **error)
+/* @size bytes of one operation, all of them into @out. @diff: of that operation, zero in the beginning. */
+static gboolean fill(ProaDeltaWork *work, ProaDeltaPlace *place, ProaDeltaOp op, ProaDeltaDiff *diff,
+	guint8 *out, gsize size, GError **error)
 {
 	switch (op) {
 	case PROA_DELTA_COPY:
@@ -57,7 +72,7 @@ static gboolean fill(
 		return TRUE;
 	case PROA_DELTA_PATCH:
 	case PROA_DELTA_PATCH_AT:
-		return patch(work, place, out, size, error);
+		return patch(work, place, diff, out, size, error);
 	case PROA_DELTA_PATCH_WORDS:
 		if (!place->memory || size % 4 != 0)
 			return proa_fail(
@@ -84,12 +99,14 @@ static gboolean learn(ProaDeltaPlace *place, const guint8 *out, gsize size, GErr
 static gboolean run_op(
 	ProaDeltaWork *work, ProaDeltaPlace *place, ProaDeltaOp op, guint64 length, GError **error)
 {
+	ProaDeltaDiff diff = { 0 };
+
 	while (length > 0) {
 		/* In memory an operation is one step: what is learnt of it must not depend on how it is cut.
 		 */
 		gsize size = (gsize)(place->memory ? length : MIN(length, (guint64)PROA_DELTA_OUT_SIZE));
 		guint8 *out = place->memory ? place->memory + place->at : proa_delta_room(work, size, &size);
-		if (!fill(work, place, op, out, size, error))
+		if (!fill(work, place, op, &diff, out, size, error))
 			return FALSE;
 		if (place->map && (op <= PROA_DELTA_PATCH_AT || op == PROA_DELTA_PATCH_WORDS) &&
 			!learn(place, out, size, error))

@@ -28,7 +28,9 @@ enum {
 	AT_DELTA_HEAD_SIZE = 192,
 	AT_DELTA_HEAD_SHA256 = 200,
 	AT_OLD_ROOT_HASH = 232,
-	AT_END = 264,
+	AT_OLD_TABLES = 264,
+	AT_NEW_TABLES = 268,
+	AT_END = 272,
 };
 
 /* Of an entry. */
@@ -49,7 +51,8 @@ enum {
 
 gsize proa_uki_head_size(const ProaUkiHeader *header)
 {
-	return PROA_UKI_HEADER_SIZE + (gsize)header->n_frames * PROA_UKI_FRAME_ENTRY_SIZE;
+	return PROA_UKI_HEADER_SIZE + (gsize)header->n_frames * PROA_UKI_FRAME_ENTRY_SIZE +
+	       ((gsize)header->n_old_tables + header->n_new_tables) * PROA_STEPS_ENTRY_SIZE;
 }
 
 guint64 proa_uki_unpacked_size(const ProaUkiHeader *header)
@@ -102,8 +105,14 @@ GBytes *proa_uki_header_serialize(const ProaUkiHeader *header)
 	put_frame(data + AT_OLD_KERNEL, &header->old_kernel);
 	proa_put_u64(data + AT_DELTA_HEAD_SIZE, header->delta_head_size);
 	memcpy(data + AT_DELTA_HEAD_SHA256, header->delta_head_sha256, PROA_SHA256_SIZE);
-	for (guint32 i = 0; i < header->n_frames; i++)
-		put_frame(data + PROA_UKI_HEADER_SIZE + i * PROA_UKI_FRAME_ENTRY_SIZE, &header->frames[i]);
+	proa_put_u32(data + AT_OLD_TABLES, header->n_old_tables);
+	proa_put_u32(data + AT_NEW_TABLES, header->n_new_tables);
+	guint8 *rest = data + PROA_UKI_HEADER_SIZE;
+	for (guint32 i = 0; i < header->n_frames; i++, rest += PROA_UKI_FRAME_ENTRY_SIZE)
+		put_frame(rest, &header->frames[i]);
+	proa_steps_serialize(header->old_tables, header->n_old_tables, rest);
+	rest += (gsize)header->n_old_tables * PROA_STEPS_ENTRY_SIZE;
+	proa_steps_serialize(header->new_tables, header->n_new_tables, rest);
 	return g_bytes_new_take(data, size);
 }
 
@@ -140,13 +149,15 @@ static gboolean parse_frame(
 static gboolean check_numbers(const ProaUkiHeader *header, GError **error)
 {
 	gboolean old = header->kind != PROA_UKI_FULL;
+	guint32 most = header->kind == PROA_UKI_KERNEL ? PROA_STEPS_MAX_TABLES : 0;
 
 	if (header->kind >= _PROA_UKI_KIND_MAX || header->n_frames > PROA_UKI_MAX_FRAMES ||
 		header->size < 1 || header->size > PROA_UKI_MAX_SIZE ||
 		header->old_size > PROA_UKI_MAX_SIZE || old != (header->old_size > 0) ||
 		header->root_size < 1 || header->root_size > PROA_DELTA_MAX_IMAGE_SIZE / 2 ||
 		header->memory > 16 * (guint64)PROA_REPACK_MAX_SIZE ||
-		header->delta_head_size < PROA_DELTA_HEADER_SIZE)
+		header->delta_head_size < PROA_DELTA_HEADER_SIZE || header->n_old_tables > most ||
+		header->n_new_tables > most)
 		return proa_fail(error, BAD, "the head of the boot image's payload is malformed");
 	return TRUE;
 }
@@ -160,7 +171,9 @@ gboolean proa_uki_header_parse(
 		.root_size = proa_get_u64(data + AT_ROOT_SIZE),
 		.memory = proa_get_u64(data + AT_MEMORY),
 		.zstd_version = proa_get_u32(data + AT_ZSTD_VERSION),
-		.delta_head_size = proa_get_u64(data + AT_DELTA_HEAD_SIZE) };
+		.delta_head_size = proa_get_u64(data + AT_DELTA_HEAD_SIZE),
+		.n_old_tables = proa_get_u32(data + AT_OLD_TABLES),
+		.n_new_tables = proa_get_u32(data + AT_NEW_TABLES) };
 	guint32 kind = proa_get_u32(data + AT_KIND);
 
 	if (memcmp(data + AT_MAGIC, PROA_DELTA_MAGIC, 8) != 0 ||
@@ -193,7 +206,7 @@ gboolean proa_uki_header_parse(
 	return TRUE;
 }
 
-gboolean proa_uki_frames_parse(ProaUkiHeader *header, const guint8 *table, GError **error)
+static gboolean parse_frames(ProaUkiHeader *header, const guint8 *table, GError **error)
 {
 	guint64 from = 0, heavy = header->old_kernel.size;
 
@@ -215,6 +228,18 @@ gboolean proa_uki_frames_parse(ProaUkiHeader *header, const guint8 *table, GErro
 		       header->memory, heavy);
 }
 
+gboolean proa_uki_rest_parse(ProaUkiHeader *header, const guint8 *rest, GError **error)
+{
+	const guint8 *old_tables = rest + (gsize)header->n_frames * PROA_UKI_FRAME_ENTRY_SIZE;
+	const guint8 *new_tables = old_tables + (gsize)header->n_old_tables * PROA_STEPS_ENTRY_SIZE;
+
+	return parse_frames(header, rest, error) &&
+	       proa_steps_parse(old_tables, header->n_old_tables, header->old_kernel.size, header->old_tables,
+		       error) &&
+	       proa_steps_parse(new_tables, header->n_new_tables, proa_uki_unpacked_size(header),
+		       header->new_tables, error);
+}
+
 gboolean proa_uki_file_header(const char *path, ProaUkiHeader *ret_header, char **ret_sha256, GError **error)
 {
 	guint8 fixed[PROA_UKI_HEADER_SIZE];
@@ -222,11 +247,11 @@ gboolean proa_uki_file_header(const char *path, ProaUkiHeader *ret_header, char 
 	ProaUkiHeader header = { 0 };
 	gboolean parsed = proa_head_open(&head, path, fixed, sizeof fixed, error) &&
 			  proa_uki_header_parse(fixed, &header, error);
-	g_autofree guint8 *frames =
+	g_autofree guint8 *rest =
 		parsed ? proa_head_take(&head, proa_uki_head_size(&header) - sizeof fixed, error) : NULL;
 
 	/* How many bytes the delta behind it has, its own head says. */
-	if (!frames || !proa_uki_frames_parse(&header, frames, error) ||
+	if (!rest || !proa_uki_rest_parse(&header, rest, error) ||
 		!proa_head_end(&head, 0, ret_sha256, error)) {
 		g_prefix_error(error, "%s: ", path);
 		return FALSE;

@@ -7,8 +7,9 @@
 
 #include "base/digest.h"
 #include "updater/payload/repack.h"
+#include "updater/payload/steps.h"
 
-#define PROA_UKI_FORMAT_VERSION 1
+#define PROA_UKI_FORMAT_VERSION 2
 #define PROA_UKI_TYPE 4
 #define PROA_UKI_HEADER_SIZE 320
 #define PROA_UKI_FRAME_ENTRY_SIZE 32
@@ -18,6 +19,10 @@
 #define PROA_UKI_MAX_FRAMES 4u
 /* But for a kernel, nothing is packed at a higher level: it takes a few MiB then. */
 #define PROA_UKI_LIGHT_LEVEL 5
+/* Bytes of the longest head. */
+#define PROA_UKI_MAX_HEAD_SIZE                                                                               \
+	(PROA_UKI_HEADER_SIZE + PROA_UKI_MAX_FRAMES * PROA_UKI_FRAME_ENTRY_SIZE +                            \
+		2 * PROA_STEPS_MAX_TABLES * PROA_STEPS_ENTRY_SIZE)
 
 /* What it is made from, besides the new root image. */
 typedef enum {
@@ -43,9 +48,13 @@ typedef struct {
 	ProaRepackFrame frames[PROA_UKI_MAX_FRAMES]; /* of the new UKI, in order */
 	guint64 delta_head_size;                     /* of the delta's head */
 	guint8 delta_head_sha256[PROA_SHA256_SIZE];
+	/* Tables that hold steps: of the old kernel, unpacked, and of the new UKI with its frames unpacked.
+	 */
+	guint32 n_old_tables, n_new_tables;
+	ProaStepTable old_tables[PROA_STEPS_MAX_TABLES], new_tables[PROA_STEPS_MAX_TABLES];
 } ProaUkiHeader;
 
-/* Bytes of the head: the fixed part and the frames. */
+/* Bytes of the head: the fixed part, the frames and the tables. */
 gsize proa_uki_head_size(const ProaUkiHeader *header);
 
 /* Bytes of the new UKI with its frames unpacked, and of what it is made from: the root image and the old UKI.
@@ -57,13 +66,13 @@ guint64 proa_uki_source_size(const ProaUkiHeader *header);
 GBytes *proa_uki_header_serialize(const ProaUkiHeader *header);
 
 /*
- * Parses the fixed part, then the frames (PROA_UKI_FRAME_ENTRY_SIZE each). BAD_PAYLOAD for anything that the
- * format does not allow.
+ * Parses the fixed part, then the rest of proa_uki_head_size(). BAD_PAYLOAD for anything that the format does
+ * not allow.
  */
 gboolean proa_uki_header_parse(const guint8 data[PROA_UKI_HEADER_SIZE], ProaUkiHeader *ret_header,
 	GError **error) G_GNUC_WARN_UNUSED_RESULT;
-gboolean proa_uki_frames_parse(
-	ProaUkiHeader *header, const guint8 *table, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean proa_uki_rest_parse(
+	ProaUkiHeader *header, const guint8 *rest, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The head of the payload file @path, and its digest. */
 gboolean proa_uki_file_header(const char *path, ProaUkiHeader *ret_header, char **ret_sha256,

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define BAD PROA_REASON_BAD_PAYLOAD
+/* So much is made numbers of at a time. */
+#define CHUNK_SIZE ((gsize)16 * 1024)
 
 typedef struct {
 	const ProaUkiHeader *header;
@@ -19,6 +21,7 @@ typedef struct {
 	guint64 shift;      /* how much more these are than those of the UKI itself */
 	guint32 frame;      /* the next frame, or the one under way */
 	ProaPacker *packer; /* of it, if it takes little */
+	ProaSteps steps;    /* what is made becomes numbers again */
 	ProaRepack repacks[PROA_UKI_MAX_FRAMES];
 } Work;
 
@@ -62,7 +65,7 @@ static gboolean check_head(const ProaUkiExpect *expect, const ProaUkiHeader *hea
 gboolean proa_uki_take_head(
 	ProaStream *in, const ProaUkiExpect *expect, ProaUkiHeader *ret_header, GError **error)
 {
-	guint8 data[PROA_UKI_HEADER_SIZE + PROA_UKI_MAX_FRAMES * PROA_UKI_FRAME_ENTRY_SIZE];
+	guint8 data[PROA_UKI_MAX_HEAD_SIZE];
 	ProaUkiHeader header;
 
 	if (expect->header_size < PROA_UKI_HEADER_SIZE || expect->header_size > sizeof data ||
@@ -78,7 +81,7 @@ gboolean proa_uki_take_head(
 		return FALSE;
 	if (proa_uki_head_size(&header) != expect->header_size)
 		return proa_fail(error, BAD, "the payload's head has another size than the manifest names");
-	if (!proa_uki_frames_parse(&header, data + PROA_UKI_HEADER_SIZE, error) ||
+	if (!proa_uki_rest_parse(&header, data + PROA_UKI_HEADER_SIZE, error) ||
 		!check_head(expect, &header, error))
 		return FALSE;
 	*ret_header = header;
@@ -133,7 +136,7 @@ static gboolean read_old(guint64 offset, guint8 *data, gsize size, gpointer user
 	return TRUE;
 }
 
-/* In memory: the place where it would be written to is the workload's. */
+/* In memory: the place where it would be written to is the workload's. Its tables hold steps then. */
 static gboolean unpack_kernel(Work *work, GError **error)
 {
 	g_auto(ProaRepack) repack = { .in = -1 };
@@ -143,7 +146,8 @@ static gboolean unpack_kernel(Work *work, GError **error)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "making room for the old kernel");
 	return proa_repack_unpack(work->place->program, &work->header->old_kernel, work->place->old_fd,
 		       work->kernel_fd, &repack, error) &&
-	       proa_repack_wait(&repack, work->place->tick, work->place->user_data, error);
+	       proa_repack_wait(&repack, work->place->tick, work->place->user_data, error) &&
+	       proa_steps_file(work->header->old_tables, work->header->n_old_tables, work->kernel_fd, error);
 }
 
 /* --- what is made -----------------------------------------------------------------------------------------
@@ -183,9 +187,8 @@ static gboolean put_frame(Work *work, const guint8 *data, gsize size, GError **e
 	return TRUE;
 }
 
-static gboolean sink(const guint8 *data, gsize size, gpointer user_data, GError **error)
+static gboolean put(Work *work, const guint8 *data, gsize size, GError **error)
 {
-	Work *work = user_data;
 	const ProaUkiHeader *header = work->header;
 
 	while (size > 0) {
@@ -203,6 +206,29 @@ static gboolean sink(const guint8 *data, gsize size, gpointer user_data, GError 
 				return FALSE;
 			work->made += n;
 		}
+		data += n;
+		size -= n;
+	}
+	return TRUE;
+}
+
+/* What the delta makes has steps where the UKI has numbers. */
+static gboolean sink(const guint8 *data, gsize size, gpointer user_data, GError **error)
+{
+	Work *work = user_data;
+	guint8 chunk[CHUNK_SIZE];
+
+	while (size > 0) {
+		guint64 ahead = proa_steps_ahead(&work->steps);
+		gsize n = (gsize)MIN((guint64)size, ahead > 0 ? ahead : sizeof chunk);
+		if (ahead > 0) {
+			proa_steps_skip(&work->steps, n);
+		} else {
+			memcpy(chunk, data, n);
+			proa_steps_run(&work->steps, chunk, n);
+		}
+		if (!put(work, ahead > 0 ? data : chunk, n, error))
+			return FALSE;
 		data += n;
 		size -= n;
 	}
@@ -244,6 +270,7 @@ gboolean proa_uki_apply(ProaStream *in, const ProaUkiExpect *expect, const ProaU
 
 	for (guint i = 0; i < PROA_UKI_MAX_FRAMES; i++)
 		work.repacks[i].in = -1;
+	work.steps = proa_steps_begin(header->new_tables, header->n_new_tables, 0, TRUE);
 	if (header->n_frames > 0 && header->zstd_version != proa_repack_zstd_version())
 		return proa_fail(
 			error, BAD, "the boot image's frames were packed by another zstd than is here");

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "tests/unit/images/payload/uki.h"
+#include "tests/unit/images/payload/vmlinux.h"
 #include "tests/unit/scratch.h"
 #include "updater/payload/uki.h"
 
@@ -132,21 +133,36 @@ static void unrelated(GByteArray *kernel)
 	memcpy(kernel->data, other->data, kernel->len);
 }
 
-static void fixture_make_with(Fixture *fixture, Change change)
+static void fixture_make_of(Fixture *fixture, const GByteArray *old_kernel, const GByteArray *new_kernel)
 {
 	*fixture = (Fixture){ .scratch = scratch_new() };
-	g_autoptr(GByteArray) kernel = image_new(5, KERNEL_SIZE), program = image_new(6, PROGRAM_SIZE);
-	g_autoptr(GByteArray) old_bytes = release_new(kernel, program, "old");
+	g_autoptr(GByteArray) program = image_new(6, PROGRAM_SIZE);
+	g_autoptr(GByteArray) old_bytes = release_new(old_kernel, program, "old");
 
-	change(kernel);
 	make_root(fixture, program, "tree", 0);
-	fixture->new_bytes = release_new(kernel, program, "new");
+	fixture->new_bytes = release_new(new_kernel, program, "new");
 	fixture->old_uki = put(fixture, "old.efi", old_bytes);
 	fixture->new_uki = put(fixture, "new.efi", fixture->new_bytes);
 	fixture->out = scratch_file(&fixture->scratch, "out");
 	fixture->maker = (ProaUkiMaker){ .base = { .threads = 1 }, .program = PROA_REPACK_SELF };
 	fixture->from = (ProaUkiRelease){ fixture->old_uki, fixture->root, OLD_HASH };
 	fixture->to = (ProaUkiRelease){ fixture->new_uki, fixture->root, NEW_HASH };
+}
+
+static void fixture_make_with(Fixture *fixture, Change change)
+{
+	g_autoptr(GByteArray) old_kernel = image_new(5, KERNEL_SIZE), new_kernel = image_new(5, KERNEL_SIZE);
+
+	change(new_kernel);
+	fixture_make_of(fixture, old_kernel, new_kernel);
+}
+
+/* Kernels with tables of places in their code. */
+static void fixture_make_tables(Fixture *fixture)
+{
+	g_autoptr(GByteArray) old_kernel = vmlinux_new(0), new_kernel = vmlinux_new(160);
+
+	fixture_make_of(fixture, old_kernel, new_kernel);
 }
 
 /* @kernel_changed: the new release has another kernel. */
@@ -301,6 +317,40 @@ static void kernel_stays_as_it_is_where_it_did_not(void)
 	fixture_clear(&fixture);
 }
 
+static void tables_are_told_by_steps(void)
+{
+	Fixture fixture;
+	ProaUkiHeader header;
+
+	fixture_make_tables(&fixture);
+	g_assert_true(make(&fixture, PROA_UKI_KERNEL));
+	g_assert_true(proa_uki_file_header(fixture.out, &header, NULL, NULL));
+	g_assert_cmpuint(header.n_old_tables, ==, 4);
+	g_assert_cmpuint(header.n_new_tables, ==, 4);
+	/* Number by number, half of them would be news. */
+	g_assert_cmpuint(assert_applies(&fixture, PROA_UKI_KERNEL), <, 8000);
+	fixture_clear(&fixture);
+}
+
+/* Of one kernel only: a new one that has tables where the old had none, and the other way round. */
+static void tables_that_came_or_went(void)
+{
+	g_autoptr(GByteArray) with = vmlinux_new(0), without = vmlinux_new(50);
+
+	without->data[0] = 0;
+	for (guint i = 0; i < 2; i++) {
+		Fixture fixture;
+		ProaUkiHeader header;
+		fixture_make_of(&fixture, i == 0 ? with : without, i == 0 ? without : with);
+		g_assert_true(make(&fixture, PROA_UKI_KERNEL));
+		g_assert_true(proa_uki_file_header(fixture.out, &header, NULL, NULL));
+		g_assert_cmpuint(header.n_old_tables, ==, i == 0 ? 4 : 0);
+		g_assert_cmpuint(header.n_new_tables, ==, i == 0 ? 0 : 4);
+		assert_applies(&fixture, PROA_UKI_KERNEL);
+		fixture_clear(&fixture);
+	}
+}
+
 /* Whatever became of the kernel: each kind that can be made makes the UKI, and one of them always can. */
 static void every_kernel_comes_through(void)
 {
@@ -356,10 +406,10 @@ static void damage_is_bounded(void)
 	g_autofree char *data = NULL;
 	gsize size = 0;
 
-	fixture_make(&fixture, TRUE);
+	fixture_make_tables(&fixture);
 	g_assert_true(make(&fixture, PROA_UKI_KERNEL));
 	g_assert_true(g_file_get_contents(fixture.out, &data, &size, NULL));
-	gsize head_size = PROA_UKI_HEADER_SIZE + 2 * PROA_UKI_FRAME_ENTRY_SIZE;
+	gsize head_size = PROA_UKI_HEADER_SIZE + 2 * PROA_UKI_FRAME_ENTRY_SIZE + 8 * PROA_STEPS_ENTRY_SIZE;
 	guint refused = 0;
 	for (guint i = 0; i < 60; i++) {
 		g_autoptr(GError) error = NULL;
@@ -426,6 +476,8 @@ int main(int argc, char **argv)
 		"/payload/uki/kernel-is-unpacked-where-it-changed", kernel_is_unpacked_where_it_changed);
 	g_test_add_func("/payload/uki/kernel-stays-as-it-is-where-it-did-not",
 		kernel_stays_as_it_is_where_it_did_not);
+	g_test_add_func("/payload/uki/tables-are-told-by-steps", tables_are_told_by_steps);
+	g_test_add_func("/payload/uki/tables-that-came-or-went", tables_that_came_or_went);
 	g_test_add_func("/payload/uki/every-kernel-comes-through", every_kernel_comes_through);
 	g_test_add_func("/payload/uki/what-packs-otherwise-is-told", what_packs_otherwise_is_told);
 	g_test_add_func(

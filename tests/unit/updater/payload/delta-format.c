@@ -33,10 +33,10 @@ static void round_trip(void)
 static const struct {
 	gsize at;
 	guint64 value;
-} pokes[] = { { 0, 'X' }, { 8, 2 }, { 12, 1 }, { 16, 0 }, { 16, PROA_DELTA_MAX_IMAGE_SIZE + 1 }, { 16, 9001 },
-	{ 24, 1 }, { 28, 0 }, { 28, PROA_DELTA_MAX_FRAMES + 1 }, { 96, PROA_DELTA_MAX_IMAGE_SIZE + 1 },
-	{ 104, 1 }, { 112, 1 }, { 112, PROA_DELTA_MAX_FRAME_SIZE + 1 }, { 116, 1 }, { 120, 0 }, { 120, 9001 },
-	{ 120, G_MAXUINT64 - 4499 } };
+} pokes[] = { { 0, 'X' }, { 8, 1 }, { 8, 3 }, { 12, 1 }, { 16, 0 }, { 16, PROA_DELTA_MAX_IMAGE_SIZE + 1 },
+	{ 16, 9001 }, { 24, 1 }, { 28, 0 }, { 28, PROA_DELTA_MAX_FRAMES + 1 },
+	{ 96, PROA_DELTA_MAX_IMAGE_SIZE + 1 }, { 104, 1 }, { 112, 1 }, { 112, PROA_DELTA_MAX_FRAME_SIZE + 1 },
+	{ 116, 1 }, { 120, 0 }, { 120, 9001 }, { 120, G_MAXUINT64 - 4499 } };
 
 static void hostile_headers_refused(void)
 {

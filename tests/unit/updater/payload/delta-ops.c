@@ -71,6 +71,60 @@ static void makes_what_is_written(void)
 	g_assert_cmpmem(made->data, made->len, expected, sizeof expected - 1);
 }
 
+/* What is added is carried within four bytes from the first that differs, over pieces, and no further. */
+static void difference_is_carried(void)
+{
+	static const struct {
+		const char *diff, *expected;
+	} all[] = {
+		/* "the old " */
+		{ "\1\0\0\0\0\0\0\0", "uhe old " },
+		{ "\x8c\0\0\0\0\0\0\0", "\0ie old " },
+		{ "\x8c\x97\0\0\0\0\0\0", "\0\0f old " },
+		{ "\x8c\x97\x9a\xdf\0\0\0\0", "\0\0\0\0old " },
+		{ "\x8c\x97\x9a\xdf\x91\0\0\0", "\0\0\0\0\0md " },
+		{ "\0\0\0\0\0\0\0\xe0", "the old\0" },
+		{ "\0\0\0\0\0\0\x9c\xdf", "the ol\0\0" },
+		{ "\xff\xff\xff\xff\0\0\0\0", "she old " },
+	};
+
+	for (guint i = 0; i < G_N_ELEMENTS(all); i++) {
+		g_autoptr(GError) error = NULL;
+		g_autoptr(GByteArray) made = g_byte_array_new();
+		g_auto(Frame) frame = frame_new();
+		ProaDeltaDiff diff = { 0 };
+		put_op(&frame, PROA_DELTA_PATCH, 8);
+		/* Carried into nothing of what follows. */
+		put_op(&frame, PROA_DELTA_PATCH, 1);
+		g_byte_array_append(frame.stream[PROA_DELTA_DIFF], (const guint8 *)all[i].diff, 8);
+		g_byte_array_append(frame.stream[PROA_DELTA_DIFF], (const guint8 *)"", 1);
+		g_assert_true(apply(&frame, 9, HASH, made, &error));
+		g_assert_no_error(error);
+		g_assert_cmpmem(made->data, made->len - 1, all[i].expected, 8);
+		g_assert_cmpint(made->data[8], ==, 'i');
+		for (guint k = 0; k < 8; k++)
+			g_assert_cmpint(
+				proa_delta_diff_take(&diff, (guint8)OLD[k], (guint8)all[i].expected[k]), ==,
+				(guint8)all[i].diff[k]);
+	}
+}
+
+/* Whatever is taken from whatever gives it back when it is added. */
+static void differences_come_back(void)
+{
+	ProaDeltaDiff take_state = { 0 }, add_state = { 0 };
+	guint32 dice = 1;
+
+	for (guint i = 0; i < 200000; i++) {
+		dice = dice * 1664525u + 1013904223u;
+		guint8 old_byte = (guint8)(dice >> 24),
+		       new_byte = dice >> 20 & 1 ? old_byte : (guint8)(dice >> 12);
+		guint8 difference = proa_delta_diff_take(&take_state, old_byte, new_byte);
+		g_assert_cmpint(proa_delta_diff_add(&add_state, old_byte, difference), ==, new_byte);
+		g_assert_cmpuint(take_state.left, ==, add_state.left);
+	}
+}
+
 static void expect_refused(const Frame *frame, guint64 length, const char *old_hash)
 {
 	g_autoptr(GError) error = NULL;
@@ -177,6 +231,8 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/payload/delta-ops/makes-what-is-written", makes_what_is_written);
+	g_test_add_func("/payload/delta-ops/difference-is-carried", difference_is_carried);
+	g_test_add_func("/payload/delta-ops/differences-come-back", differences_come_back);
 	g_test_add_func(
 		"/payload/delta-ops/reads-outside-of-old-image-refused", reads_outside_of_old_image_refused);
 	g_test_add_func("/payload/delta-ops/bad-operations-refused", bad_operations_refused);

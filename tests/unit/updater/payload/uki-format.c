@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-#define HEAD_SIZE (PROA_UKI_HEADER_SIZE + 2 * PROA_UKI_FRAME_ENTRY_SIZE)
+#define TABLES (PROA_UKI_HEADER_SIZE + 2 * PROA_UKI_FRAME_ENTRY_SIZE)
+#define HEAD_SIZE (TABLES + 3 * PROA_STEPS_ENTRY_SIZE)
 
 static ProaUkiHeader header_new(void)
 {
@@ -20,7 +21,11 @@ static ProaUkiHeader header_new(void)
 		.n_frames = 2,
 		.frames = { { 600, 41000, 210000, { 22, TRUE, TRUE, FALSE } },
 			{ 50000, 20000, 60000, { 3, FALSE, FALSE, TRUE } } },
-		.delta_head_size = PROA_DELTA_HEADER_SIZE };
+		.delta_head_size = PROA_DELTA_HEADER_SIZE,
+		.n_old_tables = 1,
+		.n_new_tables = 2,
+		.old_tables = { { 199992, 2, 4, 1 } },
+		.new_tables = { { 700, 10, 14, 3 }, { 308936, 1, 64, 0x8000 } } };
 
 	memset(header.sha256, 1, PROA_SHA256_SIZE);
 	memset(header.old_sha256, 2, PROA_SHA256_SIZE);
@@ -33,7 +38,7 @@ static ProaUkiHeader header_new(void)
 static gboolean parse(const guint8 *data, ProaUkiHeader *ret_header, GError **error)
 {
 	return proa_uki_header_parse(data, ret_header, error) &&
-	       proa_uki_frames_parse(ret_header, data + PROA_UKI_HEADER_SIZE, error);
+	       proa_uki_rest_parse(ret_header, data + PROA_UKI_HEADER_SIZE, error);
 }
 
 static void comes_back_as_it_was(void)
@@ -60,7 +65,8 @@ typedef struct {
 
 static const Bad bads[] = {
 	{ "magic", 0, 0, 4 },
-	{ "version", 8, 2, 4 },
+	{ "version-of-before", 8, 1, 4 },
+	{ "version", 8, 3, 4 },
 	{ "type", 12, 2, 4 },
 	{ "empty", 16, 0, 8 },
 	{ "too-large", 16, PROA_UKI_MAX_SIZE + 1, 8 },
@@ -79,7 +85,16 @@ static const Bad bads[] = {
 	{ "old-kernel-empty", 168, 0, 8 },
 	{ "old-kernel-bomb", 176, (guint64)PROA_REPACK_MAX_SIZE + 1, 8 },
 	{ "delta-head", 192, 0, 8 },
-	{ "end", 264, 1, 8 },
+	{ "old-tables", 264, PROA_STEPS_MAX_TABLES + 1, 4 },
+	{ "old-tables-many", 264, G_MAXUINT32, 4 },
+	{ "new-tables", 268, PROA_STEPS_MAX_TABLES + 1, 4 },
+	{ "end", 272, 1, 8 },
+	{ "old-table-outside", TABLES, 199993, 8 },
+	{ "new-table-before-the-last", TABLES + 32, 839, 8 },
+	{ "new-table-outside", TABLES + 32, 308937, 8 },
+	{ "new-table-without-records", TABLES + 24, 0, 4 },
+	{ "new-table-of-bytes", TABLES + 28, 3, 2 },
+	{ "new-table-without-numbers", TABLES + 30, 0, 2 },
 	{ "frame-outside", PROA_UKI_HEADER_SIZE + 32, 90000, 8 },
 	{ "frames-overlap", PROA_UKI_HEADER_SIZE + 32, 41599, 8 },
 	{ "frame-overflow", PROA_UKI_HEADER_SIZE + 8, G_MAXUINT64, 8 },
@@ -111,7 +126,7 @@ static void full_names_no_older_one(void)
 		g_autoptr(GError) error = NULL;
 		ProaUkiHeader header = header_new(), read;
 		header.kind = PROA_UKI_FULL;
-		header.old_size = header.n_frames = 0;
+		header.old_size = header.n_frames = header.n_old_tables = header.n_new_tables = 0;
 		header.old_kernel = (ProaRepackFrame){ 0 };
 		memset(header.old_sha256, 0, PROA_SHA256_SIZE);
 		memset(header.old_root_hash, 0, PROA_SHA256_SIZE);
@@ -131,6 +146,7 @@ static void only_a_kernel_is_heavy(void)
 	ProaUkiHeader header = header_new(), read;
 
 	header.kind = PROA_UKI_DELTA;
+	header.n_old_tables = header.n_new_tables = 0;
 	header.old_kernel = (ProaRepackFrame){ 0 };
 	header.frames[0].params.workers = FALSE;
 	header.frames[0].params.level = PROA_UKI_LIGHT_LEVEL;
@@ -142,6 +158,24 @@ static void only_a_kernel_is_heavy(void)
 	g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_PAYLOAD);
 }
 
+/* Only a kernel that is unpacked has them. */
+static void tables_are_of_a_kernel(void)
+{
+	for (guint i = 0; i < 3; i++) {
+		g_autoptr(GError) error = NULL;
+		ProaUkiHeader header = header_new(), read;
+		header.kind = PROA_UKI_DELTA;
+		header.old_kernel = (ProaRepackFrame){ 0 };
+		header.n_frames = 0;
+		header.n_old_tables = i == 1;
+		header.n_new_tables = i == 2;
+		g_autoptr(GBytes) bytes = proa_uki_header_serialize(&header);
+		g_assert_cmpint(parse(g_bytes_get_data(bytes, NULL), &read, &error), ==, i == 0);
+		if (i > 0)
+			g_assert_error(error, PROA_ERROR, PROA_REASON_BAD_PAYLOAD);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -151,6 +185,7 @@ int main(int argc, char **argv)
 		g_test_add_data_func(path, &bads[i], refused);
 	}
 	g_test_add_func("/payload/uki-format/only-a-kernel-is-heavy", only_a_kernel_is_heavy);
+	g_test_add_func("/payload/uki-format/tables-are-of-a-kernel", tables_are_of_a_kernel);
 	g_test_add_func("/payload/uki-format/full-names-no-older-one", full_names_no_older_one);
 	return g_test_run();
 }
