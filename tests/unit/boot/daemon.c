@@ -4,6 +4,7 @@
 
 #include "boot/attempts.h"
 #include "boot/blackbox.h"
+#include "boot/crashes.h"
 #include "boot/evidence.h"
 #include "boot/volatile.h"
 #include "tests/unit/boot/fixture.h"
@@ -181,6 +182,28 @@ static void others_wait_for_their_esp(void)
 	}
 }
 
+/* What a timer asks for, beside what `run` and a shutdown note. */
+static void the_boot_is_noted_as_it_goes_on(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *root = fixture_root(&fixture);
+	g_autofree char *last = g_build_filename(fixture.state_dir, "uptime.json", NULL);
+	g_autofree char *text = NULL;
+	g_auto(ProaCrash) crash = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(proa_daemon_goes_on(root, &error));
+	g_assert_false(g_file_test(last, G_FILE_TEST_EXISTS));
+	g_free(scratch_write(&fixture.scratch, "root/proc/uptime", "900.25 70.00\n", -1));
+	ProaMoment moment = proa_moment_now(root);
+	g_assert_true(proa_crashes_begin(fixture.state_dir, HASH_1, &moment, 86400, 3600, &crash, &error));
+	g_free(scratch_write(&fixture.scratch, "root/proc/uptime", "1800.01 70.00\n", -1));
+	g_assert_true(proa_daemon_goes_on(root, &error));
+	g_assert_no_error(error);
+	g_assert_true(g_file_get_contents(last, &text, NULL, NULL));
+	g_assert_nonnull(strstr(text, "1800"));
+}
+
 static guint attempts_after(const Fixture *fixture, const char *counted)
 {
 	g_autofree char *root = fixture_root(fixture);
@@ -288,6 +311,7 @@ int main(int argc, char **argv)
 		an_older_one_that_fails_gives_way_to_the_one_left);
 	g_test_add_func("/daemon/a-trial-without-an-esp-ends-too", a_trial_without_an_esp_ends_too);
 	g_test_add_func("/daemon/others-wait-for-their-esp", others_wait_for_their_esp);
+	g_test_add_func("/daemon/the-boot-is-noted-as-it-goes-on", the_boot_is_noted_as_it_goes_on);
 	g_test_add_func("/daemon/reboots-in-good-order-cost-a-release-nothing",
 		reboots_in_good_order_cost_a_release_nothing);
 	g_test_add_func("/daemon/reboots-of-an-unhealthy-node-count", reboots_of_an_unhealthy_node_count);
