@@ -244,13 +244,17 @@ static void record_unhealthy(Daemon *daemon, gboolean leaves)
 	g_autoptr(GError) error = NULL;
 
 	g_warning("release %s is not healthy (%s): %s", booted->version, reason, daemon->last.detail);
+	/* A disk that does not answer may hold up for good what is to be written to it. */
+	gboolean told = daemon->last.reason == PROA_REASON_IO && proa_node_on_trial(daemon->node);
+	if (told)
+		leave_word(daemon, reason);
 	if (leaves || daemon->last.fault == PROA_FAULT_OF_NODE)
 		mark_unhealthy(daemon->node->run_dir);
 	if (!proa_blackbox_set_verdict(dir, booted, reason, daemon->last.detail, checks, &error)) {
 		kept = FALSE;
 		warn("remembering why", &error);
 	}
-	if (!kept && proa_node_on_trial(daemon->node))
+	if (!kept && !told && proa_node_on_trial(daemon->node))
 		leave_word(daemon, reason);
 	if (!proa_history_append(dir, "unhealthy", booted, reason, daemon->last.detail, &error))
 		warn("writing the history", &error);
@@ -458,7 +462,9 @@ static int run(Daemon *daemon)
 		return bless_with_patience(daemon);
 	gboolean leaves = may_leave(daemon);
 	if (leaves)
-		proa_patience_renew(RECORD_SECONDS, daemon->options->no_reboot);
+		proa_patience_renew(
+			daemon->options->patience > 0 ? daemon->options->patience : RECORD_SECONDS,
+			daemon->options->no_reboot);
 	else
 		proa_patience_end();
 	record_unhealthy(daemon, leaves);

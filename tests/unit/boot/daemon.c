@@ -107,6 +107,49 @@ static void without_a_var_the_esp_keeps_its_word(void)
 	g_assert_cmpstr(word->where, ==, "system");
 }
 
+static const char *hanging;
+
+/* In the place of libc's: once the checks have said something, what is below @hanging does not answer. */
+int fsync(int fd)
+{
+	g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", fd);
+	g_autofree char *path = hanging ? g_file_read_link(link, NULL) : NULL;
+	g_autofree char *report = g_strconcat(hanging ? hanging : "", "/../run/proa/health.json", NULL);
+
+	while (path && g_str_has_prefix(path, hanging) && access(report, F_OK) == 0)
+		pause();
+	return fdatasync(fd);
+}
+
+/* Nothing that is to be written to it ever is, and still the next boot knows why. */
+static void with_a_var_that_hangs_the_esp_keeps_its_word(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *root = fixture_root(&fixture);
+	g_autofree char *var = g_build_filename(root, "var", NULL);
+	int status = 0;
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+0-3.efi", "2.0.0", HASH_2);
+	fixture_state(&fixture, PROA_STATE_STAGED, HASH_2, HASH_1);
+	fixture_run_root(&fixture, HASH_2);
+	pid_t child = fork();
+	if (child == 0) {
+		hanging = var;
+		patience = 5;
+		configuration = CONFIGURATION "[disk]\nfree=1K\ninodes=1\ntimeout=1s\n";
+		_exit(run(&fixture));
+	}
+	g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+	g_assert_cmpint(WEXITSTATUS(status), ==, 1);
+	g_assert_null(proa_blackbox_verdict(fixture.state_dir, HASH_2));
+	g_autoptr(ProaEsp) esp = proa_esp_open(fixture.esp, NULL);
+	g_autoptr(ProaEvidence) word = proa_evidence_read(esp, NULL);
+	g_assert_nonnull(word);
+	g_assert_cmpstr(word->root_hash, ==, HASH_2);
+	g_assert_cmpstr(word->reason, ==, "io-error");
+}
+
 /* With its tries used up, and a newer one set aside by an operator's way back: the firmware would take that
  * one. */
 static void an_older_one_that_fails_gives_way_to_the_one_left(void)
@@ -307,6 +350,8 @@ int main(int argc, char **argv)
 		"/daemon/a-long-round-of-checks-is-no-standstill", a_long_round_of_checks_is_no_standstill);
 	g_test_add_func("/daemon/unhealthy-trial-says-why-and-ends", unhealthy_trial_says_why_and_ends);
 	g_test_add_func("/daemon/without-a-var-the-esp-keeps-its-word", without_a_var_the_esp_keeps_its_word);
+	g_test_add_func("/daemon/with-a-var-that-hangs-the-esp-keeps-its-word",
+		with_a_var_that_hangs_the_esp_keeps_its_word);
 	g_test_add_func("/daemon/an-older-one-that-fails-gives-way-to-the-one-left",
 		an_older_one_that_fails_gives_way_to_the_one_left);
 	g_test_add_func("/daemon/a-trial-without-an-esp-ends-too", a_trial_without_an_esp_ends_too);
