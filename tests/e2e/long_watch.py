@@ -55,7 +55,7 @@ def updated(scene, *arguments):
 def by_itself(scene, yes):
     """Lets proad update by itself from now on, or stops it from doing so."""
     if yes:
-        scene.node.ok(f"printf '[update]\\nautomatic=yes\\nstartup_delay=1s\\njitter=0\\n' >{BY_ITSELF}; systemctl restart proad")
+        scene.node.ok(f"printf '[update]\\nautomatic=yes\\nstartup_delay=1s\\ncheck_interval=1min\\njitter=0\\n' >{BY_ITSELF}; systemctl restart proad")
     else:
         scene.node.ok(f"rm -f {BY_ITSELF}; systemctl restart proad")
 
