@@ -11,6 +11,7 @@
 #include "tests/unit/boot/health/manager.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -135,6 +136,8 @@ static void with_a_var_that_hangs_the_esp_keeps_its_word(void)
 	fixture_run_root(&fixture, HASH_2);
 	pid_t child = fork();
 	if (child == 0) {
+		/* Not to be left behind by a test that was killed. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		hanging = var;
 		patience = 5;
 		configuration = CONFIGURATION "[disk]\nfree=1K\ninodes=1\ntimeout=1s\n";
@@ -345,13 +348,13 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	/* First: a thread that another has started is not in the children that this one forks. */
+	g_test_add_func("/daemon/with-a-var-that-hangs-the-esp-keeps-its-word",
+		with_a_var_that_hangs_the_esp_keeps_its_word);
 	g_test_add_func("/daemon/a-trial-that-gets-nowhere-ends", a_trial_that_gets_nowhere_ends);
 	g_test_add_func(
 		"/daemon/a-long-round-of-checks-is-no-standstill", a_long_round_of_checks_is_no_standstill);
 	g_test_add_func("/daemon/unhealthy-trial-says-why-and-ends", unhealthy_trial_says_why_and_ends);
 	g_test_add_func("/daemon/without-a-var-the-esp-keeps-its-word", without_a_var_the_esp_keeps_its_word);
-	g_test_add_func("/daemon/with-a-var-that-hangs-the-esp-keeps-its-word",
-		with_a_var_that_hangs_the_esp_keeps_its_word);
 	g_test_add_func("/daemon/an-older-one-that-fails-gives-way-to-the-one-left",
 		an_older_one_that_fails_gives_way_to_the_one_left);
 	g_test_add_func("/daemon/a-trial-without-an-esp-ends-too", a_trial_without_an_esp_ends_too);
