@@ -130,6 +130,8 @@ static const Entry table[PROA_REASON_MAX] = {
 		"Update the older of the two; the API server goes first." },
 	[PROA_REASON_EXTENSION] = { "extension-mismatch", PROA_EXIT_FAILED,
 		"Bring an image of the extension that is made for that release, or take its link out of /etc/extensions." },
+	[PROA_REASON_EXTENSIONS_LEFT] = { "extensions-left", PROA_EXIT_FAILED,
+		"Going back to the release that had one brings it back; `mv` what you need to /var/lib/proa/extensions, remove what nobody does." },
 	[PROA_REASON_NO_SCRUB] = { "not-scrubbed", PROA_EXIT_FAILED,
 		"`proa rollback --check` reads it; proa-scrub.timer does every week." },
 	[PROA_REASON_NO_WATCHDOG] = { "no-watchdog", PROA_EXIT_FAILED,

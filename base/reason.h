@@ -93,13 +93,14 @@ typedef enum {
 	PROA_REASON_PINNED,          /* an operator pinned this node to a release */
 
 	/* What `proa doctor` finds beside those */
-	PROA_REASON_KUBELET_SKEW,   /* the kubelet's version and the API server's do not go together */
-	PROA_REASON_EXTENSION,      /* a system extension does not fit a release, or is paired with none */
-	PROA_REASON_NO_SCRUB,       /* the other slot was never read as a whole */
-	PROA_REASON_NO_WATCHDOG,    /* nothing resets a node that hangs */
-	PROA_REASON_NO_SECURE_BOOT, /* the firmware does not check what it boots */
-	PROA_REASON_NO_TPM,         /* nothing measures the boot */
-	PROA_REASON_EXPIRES_SOON,   /* signed metadata expires within days */
+	PROA_REASON_KUBELET_SKEW,    /* the kubelet's version and the API server's do not go together */
+	PROA_REASON_EXTENSIONS_LEFT, /* images of system extensions lie aside, which nothing merges */
+	PROA_REASON_EXTENSION,       /* a system extension does not fit a release, or is paired with none */
+	PROA_REASON_NO_SCRUB,        /* the other slot was never read as a whole */
+	PROA_REASON_NO_WATCHDOG,     /* nothing resets a node that hangs */
+	PROA_REASON_NO_SECURE_BOOT,  /* the firmware does not check what it boots */
+	PROA_REASON_NO_TPM,          /* nothing measures the boot */
+	PROA_REASON_EXPIRES_SOON,    /* signed metadata expires within days */
 	PROA_REASON_MAX,
 } ProaReason;
 

@@ -8,6 +8,8 @@
 #define MAX_SIZE (64 * 1024)
 #define UPTIME "/proc/uptime"
 #define MAX_UPTIME 128
+/* So that sums of what the file says stay sums. */
+#define MAX_SECONDS (G_GINT64_CONSTANT(1) << 40)
 
 gint64 proa_watch_uptime(const char *root)
 {
@@ -26,15 +28,20 @@ gint64 proa_watch_ends(const char *dir, const char *root_hash, gboolean urgent, 
 		text ? proa_json_parse(text, size, NAME, PROA_REASON_BAD_STATE, NULL) : NULL;
 	JsonObject *releases = top ? proa_json_object_or_null(top, "releases") : NULL;
 	JsonObject *release = releases ? proa_json_object_or_null(releases, root_hash) : NULL;
+	JsonObject *time = top ? proa_json_object_or_null(top, "time") : NULL;
 	gint64 hold = release ? CLAMP(proa_json_int_or(release, "hold", 0), 0, PROA_WATCH_MAX) : 0;
 	JsonArray *unasked = release ? proa_json_array_or_null(release, "unasked") : NULL;
 
 	if (urgent && (!unasked || json_array_get_length(unasked) == 0))
 		hold = MIN(hold, PROA_WATCH_URGENT);
-	gint64 first = release ? proa_json_int_or(release, "first_boot", 0) : 0;
-	gint64 left = hold - uptime;
-	/* A first boot that is still to come is none to reckon from. */
-	if (first <= now)
-		left = MIN(left, first > 0 ? first + hold - now : 0);
+	if (!time || !release || !json_object_has_member(release, "began"))
+		return 0;
+	gint64 noted = CLAMP(proa_json_int_or(time, "uptime", 0), 0, MAX_SECONDS);
+	gint64 elapsed = CLAMP(proa_json_int_or(time, "elapsed", 0), 0, MAX_SECONDS);
+	/* What was noted last may be of the boot before: one that has lasted for less than that. */
+	elapsed += uptime >= noted ? uptime - noted : uptime;
+	/* A first boot that is still to come is now. */
+	gint64 began = CLAMP(proa_json_int_or(release, "began", 0), 0, elapsed);
+	gint64 left = hold - MAX(elapsed - began, uptime);
 	return left > 0 ? now + left : 0;
 }

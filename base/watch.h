@@ -20,8 +20,8 @@ gint64 proa_watch_uptime(const char *root);
  * When the watch of the running release @root_hash is over, in seconds since 1970; 0: it is, or there is
  * none.
  * @dir is the state directory, @now the clock, @uptime as of proa_watch_uptime(). It ends a set time after
- * the release's first boot, PROA_WATCH_URGENT at most if @urgent and it never went down unasked. A clock that
- * was set does not prolong it: it is also over once this boot has lasted for as long. A missing or broken
- * file is no watch: losing it must not keep a node from its updates.
+ * the release's first boot, by the node's own time (boot/crashes.h), PROA_WATCH_URGENT at most if @urgent and
+ * it never went down unasked. It is also over once this boot has lasted for as long. The clock only serves to
+ * name the end. A missing or broken file is no watch: losing it must not keep a node from its updates.
  */
 gint64 proa_watch_ends(const char *dir, const char *root_hash, gboolean urgent, gint64 now, gint64 uptime);

@@ -128,6 +128,14 @@ static int run_going_down(const Options *options)
 	return proa_daemon_going_down(options->daemon.node.root, &error) ? PROA_EXIT_OK : print_error(error);
 }
 
+/* What proa-uptime.timer does. */
+static int run_goes_on(const Options *options)
+{
+	g_autoptr(GError) error = NULL;
+
+	return proa_daemon_goes_on(options->daemon.node.root, &error) ? PROA_EXIT_OK : print_error(error);
+}
+
 /* At most one line in this time. */
 #define PROGRESS_MICROSECONDS (G_USEC_PER_SEC / 2)
 
@@ -331,6 +339,7 @@ static const Verb verbs[] = {
 	{ "unpin", run_unpin },
 	{ "scrub", run_scrub },
 	{ "doctor", run_doctor },
+	{ "goes-on", run_goes_on },
 	{ "going-down", run_going_down },
 	{ "check-extensions", run_check_extensions },
 };
@@ -377,7 +386,7 @@ static gboolean parse(int *argc, char ***argv, Options *options, GError **error)
 
 	g_option_context_set_summary(context,
 		"Boot entries and the health of this boot.\n\n"
-		"Verbs: run, status, rollback, check-rollback, plan-rollback, bless, give-up, reject, unreject, pin, unpin, scrub, doctor, going-down, check-extensions");
+		"Verbs: run, status, rollback, check-rollback, plan-rollback, bless, give-up, reject, unreject, pin, unpin, scrub, doctor, goes-on, going-down, check-extensions");
 	g_option_context_add_main_entries(context, entries, NULL);
 	if (!g_option_context_parse(context, argc, argv, error))
 		return FALSE;

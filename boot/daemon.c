@@ -244,13 +244,17 @@ static void record_unhealthy(Daemon *daemon, gboolean leaves)
 	g_autoptr(GError) error = NULL;
 
 	g_warning("release %s is not healthy (%s): %s", booted->version, reason, daemon->last.detail);
+	/* A disk that does not answer may hold up for good what is to be written to it. */
+	gboolean told = daemon->last.reason == PROA_REASON_IO && proa_node_on_trial(daemon->node);
+	if (told)
+		leave_word(daemon, reason);
 	if (leaves || daemon->last.fault == PROA_FAULT_OF_NODE)
 		mark_unhealthy(daemon->node->run_dir);
 	if (!proa_blackbox_set_verdict(dir, booted, reason, daemon->last.detail, checks, &error)) {
 		kept = FALSE;
 		warn("remembering why", &error);
 	}
-	if (!kept && proa_node_on_trial(daemon->node))
+	if (!kept && !told && proa_node_on_trial(daemon->node))
 		leave_word(daemon, reason);
 	if (!proa_history_append(dir, "unhealthy", booted, reason, daemon->last.detail, &error))
 		warn("writing the history", &error);
@@ -387,12 +391,12 @@ static gboolean crashes_too_often(Daemon *daemon, gint64 *ret_limit)
 	gint64 within = proa_config_integer(daemon->config, "crashes", "within");
 	/* Where no crash counts, none is waited for. */
 	gint64 hold = limit > 0 ? MIN(within, proa_config_integer(daemon->config, "crashes", "hold")) : 0;
-	g_autofree char *id = proa_boot_id();
+	ProaMoment moment = proa_moment_now(node->root);
 	g_auto(ProaCrash) crash = { 0 };
 	g_autoptr(GError) error = NULL;
 
-	if (!proa_crashes_begin(node->state_dir, node->booted.root_hash, id,
-		    g_get_real_time() / G_USEC_PER_SEC, within, hold, &crash, &error))
+	if (!proa_crashes_begin(
+		    node->state_dir, node->booted.root_hash, &moment, within, hold, &crash, &error))
 		warn("noting that this boot began", &error);
 	if (crash.count == 0)
 		return FALSE;
@@ -458,7 +462,9 @@ static int run(Daemon *daemon)
 		return bless_with_patience(daemon);
 	gboolean leaves = may_leave(daemon);
 	if (leaves)
-		proa_patience_renew(RECORD_SECONDS, daemon->options->no_reboot);
+		proa_patience_renew(
+			daemon->options->patience > 0 ? daemon->options->patience : RECORD_SECONDS,
+			daemon->options->no_reboot);
 	else
 		proa_patience_end();
 	record_unhealthy(daemon, leaves);
@@ -580,12 +586,23 @@ static gboolean clear_attempts(const char *root, const char *dir, GError **error
 	return root_hash && (proa_attempts_read(dir, root_hash) == 0 || proa_attempts_clear(dir, error));
 }
 
+gboolean proa_daemon_goes_on(const char *root, GError **error)
+{
+	g_autoptr(ProaConfig) config =
+		proa_config_load(root, PROA_HEALTH_CONFIG_NAME, proa_health_config_keys);
+	g_autofree char *dir = g_strconcat(root, PROA_STATE_DIR, NULL);
+	ProaMoment moment = proa_moment_now(root);
+
+	return proa_crashes_goes_on(dir, &moment, proa_config_integer(config, "crashes", "within"), error);
+}
+
 gboolean proa_daemon_going_down(const char *root, GError **error)
 {
 	g_autofree char *dir = g_strconcat(root, PROA_STATE_DIR, NULL);
 	g_autofree char *mark = g_strconcat(root, PROA_ESP_RUN_DIR "/" UNHEALTHY_MARK, NULL);
 
-	if (!proa_crashes_asked(dir, error))
+	ProaMoment moment = proa_moment_now(root);
+	if (!proa_crashes_asked(dir, &moment, error))
 		return FALSE;
 	gboolean done = access(mark, F_OK) == 0 || clear_attempts(root, dir, error);
 	/* Last: this may take longer than the unit is given. */

@@ -19,6 +19,10 @@ typedef struct {
  * blessed. */
 int proa_daemon_run(const ProaDaemonOptions *options);
 
+/* This boot goes on: notes how long it has lasted, so that its release ages on a node without a clock, too.
+ * @root is "" on a node. IO. */
+gboolean proa_daemon_goes_on(const char *root, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /*
  * This boot is about to end because someone asked for it: it counts neither as a crash nor as one of those
  * that never came to health, unless `run` found it unhealthy by a fault of the node, or left a trial. @root

@@ -6,6 +6,7 @@
 #include "boot/disk.h"
 #include "boot/extension.h"
 #include "boot/health/health.h"
+#include "boot/pairing.h"
 #include "boot/proof.h"
 #include "boot/skew.h"
 #include "boot/uki.h"
@@ -364,6 +365,14 @@ static void look_at_extensions(Doctor *doctor)
 		say(doctor, "extensions", "warning", PROA_REASON_EXTENSION,
 			"Put images (*.raw) there themselves, or into /var/lib/proa/extensions with links from /etc/extensions.",
 			"what is no image in /var/lib/extensions is merged into every release, whichever runs");
+	guint64 bytes = 0;
+	guint left = proa_pairing_left(node->root, &bytes);
+	if (left > 0)
+		say(doctor, "extensions-left", "warning", PROA_REASON_EXTENSIONS_LEFT, NULL,
+			"%u of at most %d images of system extensions that other releases had lie in "
+			"/var/lib/proa/extensions-left; %" G_GUINT64_FORMAT
+			" bytes would be free without them",
+			left, PROA_PAIRING_MAX, bytes);
 	for (char **name = names; release && *name; name++)
 		look_at_extension(doctor, *name, release);
 }

@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +37,9 @@ typedef struct {
 	int kmsg_fd;
 	int uevent_fd;
 	char *root_hash;
-	char *esp;    /* the ESP's device name, once it is known */
-	gint64 acted; /* monotonic time of the last attempt, microseconds; 0: none */
+	char *esp;      /* the ESP's device name, once it is known */
+	gint64 acted;   /* monotonic time of the last attempt, microseconds; 0: none */
+	gboolean again; /* it failed: the kernel tells of a hundred corrupt blocks, and of no more */
 } Guard;
 
 G_GNUC_PRINTF(2, 3) static void say(const Guard *guard, const char *format, ...)
@@ -111,6 +111,7 @@ static void act(Guard *guard, const char *detail)
 	if (guard->acted != 0 && now - guard->acted < RETRY_SECONDS * G_USEC_PER_SEC)
 		return;
 	guard->acted = now;
+	guard->again = TRUE;
 	say(guard, "the running root is corrupt: %s", detail);
 	if (!switch_slot(guard, detail, &switched, &error)) {
 		/* A reboot would bring the same root again; its sound blocks still work, the others give
@@ -119,6 +120,7 @@ static void act(Guard *guard, const char *detail)
 		return;
 	}
 	if (!switched) {
+		guard->again = FALSE;
 		say(guard, "no other slot boots: this root goes on, without its corrupt blocks");
 		return;
 	}
@@ -144,23 +146,29 @@ static void check_status(Guard *guard)
 		act(guard, "dm-verity says that it has met a corrupt block");
 }
 
-static void watch(Guard *guard)
+G_NORETURN static void watch(Guard *guard)
 {
 	g_autofree char *buffer = g_malloc(PROA_UEVENT_MAX_SIZE);
 
 	for (;;) {
-		struct pollfd waiting = { .fd = guard->uevent_fd, .events = POLLIN };
+		gssize size = 1;
 		if (!guard->esp)
 			find_esp(guard);
-		poll(&waiting, 1, guard->esp ? -1 : LOOK_MILLISECONDS);
-		for (gssize size = -1; size != 0;) {
-			size = proa_uevent_receive(guard->uevent_fd, buffer);
+		int wait = guard->again ? RETRY_SECONDS * 1000 : -1;
+		for (wait = guard->esp ? wait : LOOK_MILLISECONDS; size > 0; wait = 0) {
+			gboolean sees = guard->uevent_fd >= 0;
+			size = proa_uevent_wait(&guard->uevent_fd, wait, buffer);
 			if (size > 0)
 				handle_message(guard, buffer, (gsize)size);
 			else if (size < 0)
-				check_status(
-					guard); /* messages were lost, and one of them may have been ours */
+				check_status(guard); /* one of those that were lost may have been ours */
+			if (sees && guard->uevent_fd < 0)
+				say(guard, "the kernel's messages fail: dm-verity is asked every %d seconds",
+					PROA_UEVENT_BLIND / 1000);
 		}
+		/* act() keeps the distance between two. */
+		if (guard->again)
+			check_status(guard);
 	}
 }
 
@@ -239,18 +247,16 @@ static gboolean start(Guard *guard)
 	return guard->root_hash != NULL;
 }
 
-static int run(Guard *guard)
+G_NORETURN static void run(Guard *guard)
 {
 	guard->uevent_fd = proa_uevent_open();
-	if (guard->uevent_fd < 0) {
-		say(guard, "no uevents from the kernel: %s", g_strerror(errno));
-		return PROA_EXIT_FAILED;
-	}
+	if (guard->uevent_fd < 0)
+		say(guard, "no uevents from the kernel (%s): dm-verity is asked every %d seconds",
+			g_strerror(errno), PROA_UEVENT_BLIND / 1000);
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
 		say(guard, "memory cannot be locked: %s", g_strerror(errno));
 	check_status(guard);
 	watch(guard);
-	return PROA_EXIT_OK;
 }
 
 static int usage(FILE *out, int status)
@@ -284,5 +290,7 @@ int main(int argc, char **argv)
 		return usage(stderr, PROA_EXIT_USAGE);
 	if (!start(&guard))
 		return reason ? reboot_now(&guard) : PROA_EXIT_FAILED;
-	return reason ? give_up(&guard, reason, detail) : run(&guard);
+	if (!reason)
+		run(&guard);
+	return give_up(&guard, reason, detail);
 }

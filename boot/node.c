@@ -278,7 +278,8 @@ gboolean proa_node_bless(ProaNode *node, GError **error)
 	proa_patience_end();
 	if (!proa_state_update(node->state_dir, bless_state, &blessing, &inner))
 		warn("recording that this release is good", &inner);
-	if (!proa_crashes_healthy(node->state_dir, &inner))
+	ProaMoment moment = proa_moment_now(node->root);
+	if (!proa_crashes_healthy(node->state_dir, &moment, &inner))
 		warn("noting that this boot is healthy", &inner);
 	if (!proa_attempts_clear(node->state_dir, &inner))
 		warn("forgetting the attempts", &inner);

@@ -17,6 +17,8 @@
 #define TEMPORARY ".proa-pairing.tmp"
 #define SUFFIX ".raw"
 #define MAX_DEPTH 3
+/* What st_blocks counts in. */
+#define BLOCK 512
 #define LEFT "/var/lib/proa/extensions-left"
 
 static const struct {
@@ -155,6 +157,20 @@ static int open_left(const char *root)
 	g_autofree char *path = g_strconcat(root, LEFT, NULL);
 
 	return proa_file_make_dirs(path, NULL) ? open_folder(root, LEFT) : -1;
+}
+
+guint proa_pairing_left(const char *root, guint64 *ret_bytes)
+{
+	PROA_AUTO_FD int left = open_folder(root, LEFT);
+	g_autoptr(GPtrArray) names = list_images(left);
+	struct stat st;
+
+	*ret_bytes = 0;
+	for (guint i = 0; i < names->len; i++)
+		if (fstatat(left, g_ptr_array_index(names, i), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			st.st_nlink == 1)
+			*ret_bytes += (guint64)st.st_blocks * BLOCK;
+	return names->len;
 }
 
 /* Links the image @name of the folder @from to where nothing merges it: the generation that holds it may go,

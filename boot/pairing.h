@@ -28,6 +28,10 @@
 gboolean proa_pairing_keep(
 	const char *root, const char *etc_dir, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* How many images lie out of the way below @root, and how many bytes only they take: what a generation holds,
+ * too, goes with that one. */
+guint proa_pairing_left(const char *root, guint64 *ret_bytes);
+
 /*
  * Brings the images remembered for the generation @name back below @root, if "last" (boot/generation.h) names
  * another: between two boots of one release nothing is undone that an operator did, even if the first ended

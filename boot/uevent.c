@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/netlink.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -109,5 +110,27 @@ gssize proa_uevent_receive(int fd, char *buffer)
 	/* Only the kernel's port is 0; only its own group is asked for. */
 	if (from.nl_family != AF_NETLINK || from.nl_pid != 0 || (header.msg_flags & MSG_TRUNC))
 		return 0;
+	return n;
+}
+
+gssize proa_uevent_wait(int *fd, int milliseconds, char *buffer)
+{
+	struct pollfd waiting = { .fd = *fd, .events = POLLIN };
+
+	if (*fd < 0) {
+		int blind = milliseconds < 0 ? PROA_UEVENT_BLIND : MIN(milliseconds, PROA_UEVENT_BLIND);
+		g_usleep((gulong)blind * 1000);
+		*fd = proa_uevent_open();
+		return -1;
+	}
+	int ready = poll(&waiting, 1, milliseconds);
+	if (ready == 0 || (ready < 0 && errno == EINTR))
+		return 0;
+	gssize n = ready < 0 ? -1 : proa_uevent_receive(*fd, buffer);
+	/* Messages that found no room are no failure of the socket. */
+	if (n < 0 && (ready < 0 || errno != ENOBUFS)) {
+		close(*fd);
+		*fd = -1;
+	}
 	return n;
 }

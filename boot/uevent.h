@@ -22,6 +22,18 @@ gboolean proa_uevent_parse_verity(const char *message, gsize size, ProaVerityEve
 /* Opens a socket that receives the kernel's uevents; -1 with errno set. */
 int proa_uevent_open(void);
 
+/* Without a socket whoever waits looks for itself so often. Milliseconds. */
+#define PROA_UEVENT_BLIND 5000
+
+/*
+ * Waits for at most @milliseconds (-1: no end) for a message, then is as proa_uevent_receive(). -1 says that
+ * messages may have been lost: the caller has to look at what they tell of. A socket that fails for good is
+ * closed, and *@fd is -1 from then on; with that, or with -1 from the beginning, it waits for
+ * PROA_UEVENT_BLIND, or @milliseconds if they are fewer, opens another one and returns -1. So it never
+ * returns -1 again and again in no time, whatever fails.
+ */
+gssize proa_uevent_wait(int *fd, int milliseconds, char *buffer);
+
 /*
  * Receives one message of the kernel into @buffer (PROA_UEVENT_MAX_SIZE bytes); drops what other processes
  * sent. Returns its size, 0 if there was none of the kernel's, or -1 with errno set (ENOBUFS: messages were

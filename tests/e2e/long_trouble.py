@@ -5,6 +5,8 @@ Each claim starts a fresh node whose disk was prepared from outside, as in test_
 armed release alone: units and drop-ins from credentials, with a condition on its root hash.
 """
 
+import re
+
 from harness.extension import Extension, put
 from harness.node import check, check_runs
 from harness.prepared import Prepared
@@ -79,7 +81,43 @@ def test_blessed_release_whose_boots_never_come_to_health(scene):
     check(scene.node.events("gave-up", root_hash=scene.releases["security"].root_hash), "the history does not tell who left it")
 
 
+def test_firmware_that_cannot_rename(scene):
+    """It starts the trial with all its tries again and again, since the name that it counts down to is taken."""
+    unit = only_in(scene.releases["security"], "/usr/bin/systemctl reboot --force --force")
+    taken = f"proa_{scene.releases['security'].version}+2-1.efi"
+    scene.start("firmware", "security", tries="+3", units={"trouble.service": unit},
+                change=lambda disk: disk.esp("mmd", f"::EFI/Linux/{taken}"))
+    left(scene, "boot-failed")
+    told = scene.node.events("gave-up", root_hash=scene.releases["security"].root_hash)
+    check(told and "never came to health" in told[-1]["detail"], f"who left it: {told}")
+    tried = re.findall(f"Kernel command line:.*{scene.releases['security'].root_hash}", scene.node.serial.read_text(errors="replace"))
+    check(len(tried) == 4, f"{len(tried)} boots were begun, and the fourth was to be left")
+
+
+def test_a_unit_that_waits_for_elsewhere(scene):
+    """It fails, and the trial is prolonged, and kept; a unit that nobody named costs a release its trial (a_unit_fails)."""
+    config = ("[Service]\nExecStartPre=+/bin/sh -c 'mkdir -p /etc/proa/health.conf.d; printf \"[health]\\\\ndeadline=30s\\\\n"
+              "elsewhere-limit=150s\\\\n[units]\\\\nelsewhere=trouble.service\\\\n\" >/etc/proa/health.conf.d/50-test.conf'\n")
+    security = scene.releases["security"]
+    node = scene.start("elsewhere", "security", tries=ONE_TRY, dropins={"proa-bootd.service": config},
+                       units={"trouble.service": only_in(security, "/bin/false")})
+    node.wait_boot()
+    check_runs(node.settle(), security, "root-b")
+    check(float(node.ok("cut -d ' ' -f 1 /proc/uptime")) > 150, "the trial was not prolonged")
+    check(node.ok("systemctl is-failed trouble.service").strip() == "failed", "the unit has not failed")
+    units = {one["check"]: one for one in node.json("proa health --json")["checks"]}["units"]
+    check(units["fault"] == "elsewhere" and "trouble.service" in units["detail"], f"{units}")
+    check(f"proa_{security.version}.efi" in node.entries(), f"entries on the ESP: {node.entries()}")
+
+
 # --- /var ------------------------------------------------------------------------------------------------------
+
+
+def test_var_that_does_not_answer(scene):
+    """Whatever writes to it hangs in the kernel, proa-bootd with it: the trial ends all the same, and the ESP knows why."""
+    freeze = "/bin/sh -c 'until test -e /run/proa/health.json; do sleep 0.5; done; exec fsfreeze --freeze /var'"
+    in_trial(scene, "hangs", only_in(scene.releases["security"], freeze, "Type=exec\n"))
+    left(scene, "io-error")
 
 
 def test_var_read_only(scene):

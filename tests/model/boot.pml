@@ -64,7 +64,7 @@ byte cuts = CUTS;
 bool rotten[2];
 byte in_a_row;          /* boots since the last that came to health */
 bool went_back;         /* an operator went back to an older release */
-bool outlived[RELEASES]; /* past its watch: its crashes count no more, and it has none (base/watch.h) */
+bool outlived[RELEASES]; /* past its watch, by time that no boot and no clock turns back (boot/crashes.h): its crashes count no more, and it has none */
 bool insisted;          /* an operator took away what a release that was still watched could fall back to */
 
 #define IS_BOOTABLE(s) ((names[s] & BOOTS_BY_TURN) != 0)

@@ -6,7 +6,9 @@
 #define HASH "aaaaaaaabbbbccccddddeeeeeeeeeeee111111112222333344445555555555aa"
 #define HOUR 3600
 #define DAY (24 * HOUR)
-#define FIRST 1780000000
+#define NOW 1780000000
+/* Of the node's own time, when the release first booted here. */
+#define BEGAN 5000
 
 static gint64 ends(const char *text, gboolean urgent, gint64 now, gint64 uptime)
 {
@@ -16,60 +18,74 @@ static gint64 ends(const char *text, gboolean urgent, gint64 now, gint64 uptime)
 	return proa_watch_ends(scratch.path, HASH, urgent, now, uptime);
 }
 
-static char *document(gint64 first, gint64 hold, const char *unasked)
+/* As noted @noted seconds after the kernel's start, when the release had run here for @age. */
+static char *document(gint64 age, gint64 noted, gint64 hold, const char *unasked)
 {
-	return g_strdup_printf("{\"releases\":{\"" HASH "\":{\"first_boot\":%" G_GINT64_FORMAT
-			       ",\"hold\":%" G_GINT64_FORMAT ",\"unasked\":[%s]}}}",
-		first, hold, unasked);
+	return g_strdup_printf("{\"time\":{\"elapsed\":%" G_GINT64_FORMAT ",\"uptime\":%" G_GINT64_FORMAT
+			       "},\"releases\":{\"" HASH "\":{\"began\":%d,\"hold\":%" G_GINT64_FORMAT
+			       ",\"unasked\":[%s]}}}",
+		BEGAN + age, noted, BEGAN, hold, unasked);
 }
 
 static void it_ends_a_set_time_after_the_first_boot(void)
 {
-	g_autofree char *text = document(FIRST, DAY, "");
+	g_autofree char *new = document(0, 20, DAY, ""), *older = document(DAY - HOUR, 20, DAY, "");
 
-	g_assert_cmpint(ends(text, FALSE, FIRST, 0), ==, FIRST + DAY);
-	g_assert_cmpint(ends(text, FALSE, FIRST + HOUR, 100), ==, FIRST + DAY);
-	g_assert_cmpint(ends(text, FALSE, FIRST + DAY - 1, 100), ==, FIRST + DAY);
-	g_assert_cmpint(ends(text, FALSE, FIRST + DAY, 100), ==, 0);
+	g_assert_cmpint(ends(new, FALSE, NOW, 20), ==, NOW + DAY - 20);
+	g_assert_cmpint(ends(new, FALSE, NOW, HOUR), ==, NOW + DAY - HOUR);
+	g_assert_cmpint(ends(older, FALSE, NOW, 20), ==, NOW + HOUR);
+	g_assert_cmpint(ends(older, FALSE, NOW, 20 + HOUR - 1), ==, NOW + 1);
+	g_assert_cmpint(ends(older, FALSE, NOW, 20 + HOUR), ==, 0);
+	/* Noted in a boot that lasted for longer than this one has. */
+	g_autofree char *before = document(HOUR, HOUR, DAY, "");
+	g_assert_cmpint(ends(before, FALSE, NOW, 60), ==, NOW + DAY - HOUR - 60);
 }
 
 /* A known hole is worse than a release that has not crashed for an hour; not than one that crashes. */
 static void what_is_urgent_waits_for_an_hour(void)
 {
-	g_autofree char *quiet = document(FIRST, DAY, ""), *crashed = document(FIRST, DAY, "1780000060");
+	g_autofree char *quiet = document(60, 60, DAY, ""), *crashed = document(60, 60, DAY, "1780000060");
 
-	g_assert_cmpint(ends(quiet, TRUE, FIRST + 60, 60), ==, FIRST + HOUR);
-	g_assert_cmpint(ends(quiet, TRUE, FIRST + HOUR, 60), ==, 0);
-	g_assert_cmpint(ends(crashed, TRUE, FIRST + HOUR, 60), ==, FIRST + DAY);
+	g_assert_cmpint(ends(quiet, TRUE, NOW, 60), ==, NOW + HOUR - 60);
+	g_assert_cmpint(ends(quiet, TRUE, NOW, HOUR), ==, 0);
+	g_assert_cmpint(ends(crashed, TRUE, NOW, HOUR), ==, NOW + DAY - HOUR);
 }
 
 static void no_clock_makes_it_longer(void)
 {
-	g_autofree char *text = document(FIRST, DAY, ""), *future = document(2145916800, DAY, "");
-	g_autofree char *without = document(0, DAY, "");
+	g_autofree char *text = document(0, 0, DAY, "");
+	g_autofree char *to_come = document(-5, 0, DAY, "");
 
-	/* 1970, and a first boot in 2038: it lasts for as long as this boot has not lasted for it. */
+	/* 1970, or 2038: nothing but the name of the end depends on it. */
 	g_assert_cmpint(ends(text, FALSE, 1000, HOUR), ==, 1000 + DAY - HOUR);
+	g_assert_cmpint(ends(text, FALSE, 2145916800, HOUR), ==, 2145916800 + DAY - HOUR);
 	g_assert_cmpint(ends(text, FALSE, 1000, DAY), ==, 0);
-	g_assert_cmpint(ends(future, FALSE, FIRST, HOUR), ==, FIRST + DAY - HOUR);
-	g_assert_cmpint(ends(future, FALSE, FIRST, DAY), ==, 0);
-	g_assert_cmpint(ends(without, FALSE, FIRST, HOUR), ==, 0);
+	/* A first boot that is still to come is now, and a boot that has lasted for so long is enough. */
+	g_assert_cmpint(ends(to_come, FALSE, NOW, HOUR), ==, NOW + DAY - HOUR);
+	g_assert_cmpint(ends(to_come, FALSE, NOW, DAY), ==, 0);
 }
 
 static void no_file_keeps_a_node_from_its_updates_for_ever(void)
 {
 	static const char *const texts[] = { NULL, "", "[]", "{}", "{\"releases\":[]}",
-		"{\"releases\":{\"" HASH "\":7}}",
-		"{\"releases\":{\"" HASH "\":{\"first_boot\":\"x\",\"hold\":\"y\"}}}",
-		"{\"releases\":{\"" HASH "\":{\"first_boot\":1779999999,\"hold\":-5}}}" };
-	g_autofree char *long_hold = document(FIRST, G_MAXINT64, "");
-	g_autofree char *others = document(FIRST, DAY, "");
+		"{\"releases\":{\"" HASH "\":7}}", "{\"time\":7,\"releases\":{\"" HASH "\":{\"hold\":60}}}",
+		"{\"time\":{},\"releases\":{\"" HASH "\":{\"began\":\"x\",\"hold\":\"y\"}}}",
+		"{\"time\":{},\"releases\":{\"" HASH "\":{\"hold\":60}}}",
+		"{\"time\":{},\"releases\":{\"" HASH "\":{\"began\":0,\"hold\":-5}}}",
+		"{\"releases\":{\"" HASH "\":{\"first_boot\":1779999999,\"hold\":60}}}" };
+	g_autofree char *long_hold = document(0, 0, G_MAXINT64, "");
+	g_autofree char *others = document(0, 0, DAY, "");
 
 	for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
-		g_assert_cmpint(ends(texts[i], FALSE, FIRST, 0), ==, 0);
-	g_assert_cmpint(ends(long_hold, FALSE, FIRST, 0), ==, FIRST + PROA_WATCH_MAX);
-	others[strlen("{\"releases\":{\"")] = 'b';
-	g_assert_cmpint(ends(others, FALSE, FIRST, 0), ==, 0);
+		g_assert_cmpint(ends(texts[i], FALSE, NOW, 0), ==, 0);
+	g_assert_cmpint(ends(long_hold, FALSE, NOW, 0), ==, NOW + PROA_WATCH_MAX);
+	char *hash = strstr(others, HASH);
+	*hash = 'b';
+	g_assert_cmpint(ends(others, FALSE, NOW, 0), ==, 0);
+	g_assert_cmpint(ends("{\"time\":{\"elapsed\":9223372036854775807,\"uptime\":-1},\"releases\":{\"" HASH
+			     "\":{\"began\":-9223372036854775807,\"hold\":9223372036854775807}}}",
+				FALSE, NOW, 5),
+		==, 0);
 }
 
 static void the_uptime_is_the_kernels(void)

@@ -4,12 +4,14 @@
 
 #include "boot/attempts.h"
 #include "boot/blackbox.h"
+#include "boot/crashes.h"
 #include "boot/evidence.h"
 #include "boot/volatile.h"
 #include "tests/unit/boot/fixture.h"
 #include "tests/unit/boot/health/manager.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -106,6 +108,51 @@ static void without_a_var_the_esp_keeps_its_word(void)
 	g_assert_cmpstr(word->where, ==, "system");
 }
 
+static const char *hanging;
+
+/* In the place of libc's: once the checks have said something, what is below @hanging does not answer. */
+int fsync(int fd)
+{
+	g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", fd);
+	g_autofree char *path = hanging ? g_file_read_link(link, NULL) : NULL;
+	g_autofree char *report = g_strconcat(hanging ? hanging : "", "/../run/proa/health.json", NULL);
+
+	while (path && g_str_has_prefix(path, hanging) && access(report, F_OK) == 0)
+		pause();
+	return fdatasync(fd);
+}
+
+/* Nothing that is to be written to it ever is, and still the next boot knows why. */
+static void with_a_var_that_hangs_the_esp_keeps_its_word(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *root = fixture_root(&fixture);
+	g_autofree char *var = g_build_filename(root, "var", NULL);
+	int status = 0;
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	fixture_entry(fixture.esp, "proa_2.0.0+0-3.efi", "2.0.0", HASH_2);
+	fixture_state(&fixture, PROA_STATE_STAGED, HASH_2, HASH_1);
+	fixture_run_root(&fixture, HASH_2);
+	pid_t child = fork();
+	if (child == 0) {
+		/* Not to be left behind by a test that was killed. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		hanging = var;
+		patience = 5;
+		configuration = CONFIGURATION "[disk]\nfree=1K\ninodes=1\ntimeout=1s\n";
+		_exit(run(&fixture));
+	}
+	g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+	g_assert_cmpint(WEXITSTATUS(status), ==, 1);
+	g_assert_null(proa_blackbox_verdict(fixture.state_dir, HASH_2));
+	g_autoptr(ProaEsp) esp = proa_esp_open(fixture.esp, NULL);
+	g_autoptr(ProaEvidence) word = proa_evidence_read(esp, NULL);
+	g_assert_nonnull(word);
+	g_assert_cmpstr(word->root_hash, ==, HASH_2);
+	g_assert_cmpstr(word->reason, ==, "io-error");
+}
+
 /* With its tries used up, and a newer one set aside by an operator's way back: the firmware would take that
  * one. */
 static void an_older_one_that_fails_gives_way_to_the_one_left(void)
@@ -179,6 +226,28 @@ static void others_wait_for_their_esp(void)
 		g_assert_cmpint(waitpid(child, NULL, 0), ==, child);
 		g_assert_false(fixture_history_has(&fixture, "unhealthy", NULL, NULL));
 	}
+}
+
+/* What a timer asks for, beside what `run` and a shutdown note. */
+static void the_boot_is_noted_as_it_goes_on(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+	g_autofree char *root = fixture_root(&fixture);
+	g_autofree char *last = g_build_filename(fixture.state_dir, "uptime.json", NULL);
+	g_autofree char *text = NULL;
+	g_auto(ProaCrash) crash = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(proa_daemon_goes_on(root, &error));
+	g_assert_false(g_file_test(last, G_FILE_TEST_EXISTS));
+	g_free(scratch_write(&fixture.scratch, "root/proc/uptime", "900.25 70.00\n", -1));
+	ProaMoment moment = proa_moment_now(root);
+	g_assert_true(proa_crashes_begin(fixture.state_dir, HASH_1, &moment, 86400, 3600, &crash, &error));
+	g_free(scratch_write(&fixture.scratch, "root/proc/uptime", "1800.01 70.00\n", -1));
+	g_assert_true(proa_daemon_goes_on(root, &error));
+	g_assert_no_error(error);
+	g_assert_true(g_file_get_contents(last, &text, NULL, NULL));
+	g_assert_nonnull(strstr(text, "1800"));
 }
 
 static guint attempts_after(const Fixture *fixture, const char *counted)
@@ -279,6 +348,8 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	/* First: a thread that another has started is not in the children that this one forks. */
+	g_test_add_func("/daemon/with-a-var-that-hangs-the-esp-keeps-its-word",
+		with_a_var_that_hangs_the_esp_keeps_its_word);
 	g_test_add_func("/daemon/a-trial-that-gets-nowhere-ends", a_trial_that_gets_nowhere_ends);
 	g_test_add_func(
 		"/daemon/a-long-round-of-checks-is-no-standstill", a_long_round_of_checks_is_no_standstill);
@@ -288,6 +359,7 @@ int main(int argc, char **argv)
 		an_older_one_that_fails_gives_way_to_the_one_left);
 	g_test_add_func("/daemon/a-trial-without-an-esp-ends-too", a_trial_without_an_esp_ends_too);
 	g_test_add_func("/daemon/others-wait-for-their-esp", others_wait_for_their_esp);
+	g_test_add_func("/daemon/the-boot-is-noted-as-it-goes-on", the_boot_is_noted_as_it_goes_on);
 	g_test_add_func("/daemon/reboots-in-good-order-cost-a-release-nothing",
 		reboots_in_good_order_cost_a_release_nothing);
 	g_test_add_func("/daemon/reboots-of-an-unhealthy-node-count", reboots_of_an_unhealthy_node_count);

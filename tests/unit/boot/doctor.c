@@ -10,16 +10,25 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* The first entry of @check; its verdict and reason as "verdict reason". Free with g_free(). */
-static char *said(JsonArray *checks, const char *check)
+/* The first entry of @check, or NULL. */
+static JsonObject *find(JsonArray *checks, const char *check)
 {
 	for (guint i = 0; i < json_array_get_length(checks); i++) {
 		JsonObject *object = json_array_get_object_element(checks, i);
 		if (strcmp(json_object_get_string_member(object, "check"), check) == 0)
-			return g_strdup_printf("%s %s", json_object_get_string_member(object, "verdict"),
-				proa_json_string_or(object, "reason", "-"));
+			return object;
 	}
-	return g_strdup("nothing");
+	return NULL;
+}
+
+/* Its verdict and reason as "verdict reason". Free with g_free(). */
+static char *said(JsonArray *checks, const char *check)
+{
+	JsonObject *object = find(checks, check);
+
+	return object ? g_strdup_printf("%s %s", json_object_get_string_member(object, "verdict"),
+				proa_json_string_or(object, "reason", "-"))
+		      : g_strdup("nothing");
 }
 
 static void expect(JsonArray *checks, const char *check, const char *words)
@@ -120,6 +129,34 @@ static void an_extension_that_will_not_fit_is_told_of(void)
 	expect(after, "extensions", "warning extension-mismatch");
 }
 
+/* Nothing but an operator ever removes them. */
+static void images_kept_aside_are_told_of(void)
+{
+	g_auto(Fixture) fixture = fixture_new();
+
+	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
+	g_free(scratch_write(&fixture.scratch, "root/var/lib/proa/extensions-left/README", "x", -1));
+	g_autoptr(JsonArray) before = ask(&fixture);
+	g_assert_null(find(before, "extensions-left"));
+	g_autofree char *lone =
+		scratch_write(&fixture.scratch, "root/var/lib/proa/extensions-left/4711-gpu.raw", "x", -1);
+	g_autofree char *held =
+		scratch_write(&fixture.scratch, "root/var/lib/proa/extensions-left/gpu.raw", "x", -1);
+	g_autofree char *other = g_build_filename(fixture.scratch.path, "gpu.raw", NULL);
+	g_assert_cmpint(link(held, other), ==, 0);
+	g_autoptr(JsonArray) after = ask(&fixture);
+	expect(after, "extensions-left", "warning extensions-left");
+	JsonObject *left = find(after, "extensions-left");
+	const char *message = json_object_get_string_member(left, "message");
+	struct stat st;
+	g_assert_cmpint(stat(lone, &st), ==, 0);
+	g_autofree char *bytes =
+		g_strdup_printf("; %" G_GUINT64_FORMAT " bytes ", (guint64)st.st_blocks * 512);
+	g_assert_true(g_str_has_prefix(message, "2 of at most 128 "));
+	g_assert_nonnull(strstr(message, bytes));
+	g_assert_nonnull(strstr(json_object_get_string_member(left, "hint"), "/var/lib/proa/extensions"));
+}
+
 /* @sectors of 512 bytes as the running image's size; each slot of the fixture's disk has 1 MiB. */
 static JsonArray *ask_with_image(const Fixture *fixture, guint sectors)
 {
@@ -202,6 +239,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/doctor/an-esp-must-hold-two-boot-images", an_esp_must_hold_two_boot_images);
 	g_test_add_func("/doctor/a-small-var-is-told-of", a_small_var_is_told_of);
 	g_test_add_func("/doctor/an-etc-in-memory-is-told-of", an_etc_in_memory_is_told_of);
+	g_test_add_func("/doctor/images-kept-aside-are-told-of", images_kept_aside_are_told_of);
 	g_test_add_func("/doctor/an-extension-that-will-not-fit-is-told-of",
 		an_extension_that_will_not_fit_is_told_of);
 	return g_test_run();

@@ -175,7 +175,7 @@ static void crashes_of_a_release_that_was_left_are_forgotten(void)
 {
 	g_auto(Fixture) fixture = fixture_new();
 	g_autofree char *path = scratch_write(&fixture.scratch, "root/var/lib/proa/crashes.json",
-		"{\"releases\":{\"" HASH_2 "\":{\"first_boot\":5,\"unasked\":[6,7,8]}}}", -1);
+		"{\"releases\":{\"" HASH_2 "\":{\"began\":5,\"unasked\":[6,7,8]}}}", -1);
 
 	fixture_entry(fixture.esp, "proa_1.0.0.efi", "1.0.0", HASH_1);
 	fixture_entry(fixture.esp, "proa_2.0.0+0-3.efi", "2.0.0", HASH_2);

@@ -2,6 +2,7 @@
 #include "boot/uevent.h"
 
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define HEAD                                                                                                 \
@@ -69,6 +70,58 @@ static void opens_a_socket(void)
 	close(fd);
 }
 
+static gint64 milliseconds_of(int *fd, int wait, gssize *ret_size)
+{
+	g_autofree char *buffer = g_malloc(PROA_UEVENT_MAX_SIZE);
+	gint64 began = g_get_monotonic_time();
+
+	*ret_size = proa_uevent_wait(fd, wait, buffer);
+	return (g_get_monotonic_time() - began) / 1000;
+}
+
+/* The guard is what leaves a rotten root: it must neither end nor take the processor for itself. */
+static void a_socket_that_fails_is_opened_anew(void)
+{
+	int ends[2];
+	gssize size = 0;
+
+	g_assert_cmpint(pipe(ends), ==, 0);
+	g_assert_cmpint(write(ends[1], "x", 1), ==, 1);
+	int fd = ends[0];
+	milliseconds_of(&fd, -1, &size);
+	g_assert_cmpint(size, ==, -1);
+	g_assert_cmpint(fd, ==, -1);
+	g_assert_cmpint(milliseconds_of(&fd, 300, &size), >=, 300);
+	g_assert_cmpint(size, ==, -1);
+	g_assert_cmpint(fd, >=, 0);
+	/* It hears again; what the machine says meanwhile is not this test's. */
+	milliseconds_of(&fd, 300, &size);
+	g_assert_cmpint(size, >=, 0);
+	g_assert_cmpint(fd, >=, 0);
+	close(fd);
+	close(ends[1]);
+}
+
+static void without_any_socket_it_is_looked_now_and_then(void)
+{
+	struct rlimit before, none;
+	gssize size = 0;
+	int fd = -1;
+
+	g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+	none = before;
+	none.rlim_cur = 0;
+	g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &none), ==, 0);
+	for (int i = 0; i < 3; i++) {
+		g_assert_cmpint(milliseconds_of(&fd, 200, &size), >=, 200);
+		g_assert_cmpint(size, ==, -1);
+		g_assert_cmpint(fd, ==, -1);
+	}
+	g_assert_cmpint(milliseconds_of(&fd, -1, &size), >=, PROA_UEVENT_BLIND);
+	g_assert_cmpint(size, ==, -1);
+	g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -76,5 +129,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/uevent/passes-over-all-else", passes_over_all_else);
 	g_test_add_func("/uevent/refuses-what-does-not-end", refuses_what_does_not_end);
 	g_test_add_func("/uevent/opens-a-socket", opens_a_socket);
+	g_test_add_func("/uevent/a-socket-that-fails-is-opened-anew", a_socket_that_fails_is_opened_anew);
+	g_test_add_func("/uevent/without-any-socket-it-is-looked-now-and-then",
+		without_any_socket_it_is_looked_now_and_then);
 	return g_test_run();
 }

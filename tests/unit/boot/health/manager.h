@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -121,7 +122,11 @@ static inline void managed_set(Managed *managed, const Manager *manager)
 	g_assert_cmpint(bind(fd, (const struct sockaddr *)(const void *)&name, sizeof name), ==, 0);
 	g_assert_cmpint(listen(fd, 4), ==, 0);
 	managed->child = fork();
-	if (managed->child == 0)
+	if (managed->child == 0) {
+		/* Not to be left behind by a test that was killed. */
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+			_exit(1);
 		manager_serve(fd, manager);
+	}
 	close(fd);
 }

@@ -2,6 +2,7 @@
 """Definitions: what is read, and that each mistake is named with file and key."""
 
 import pathlib
+import re
 import sys
 import tomllib
 
@@ -163,6 +164,34 @@ class Derived(support.Case):
         made = self.load('[releases.next]\nversion = "1.0.2"\nfrom = "security"\n')
         with self.assertRaisesRegex(Failure, "no release 'nxt'.*base, security, next"):
             made.release("nxt")
+
+
+class Hangs(support.Case):
+    """Who ends a boot that hangs, read as systemd would read it."""
+
+    INITRD = support.TOP / "images/node/initrd/usr/lib/systemd/system"
+
+    def seconds(self, folder, name, key):
+        """The time span in the drop-in of that unit: minutes or seconds."""
+        for line in (folder / f"{name}.d/10-proa.conf").read_text().splitlines():
+            if line.startswith(f"{key}="):
+                number, unit = re.fullmatch(r"(\d+)(min|s)", line.split("=")[1]).groups()
+                return int(number) * (60 if unit == "min" else 1)
+        self.fail(f"{name} has no {key}=")
+
+    def test_a_check_of_a_large_file_system_comes_to_its_end(self):
+        """One that a reset broke off would be begun again for ever, and neither release would ever run."""
+        check = self.seconds(self.INITRD, "systemd-fsck@.service", "TimeoutStartSec")
+        self.assertGreaterEqual(check, 30 * 60)
+        # Behind it: mounting the state partition (90 s), the overlay of /etc (60 s), and as long for killing either.
+        self.assertGreaterEqual(self.seconds(self.INITRD, "initrd-fs.target", "JobTimeoutSec"), check + 2 * (90 + 60))
+
+    def test_what_hangs_before_it_ends_soon(self):
+        self.assertLessEqual(self.seconds(self.INITRD, "initrd-root-fs.target", "JobTimeoutSec"), 5 * 60)
+
+    def test_each_of_them_reboots(self):
+        for name in ("initrd-root-fs.target", "initrd-fs.target", "initrd-switch-root.target"):
+            self.assertIn("JobTimeoutAction=reboot-force\n", (self.INITRD / f"{name}.d/10-proa.conf").read_text())
 
 
 if __name__ == "__main__":

@@ -508,10 +508,10 @@ static void be_watched(const Node *node, gint64 ago, const char *unasked)
 {
 	g_autofree char *from = g_build_filename(node->esp, "EFI/Linux/proa_0.9.0+0-3.efi", NULL);
 	g_autofree char *to = g_build_filename(node->esp, "EFI/Linux/proa_0.9.0.efi", NULL);
-	g_autofree char *text =
-		g_strdup_printf("{\"releases\":{\"" BOOTED_HASH "\":{\"first_boot\":%" G_GINT64_FORMAT
-				",\"hold\":604800,\"unasked\":[%s]}}}",
-			g_get_real_time() / G_USEC_PER_SEC - ago, unasked);
+	g_autofree char *text = g_strdup_printf("{\"time\":{\"elapsed\":%" G_GINT64_FORMAT
+						",\"uptime\":40},\"releases\":{\"" BOOTED_HASH
+						"\":{\"began\":0,\"hold\":604800,\"unasked\":[%s]}}}",
+		ago, unasked);
 
 	g_assert_cmpint(g_rename(from, to), ==, 0);
 	g_free(scratch_write(&node->scratch, "var/lib/proa/crashes.json", text, -1));
@@ -563,10 +563,10 @@ static void security_fix_is_not_held_up_for_long(Fixture *f, gconstpointer chann
 	be_watched(&f->node, 60, "");
 	g_auto(Run) soon = node_run(&f->node, "--unattended", "--to=1.0.2");
 	assert_failed(&soon, 3, "crash-watch");
-	g_autofree char *text = g_strdup_printf("{\"releases\":{\"" BOOTED_HASH
-						"\":{\"first_boot\":%" G_GINT64_FORMAT ",\"hold\":604800}}}",
-		g_get_real_time() / G_USEC_PER_SEC - 3601);
-	g_free(scratch_write(&f->node.scratch, "var/lib/proa/crashes.json", text, -1));
+	g_free(scratch_write(&f->node.scratch, "var/lib/proa/crashes.json",
+		"{\"time\":{\"elapsed\":3601,\"uptime\":40},\"releases\":{\"" BOOTED_HASH
+		"\":{\"began\":0,\"hold\":604800}}}",
+		-1));
 	g_auto(Run) run = node_run(&f->node, "--unattended", "--to=1.0.2");
 	g_assert_cmpint(run.status, ==, 0);
 }
