@@ -16,7 +16,7 @@ TOOL = "/usr/bin/of-the-extension"
 IMAGE = "/var/lib/extensions/tool.raw"
 LEFT = "/var/lib/proa/extensions-left"
 # Long enough for a slow machine's boot to be over before it.
-SHORT_WATCH = 420
+SHORT_WATCH = 300
 MIB = 1 << 20
 # What an update keeps in /var for after a break, the most that there was, and the least room: while it runs.
 SAMPLE = ("rm -f /run/proa-test/parts; cat >/run/proa-test/parts.sh <<'EOF'\n"
