@@ -89,8 +89,8 @@ static void a_signal_is_told(void)
 }
 
 /* No input, no descriptor but the three, no signal blocked, a process group of its own. The shell reads its
- * mask itself: while it starts another program it blocks every signal for a moment; and its descriptors are listed
- * without a pipe, which it would hold itself while it starts both ends. */
+ * mask itself: while it starts another program it blocks every signal for a moment; and its descriptors are
+ * listed without a pipe, which it would hold itself while it starts both ends. */
 static void a_child_begins_with_nothing_of_ours(void)
 {
 	g_auto(Heard) heard = heard_new();
