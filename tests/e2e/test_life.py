@@ -141,6 +141,10 @@ def test_refuses_bytes_that_are_not_of_the_root_hash(scene):
 
 
 def test_refuses_half_a_transfer_of_a_server_that_died(scene):
+    """Of the payload that is longest, into a slot that holds nothing of it: else the node would copy what is there."""
+    node = scene.node
+    node.ok("mkdir -p /etc/proa/update.conf.d; printf '[fetch]\\npayload=full\\n' >/etc/proa/update.conf.d/50-test.conf; "
+            "dd if=/dev/zero of=/dev/disk/by-partlabel/root-b bs=1M count=332 conv=fsync")
     scene.server.stop()
     scene.server.serve(scene.feed.folder)
     scene.server.start(bytes_a_second=8 * 1000 * 1000)
@@ -151,6 +155,7 @@ def test_refuses_half_a_transfer_of_a_server_that_died(scene):
     finally:
         scene.server.kill()
         scene.server.start()
+        node.ok("rm /etc/proa/update.conf.d/50-test.conf")
 
 
 # --- 2. security comes -----------------------------------------------------------------------------------------
