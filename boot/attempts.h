@@ -10,6 +10,15 @@
 /* After so many boots without health a blessed release is given up, if the other slot boots. */
 #define PROA_ATTEMPTS_MAX 3
 
+/* Of the text, bytes; more is no such text. */
+#define PROA_ATTEMPTS_MAX_SIZE 256
+
+/* The text that says so often, for the file and for the firmware (boot/starts.h). */
+char *proa_attempts_format(const char *root_hash, guint attempts);
+
+/* What such a text of @size bytes says of @root_hash; 0 for another release, or a broken text. */
+guint proa_attempts_parse(const char *content, gsize size, const char *root_hash);
+
 /* Attempts of @root_hash in @dir/attempts.json; 0 for another release, a missing or a broken file. */
 guint proa_attempts_read(const char *dir, const char *root_hash);
 

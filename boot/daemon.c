@@ -14,6 +14,7 @@
 #include "boot/pairing.h"
 #include "boot/patience.h"
 #include "boot/settle.h"
+#include "boot/starts.h"
 #include "boot/volatile.h"
 
 #include <signal.h>
@@ -582,7 +583,11 @@ static void keep_extensions(const char *root, const char *dir)
 static gboolean clear_attempts(const char *root, const char *dir, GError **error)
 {
 	g_autofree char *root_hash = proa_booted_root_hash(root, error);
+	g_autofree char *efivars = g_strconcat(root, PROA_EFIVARS_DIR, NULL);
+	g_autoptr(GError) inner = NULL;
 
+	if (!proa_starts_clear(efivars, &inner))
+		warn("forgetting the starts", &inner);
 	return root_hash && (proa_attempts_read(dir, root_hash) == 0 || proa_attempts_clear(dir, error));
 }
 

@@ -8,8 +8,10 @@
  * gone after the switch.
  */
 #include "base/file.h"
+#include "boot/attempts.h"
 #include "boot/entry.h"
 #include "boot/giveup.h"
+#include "boot/starts.h"
 #include "boot/uevent.h"
 
 #include <errno.h>
@@ -27,6 +29,8 @@
 #define LOOK_MILLISECONDS 500
 #define RETRY_SECONDS 30
 #define SYNC_SECONDS 3
+/* Made once this boot has been counted, and seen by one who is started again. */
+#define COUNTED_MARK "/run/proa/counted"
 /* A root that cannot be opened and no other slot: wait before the next try, so that the console can be read.
  */
 #define ALONE_SECONDS 30
@@ -40,6 +44,7 @@ typedef struct {
 	char *esp;      /* the ESP's device name, once it is known */
 	gint64 acted;   /* monotonic time of the last attempt, microseconds; 0: none */
 	gboolean again; /* it failed: the kernel tells of a hundred corrupt blocks, and of no more */
+	gboolean worn;  /* too many boots of this release began and never came to health */
 } Guard;
 
 G_GNUC_PRINTF(2, 3) static void say(const Guard *guard, const char *format, ...)
@@ -140,6 +145,54 @@ static void handle_message(Guard *guard, const char *message, gsize size)
 	act(guard, detail);
 }
 
+/*
+ * The other slot, if the firmware does not count for this release, and if another boots. proa-etc does the
+ * same with what /var remembers, if it comes to that.
+ */
+static void leave_worn(Guard *guard)
+{
+	g_autofree char *detail = g_strdup_printf(
+		"%d boots in a row never came to health, as the firmware remembers", PROA_ATTEMPTS_MAX);
+	ProaGiveUp what = { .root_hash = guard->root_hash,
+		.reason = PROA_REASON_BOOT_FAILED,
+		.detail = detail,
+		.where = "initrd" };
+	gboolean switched = FALSE;
+	g_autoptr(GError) error = NULL;
+
+	guard->worn = FALSE;
+	g_autoptr(ProaEsp) esp = proa_esp_open_device(guard->dev_fd, guard->esp, &error);
+	g_autoptr(GPtrArray) entries = esp ? proa_entry_list(esp, &error) : NULL;
+	const ProaEntry *own = entries ? proa_entry_find(entries, guard->root_hash) : NULL;
+	if (own && (!proa_give_up_counts(own) || !proa_entry_find_other(entries, guard->root_hash)))
+		return;
+	if (!own || !proa_give_up(esp, &what, &switched, &error)) {
+		say(guard, "could not leave this release: %s", error ? error->message : "it has no entry");
+		return;
+	}
+	say(guard, "giving up on this release: %s%s", detail, switched ? "; the other slot is next" : "");
+	if (switched)
+		proa_reboot_now(SYNC_SECONDS);
+}
+
+/* The first thing of a boot: whatever comes to hang or to crash after this has been counted. */
+static void count_start(Guard *guard)
+{
+	g_autoptr(GError) error = NULL;
+	guint starts = proa_starts_read(PROA_EFIVARS_DIR, guard->root_hash);
+
+	if (access(COUNTED_MARK, F_OK) == 0)
+		return;
+	if (!proa_file_make_dirs("/run/proa", &error) ||
+		!proa_file_replace(COUNTED_MARK, "", 0, 0644, &error))
+		say(guard, "noting that this boot is counted: %s", error->message);
+	g_clear_error(&error);
+	guard->worn = starts >= PROA_ATTEMPTS_MAX;
+	if (!guard->worn && !proa_starts_write(PROA_EFIVARS_DIR, guard->root_hash, starts + 1, &error) &&
+		!g_error_matches(error, PROA_ERROR, PROA_REASON_NOT_FOUND))
+		say(guard, "the firmware does not count this boot: %s", error->message);
+}
+
 static void check_status(Guard *guard)
 {
 	if (proa_verity_corrupt(guard->dev_fd, ROOT_DEVICE))
@@ -154,6 +207,8 @@ G_NORETURN static void watch(Guard *guard)
 		gssize size = 1;
 		if (!guard->esp)
 			find_esp(guard);
+		if (guard->esp && guard->worn)
+			leave_worn(guard);
 		int wait = guard->again ? RETRY_SECONDS * 1000 : -1;
 		for (wait = guard->esp ? wait : LOOK_MILLISECONDS; size > 0; wait = 0) {
 			gboolean sees = guard->uevent_fd >= 0;
@@ -255,6 +310,8 @@ G_NORETURN static void run(Guard *guard)
 			g_strerror(errno), PROA_UEVENT_BLIND / 1000);
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
 		say(guard, "memory cannot be locked: %s", g_strerror(errno));
+	if (in_initrd())
+		count_start(guard);
 	check_status(guard);
 	watch(guard);
 }

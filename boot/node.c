@@ -8,6 +8,7 @@
 #include "boot/generation.h"
 #include "boot/pairing.h"
 #include "boot/patience.h"
+#include "boot/starts.h"
 #include "boot/uki.h"
 
 #include <fcntl.h>
@@ -283,6 +284,9 @@ gboolean proa_node_bless(ProaNode *node, GError **error)
 		warn("noting that this boot is healthy", &inner);
 	if (!proa_attempts_clear(node->state_dir, &inner))
 		warn("forgetting the attempts", &inner);
+	g_autofree char *efivars = g_strconcat(node->root, PROA_EFIVARS_DIR, NULL);
+	if (!proa_starts_clear(efivars, &inner))
+		warn("forgetting the starts", &inner);
 	if (!proa_rejected_remove(node->state_dir, node->booted.root_hash, &inner))
 		warn("forgetting that this release was rejected", &inner);
 	if ((had_counter || !blessing.was_good) &&

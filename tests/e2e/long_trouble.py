@@ -81,6 +81,24 @@ def test_blessed_release_whose_boots_never_come_to_health(scene):
     check(scene.node.events("gave-up", root_hash=scene.releases["security"].root_hash), "the history does not tell who left it")
 
 
+def test_blessed_release_that_never_comes_to_var(scene):
+    """Its boots end in the initrd, where /var is not mounted: the firmware's memory alone can count them."""
+    security = scene.releases["security"]
+    ends = ("[Unit]\nDefaultDependencies=no\nAfter=sysroot.mount\nBefore=sysroot-var.mount\n"
+            "[Service]\nType=oneshot\nExecStart=/usr/bin/systemctl reboot --force --force\n")
+    files = {"etc/systemd/system/trouble.service": ends,
+             "etc/systemd/system/sysroot-var.mount.d/trouble.conf": "[Unit]\nRequires=trouble.service\nAfter=trouble.service\n"}
+    scene.start("early", "security", tries="", change=lambda disk: disk.add_to_initrd(security.version, files))
+    left(scene, "boot-failed")
+    node = scene.node
+    told = node.events("gave-up", root_hash=security.root_hash)
+    check(told and "as the firmware remembers" in told[-1]["detail"], f"who left it: {told}")
+    tried = re.findall(f"Kernel command line:.*{security.root_hash}", node.serial.read_text(errors="replace"))
+    check(len(tried) == 4, f"{len(tried)} boots were begun, and the fourth was to be left")
+    kept = node.run("ls /sys/firmware/efi/efivars/ProaStarts-*")
+    check(kept.status != 0, f"a healthy node leaves a count in the firmware: {kept.out}")
+
+
 def test_firmware_that_cannot_rename(scene):
     """It starts the trial with all its tries again and again, since the name that it counts down to is taken."""
     unit = only_in(scene.releases["security"], "/usr/bin/systemctl reboot --force --force")

@@ -206,7 +206,10 @@ give_up:
 		goto power_on
 	:: else
 	fi;
-	/* proa-etc counts boots that never came to health; it leaves a blessed one alone. */
+	/*
+	 * Boots that never came to health are counted: by proa-guard in the firmware's memory, before a disk is looked for, and by proa-etc in /var.
+	 * One on trial is left to the firmware's own counter. Two counts of the same are one here.
+	 */
 	if
 	:: attempts_of == release && attempts >= ATTEMPTS && !ON_TRIAL(running) && IS_BOOTABLE(OTHER(running)) ->
 		set_aside(running);

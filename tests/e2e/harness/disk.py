@@ -5,6 +5,11 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "images/build"))
+from proa_image.initrd import write_cpio  # noqa: E402
 
 SECTOR = 512
 
@@ -70,6 +75,19 @@ class Disk:
         copy.write_bytes(image.replace(old.encode(), new.ljust(len(old)).encode()))
         self.esp("mcopy", "-o", copy, f"::EFI/Linux/{name}")
         copy.unlink()
+
+    def add_to_initrd(self, version, files):
+        """Files ({path: text}) for the initrd of the entries of a release, by an addon beside them (systemd-stub(7))."""
+        with tempfile.TemporaryDirectory() as work:
+            folder = pathlib.Path(work)
+            for path, text in files.items():
+                (folder / "files" / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / "files" / path).write_text(text)
+            write_cpio(folder / "files", folder / "initrd")
+            _run("ukify", "build", f"--initrd={folder}/initrd", f"--output={folder}/more.addon.efi")
+            beside = f"::EFI/Linux/proa_{version}.efi.extra.d"
+            self.esp("mmd", beside)
+            self.esp("mcopy", folder / "more.addon.efi", f"{beside}/more.addon.efi")
 
     def fill_esp(self):
         """Leaves no room for another file on the ESP."""
