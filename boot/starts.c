@@ -28,34 +28,46 @@ guint proa_starts_read(const char *dir, const char *root_hash)
 		       : 0;
 }
 
-/* Linux marks variables that it does not know as immutable, against "rm -r" of what a firmware needs. */
-static void make_mutable(const char *path)
+/* Linux marks variables that it does not know as immutable, against "rm -r" of what a firmware needs. Should
+ * this fail, so does what comes next, and tells why. */
+static void make_mutable_fd(int fd)
 {
-	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 	int flags = 0;
 
 	if (fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && (flags & FS_IMMUTABLE_FL)) {
 		flags &= ~FS_IMMUTABLE_FL;
-		/* Should it fail, so does what comes next, and tells why. */
 		(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
 	}
+}
+
+static void make_mutable(const char *path)
+{
+	PROA_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	make_mutable_fd(fd);
+}
+
+/* In one piece: each write is a call of the firmware's SetVariable(). */
+static gboolean set_variable(int fd, const char *text)
+{
+	g_autoptr(GByteArray) content = g_byte_array_new();
+
+	g_byte_array_append(content, (const guint8 *)attributes, sizeof attributes);
+	g_byte_array_append(content, (const guint8 *)text, (guint)strlen(text));
+	return write(fd, content->data, content->len) == (gssize)content->len;
 }
 
 gboolean proa_starts_write(const char *dir, const char *root_hash, guint starts, GError **error)
 {
 	g_autofree char *path = g_build_filename(dir, PROA_STARTS_NAME, NULL);
 	g_autofree char *text = proa_attempts_format(root_hash, starts);
-	g_autoptr(GByteArray) content = g_byte_array_new();
 
 	make_mutable(path);
-	g_byte_array_append(content, (const guint8 *)attributes, sizeof attributes);
-	g_byte_array_append(content, (const guint8 *)text, (guint)strlen(text));
 	PROA_AUTO_FD int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return proa_fail_errno(error, errno == ENOENT ? PROA_REASON_NOT_FOUND : PROA_REASON_IO, errno,
 			"opening %s", path);
-	/* In one piece: each write is a call of the firmware's SetVariable(). */
-	if (write(fd, content->data, content->len) != (gssize)content->len)
+	if (!set_variable(fd, text))
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "writing %s", path);
 	return TRUE;
 }

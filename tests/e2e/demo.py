@@ -158,6 +158,10 @@ def broken(story, scene):
 
 
 def main():
+    if sys.argv[1:]:
+        asked = sys.argv[1:] in (["-h"], ["--help"])
+        print(__doc__.strip(), file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
     began = time.monotonic()
     stories = []
     try:
