@@ -5,11 +5,13 @@ Each claim starts a fresh node whose disk was prepared from outside, as in test_
 armed release alone: units and drop-ins from credentials, with a condition on its root hash.
 """
 
+import json
 import re
 
 from harness.extension import Extension, put
 from harness.node import check, check_runs
 from harness.prepared import Prepared
+from harness.server import Server
 
 ONE_TRY = "+1-2"
 # In place before proa-bootd begins: what takes five minutes on a node is seen here in one.
@@ -129,6 +131,62 @@ def test_a_unit_that_waits_for_elsewhere(scene):
     check(f"proa_{security.version}.efi" in node.entries(), f"entries on the ESP: {node.entries()}")
 
 
+# --- Kubernetes, and an operator's own checks ------------------------------------------------------------------
+
+
+def configured(release, *lines, more=":"):
+    """What health.conf says in that release alone, and a command before proa-bootd begins."""
+    quoted = " ".join(f'"{line}"' for line in ("[health]", "deadline=60s", "failing=5s", *lines))
+    return {"proa-bootd.service": f"[Service]\nExecStartPre=+/bin/sh -c 'grep -q {release.root_hash} /proc/cmdline || exit 0; {more}; "
+                                  f"mkdir -p /etc/proa/health.conf.d; printf \"%%s\\\\n\" {quoted} >/etc/proa/health.conf.d/50-test.conf'\n"}
+
+
+def test_a_kubelet_that_is_not_well(scene):
+    """A mock: Debian has no kubelet. It answers as one does whose pods are not looked after."""
+    security, said = scene.releases["security"], "[-]syncloop failed: reason withheld"
+    answer = f"HTTP/1.1 500 Internal Server Error\\\\r\\\\nContent-Length: {len(said)}\\\\r\\\\nConnection: close\\\\r\\\\n\\\\r\\\\n{said}"
+    units = {"kubelet-mock.socket": "[Socket]\nListenStream=127.0.0.1:10248\nAccept=yes\n",
+             "kubelet-mock@.service": "[Service]\nStandardInput=socket\nStandardOutput=socket\nStandardError=journal\n"
+                                      "ExecStart=/bin/sh -c 'while read -r l; do case $$l in ?) break ;; esac; done; "
+                                      f"printf \"{answer}\"'\n"}
+    scene.start("kubelet", "security", tries=ONE_TRY, units=units, dropins=configured(
+        security, "[kubelet]", "config=/run/kubelet.yaml", more=": >/run/kubelet.yaml"))
+    left(scene, "kubelet-down")
+    detail = scene.node.rejected(security.root_hash)["detail"]
+    check("answered 500" in detail and said in detail, f"the kubelet's own word is not told: {detail}")
+
+
+def test_a_node_that_is_not_ready(scene):
+    """A mock: Debian has no API server. A real web server gives the Node object that one would."""
+    security, why = scene.releases["security"], "container runtime network not ready: cni plugin not initialized"
+    folder = scene.logs / "cluster"
+    (folder / "api/v1/nodes").mkdir(parents=True, exist_ok=True)
+    (folder / "api/v1/nodes/worker-1").write_text(json.dumps({
+        "kind": "Node", "apiVersion": "v1", "metadata": {"name": "worker-1"},
+        "status": {"conditions": [{"type": "MemoryPressure", "status": "False"},
+                                  {"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": why}]}}))
+    server = Server(scene.logs / "server")
+    try:
+        server.serve(folder)
+        server.start()
+        scene.start("not-ready", "security", tries=ONE_TRY, dropins=configured(
+            security, "[node-ready]", f"server={server.url.rstrip('/')}", "node=worker-1"))
+        left(scene, "node-not-ready")
+        detail = scene.node.rejected(security.root_hash)["detail"]
+        check(why in detail, f"the API server's own word is not told: {detail}")
+    finally:
+        server.throw_away()
+
+
+def test_a_required_check_that_never_ends(scene):
+    program = "/etc/proa/health.d/required/10-test"
+    more = (f"mkdir -p /etc/proa/health.d/required; printf \"%%s\\\\n\" \"#!/bin/sh\" \"exec sleep 1000\" >{program}; "
+            f"chmod 755 {program}")
+    scene.start("programs", "security", tries=ONE_TRY, dropins=configured(
+        scene.releases["security"], "[programs]", "timeout=5s", more=more))
+    left(scene, "health-check")
+
+
 # --- /var ------------------------------------------------------------------------------------------------------
 
 
@@ -202,8 +260,9 @@ def test_no_network_and_no_agent(scene):
 
 
 def test_only_signed_extensions_are_merged(scene):
-    """On the node of the claim before."""
-    node, merged = scene.node, "test -e /usr/lib/extension-release.d/extension-release.tree"
+    node, merged = scene.start("unsigned", "security", tries=""), "test -e /usr/lib/extension-release.d/extension-release.tree"
+    node.wait_boot()
+    node.settle()
     node.ok("mkdir -p /run/tree/usr/lib/extension-release.d /var/lib/extensions /etc/extensions && "
             "echo ID=_any >/run/tree/usr/lib/extension-release.d/extension-release.tree && truncate -s 8M /run/tree.raw && "
             "mke2fs -q -t ext4 -F -d /run/tree /run/tree.raw")
@@ -220,8 +279,10 @@ def test_only_signed_extensions_are_merged(scene):
 
 
 def test_a_signed_extension_is_merged(scene):
-    """On the same node, as the operator's guide says; then one that another key signed, and one that was changed."""
-    node, tool, link = scene.node, "/usr/bin/of-the-extension", "/etc/extensions/tool.raw"
+    """As the operator's guide says; then one that another key signed, and one that was changed."""
+    node, tool, link = scene.start("signed", "security", tries=""), "/usr/bin/of-the-extension", "/etc/extensions/tool.raw"
+    node.wait_boot()
+    node.settle()
     ours, theirs = (Extension("tool", {tool.lstrip("/"): f"made by {who}\n"}) for who in ("us", "them"))
     changed = bytearray(ours.image)
     at = changed.index(b"made by us")

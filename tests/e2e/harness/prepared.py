@@ -23,15 +23,15 @@ class Prepared:
         self.node = self.disk = self.began = None
 
     def start(self, name, armed, change=lambda disk: None, extra="", tries="+3", units=None, dropins=None, network=True):
-        """Prepares a disk and switches the machine on. `tries`: the counter of the armed release's entry. `units` are started
-        by multi-user.target; `dropins` is {unit: text}."""
+        """Prepares a disk and switches the machine on. `tries`: the counter of the armed release's entry. `units`, but for templates, are
+        started by multi-user.target; `dropins` is {unit: text}."""
         self.throw_away()
         self.disk = Disk(TOP / f"build/e2e/{self.logs.name}.raw", self.releases["base"])
         self.disk.arm(self.releases[armed], tries=tries)
         change(self.disk)
         given = {"tmpfiles.extra": BY_HAND, **credentials(units)}
         if units:
-            given["systemd.unit-dropin.multi-user.target~proa-test"] = f"[Unit]\nWants={' '.join(units)}\n"
+            given["systemd.unit-dropin.multi-user.target~proa-test"] = f"[Unit]\nWants={' '.join(unit for unit in units if '@.' not in unit)}\n"
         given |= {f"systemd.unit-dropin.{unit}~proa-test": text for unit, text in (dropins or {}).items()}
         self.node = Node(self.logs / name, self.disk.path, devices=WATCHDOG, credentials=given, network=network)
         self.node.start(extra)
