@@ -179,6 +179,10 @@ gboolean proa_operator_unreject(
 	return TRUE;
 }
 
+/* The reason within the reason: what lost its turn to a pin gets it back when the pin goes, unlike what an
+ * operator left. */
+static const char held_back[] = "the node was held to another release (pin)";
+
 /*
  * A node that is held to what runs must not go into another release at its next boot, which may be years away
  * from the word. *@ret_left is the version that had its turn, or NULL.
@@ -192,8 +196,13 @@ static gboolean stay_with_booted(ProaNode *node, char **ret_left, GError **error
 		g_strcmp0(next->root_hash, node->other.root_hash) != 0)
 		return TRUE;
 	g_autofree char *left = g_strdup(next->version), *booted = g_strdup(node->booted.version);
+	g_autofree char *root_hash = g_strdup(next->root_hash);
+	g_autoptr(GError) inner = NULL;
 	if (!proa_rollback(node, booted, &stays, error))
 		return FALSE;
+	if (!proa_rejected_add(node->state_dir, root_hash, left,
+		    proa_reason_to_string(PROA_REASON_ROLLED_BACK), held_back, &inner))
+		g_warning("noting that release %s waits for the pin to go: %s", left, inner->message);
 	*ret_left = g_steal_pointer(&left);
 	return TRUE;
 }
@@ -226,6 +235,23 @@ gboolean proa_operator_pin(
 	return TRUE;
 }
 
+/* An update that comes late is a risk of its own: what only waited for the pin to go is taken again. */
+static gboolean let_go(ProaNode *node, GError **error)
+{
+	g_autoptr(GPtrArray) list = proa_rejected_load(node->state_dir, error);
+
+	for (guint i = 0; list && i < list->len; i++) {
+		const ProaRejected *entry = g_ptr_array_index(list, i);
+		ProaStateRelease release = { 0 };
+		if (g_strcmp0(entry->detail, held_back) != 0)
+			continue;
+		if (!proa_operator_unreject(node, entry->root_hash, &release, error))
+			return FALSE;
+		proa_state_set_release(&release, NULL, NULL, NULL);
+	}
+	return list != NULL;
+}
+
 gboolean proa_operator_unpin(ProaNode *node, ProaStateRelease *ret_release, GError **error)
 {
 	g_autofree char *pinned = proa_pin_load(node->state_dir);
@@ -233,7 +259,7 @@ gboolean proa_operator_unpin(ProaNode *node, ProaStateRelease *ret_release, GErr
 
 	if (!pinned)
 		return proa_fail(error, PROA_REASON_NO_UPDATE, "this node is not pinned");
-	if (!proa_pin_save(node->state_dir, NULL, error))
+	if (!let_go(node, error) || !proa_pin_save(node->state_dir, NULL, error))
 		return FALSE;
 	proa_state_set_release(&release, pinned, NULL, NULL);
 	tell(node, "unpinned", &release, NULL, NULL);

@@ -86,11 +86,14 @@ def test_operators_words_need_neither_bus_nor_agent(scene):
 
 
 def test_a_pinned_node_takes_nothing_else(scene):
+    """What was staged loses its turn, and comes again when the node is let go."""
     proa(scene, "pin")
     status, answer = scene.node.update()
     check(status == 4 and answer["reason"] == "no-update", f"status {status}, {answer}")
     check(proa(scene, "status")["pinned"], "the status does not tell")
+    check(f"proa_{scene.releases['security'].version}+3.efi" not in scene.node.entries(), "what was staged still has its turn")
     proa(scene, "unpin")
+    stage(scene, "security")
 
 
 def test_the_new_release_is_blessed_and_the_way_back_is_sound(scene):

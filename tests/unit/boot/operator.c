@@ -177,6 +177,24 @@ static void a_pin_takes_what_is_staged_out_of_its_turn(void)
 	fixture_expect_entries(&fixture, "proa_1.0.0.efi proa_2.0.0+0-1.efi");
 }
 
+/* What an operator left by a rollback is another matter. */
+static void what_lost_its_turn_gets_it_back_with_the_pin(void)
+{
+	g_auto(Fixture) fixture = staged();
+	g_autoptr(GError) error = NULL;
+
+	decide(&fixture, pin, "1.0.0", NULL);
+	expect_rejected(&fixture, HASH_2, "rolled-back");
+	g_assert_true(proa_rejected_add(
+		fixture.state_dir, HASH_3, "3.0.0", "rolled-back", "an operator went back to 1.0.0", &error));
+	g_assert_no_error(error);
+	decide(&fixture, unpin, NULL, NULL);
+	expect_rejected(&fixture, HASH_2, NULL);
+	expect_rejected(&fixture, HASH_3, "rolled-back");
+	fixture_expect_entries(&fixture, "proa_1.0.0.efi proa_2.0.0+0-1.efi");
+	g_assert_true(proa_rejected_lifted(fixture.state_dir, HASH_2));
+}
+
 static void a_pin_waits_for_a_transaction(void)
 {
 	g_auto(Fixture) fixture = staged();
@@ -228,6 +246,8 @@ int main(int argc, char **argv)
 		the_newest_rejection_is_meant_if_none_is_named);
 	g_test_add_func("/operator/a-pin-takes-what-is-staged-out-of-its-turn",
 		a_pin_takes_what_is_staged_out_of_its_turn);
+	g_test_add_func("/operator/what-lost-its-turn-gets-it-back-with-the-pin",
+		what_lost_its_turn_gets_it_back_with_the_pin);
 	g_test_add_func("/operator/a-pin-waits-for-a-transaction", a_pin_waits_for_a_transaction);
 	g_test_add_func("/operator/a-pin-is-kept-and-taken-back", a_pin_is_kept_and_taken_back);
 	g_test_add_func("/operator/a-transaction-is-waited-for", a_transaction_is_waited_for);
