@@ -9,7 +9,7 @@ import struct
 import subprocess
 import zlib
 
-from measuring import measure, say
+from measuring import measure, say, warm
 
 BLOCK = 4096
 # A metadata block of squashfs: two bytes of length, whose highest bit says "not compressed".
@@ -24,6 +24,7 @@ def ostree(work, repository, old_tree, new_tree):
     """A static delta of the trees, made and applied in copies of the repository that share its objects."""
     repo, target, delta = work / "repo", work / "target", work / "ostree.delta"
     shutil.copytree(repository, repo, copy_function=os.link, symlinks=True)
+    warm(repo)
     made = measure("ostree", f"--repo={repo}", "static-delta", "generate", f"--from={old_tree}", f"--to={new_tree}", "--inline",
                    "--min-fallback-size=0", f"--filename={delta}")
     _quiet("ostree", "init", f"--repo={target}", "--mode=bare-user")

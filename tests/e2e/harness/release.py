@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import random
 import subprocess
 import sys
 
@@ -13,6 +14,8 @@ TOP = pathlib.Path(__file__).resolve().parents[3]
 MESON_DIR = pathlib.Path(os.environ.get("PROA_MESON_DIR", TOP / "build/meson"))
 IMAGES = pathlib.Path(os.environ.get("PROA_TOP", TOP)) / "build/images"
 DEFINITION = "tests/e2e/releases.toml"
+# What is new in the release "grown": bytes that nothing makes smaller.
+GROWN, GROWN_BY = TOP / "build/e2e-grown/usr/share/proa/test-data", 16 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +47,7 @@ def build(names, log):
     """Builds releases (those of the node's own definition, or of tests/e2e/releases.toml) and returns them by name."""
     own = [name for name in names if name in ("base", "security")]
     test = [name for name in names if name not in own]
+    _make_grown()
     log = pathlib.Path(log)
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "ab") as out:
@@ -55,6 +59,16 @@ def build(names, log):
             if done.returncode:
                 raise AssertionError(f"building {' '.join(chosen)} failed: {_last_line(log)} (log: {log})")
     return {name: read(name) for name in names}
+
+
+def _make_grown():
+    """The overlay that tests/e2e/releases.toml names; the same bytes each time. Others may do this at the same moment."""
+    if GROWN.exists() and GROWN.stat().st_size == GROWN_BY:
+        return
+    GROWN.parent.mkdir(parents=True, exist_ok=True)
+    new = TOP / f"build/e2e-grown.{os.getpid()}"
+    new.write_bytes(random.Random(1).randbytes(GROWN_BY))
+    new.rename(GROWN)
 
 
 def _last_line(log):
