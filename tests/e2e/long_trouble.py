@@ -7,10 +7,11 @@ armed release alone: units and drop-ins from credentials, with a condition on it
 
 import json
 import re
+import subprocess
 
 from harness.extension import Extension, put
 from harness.node import check, check_runs
-from harness.prepared import Prepared
+from harness.prepared import Prepared, TOP
 from harness.server import Server
 
 ONE_TRY = "+1-2"
@@ -83,14 +84,33 @@ def test_blessed_release_whose_boots_never_come_to_health(scene):
     check(scene.node.events("gave-up", root_hash=scene.releases["security"].root_hash), "the history does not tell who left it")
 
 
+def before_var(program):
+    """{path: content} for an initrd in which a program runs after the root is mounted and before /var is."""
+    unit = (f"[Unit]\nDefaultDependencies=no\nAfter=sysroot.mount\nBefore=sysroot-var.mount\n"
+            f"[Service]\nType=oneshot\nExecStart={program}\n")
+    return {"etc/systemd/system/trouble.service": unit,
+            "etc/systemd/system/sysroot-var.mount.d/trouble.conf": "[Unit]\nRequires=trouble.service\nAfter=trouble.service\n"}
+
+
+def test_a_hang_in_the_initrd(scene):
+    """Every processor is taken from systemd as well: the machine's watchdog, which the initrd armed, is what is left."""
+    security, hang = scene.releases["security"], scene.logs / "hang"
+    subprocess.run(["gcc", "-O1", "-static", "-o", hang, TOP / "tests/e2e/harness/hang.c"], check=True)
+    scene.start("initrd-hang", "security", tries=ONE_TRY, extra="systemd.watchdog_sec=30",
+                change=lambda disk: disk.add_to_initrd(security.version, {"usr/bin/hang": hang, **before_var("/usr/bin/hang")}))
+    left(scene, "boot-failed")
+    log = scene.node.serial.read_text(errors="replace")
+    tried = re.findall(f"Kernel command line:.*{security.root_hash}", log)
+    check(len(tried) == 1, f"{len(tried)} boots of its one try")
+    last = log.partition("Starting trouble.service")[2].partition("BdsDxe")[0]
+    check("Fair server disabled" in last and "systemd[1]" not in last and "emergency" not in last, f"it did not hang: {last}")
+
+
 def test_blessed_release_that_never_comes_to_var(scene):
     """Its boots end in the initrd, where /var is not mounted: the firmware's memory alone can count them."""
     security = scene.releases["security"]
-    ends = ("[Unit]\nDefaultDependencies=no\nAfter=sysroot.mount\nBefore=sysroot-var.mount\n"
-            "[Service]\nType=oneshot\nExecStart=/usr/bin/systemctl reboot --force --force\n")
-    files = {"etc/systemd/system/trouble.service": ends,
-             "etc/systemd/system/sysroot-var.mount.d/trouble.conf": "[Unit]\nRequires=trouble.service\nAfter=trouble.service\n"}
-    scene.start("early", "security", tries="", change=lambda disk: disk.add_to_initrd(security.version, files))
+    scene.start("early", "security", tries="", change=lambda disk: disk.add_to_initrd(
+        security.version, before_var("/usr/bin/systemctl reboot --force --force")))
     left(scene, "boot-failed")
     node = scene.node
     told = node.events("gave-up", root_hash=security.root_hash)

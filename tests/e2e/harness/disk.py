@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -77,12 +78,16 @@ class Disk:
         copy.unlink()
 
     def add_to_initrd(self, version, files):
-        """Files ({path: text}) for the initrd of the entries of a release, by an addon beside them (systemd-stub(7))."""
+        """Files for the initrd of the entries of a release, by an addon beside them (systemd-stub(7)): {path: text, or a file
+        to copy}."""
         with tempfile.TemporaryDirectory() as work:
             folder = pathlib.Path(work)
-            for path, text in files.items():
+            for path, content in files.items():
                 (folder / "files" / path).parent.mkdir(parents=True, exist_ok=True)
-                (folder / "files" / path).write_text(text)
+                if isinstance(content, pathlib.Path):
+                    shutil.copy(content, folder / "files" / path)
+                else:
+                    (folder / "files" / path).write_text(content)
             write_cpio(folder / "files", folder / "initrd")
             _run("ukify", "build", f"--initrd={folder}/initrd", f"--output={folder}/more.addon.efi")
             beside = f"::EFI/Linux/proa_{version}.efi.extra.d"
