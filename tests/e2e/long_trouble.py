@@ -279,6 +279,30 @@ def test_no_network_and_no_agent(scene):
     check_runs(node.status(), security, "root-b")
 
 
+def test_an_operators_words_in_a_rescue_shell(scene):
+    """The system is taken down to it: no bus, no agent, no network."""
+    survives = {f"{unit}.service": "[Unit]\nIgnoreOnIsolate=yes\n" for unit in ("proa-test", "proa-test-journal")}
+    node, base, security = scene.start("rescue", "security", tries="", dropins=survives), scene.releases["base"], scene.releases["security"]
+    node.wait_boot()
+    node.settle()
+    node.ok("systemctl isolate --no-block rescue.target")
+    node.wait_for("systemctl is-active rescue.service && ! systemctl list-jobs --no-legend | grep -q .", 120)
+    for unit in ("dbus.service", "dbus.socket", "proad.service", "systemd-networkd.service"):
+        check(node.run(f"systemctl is-active {unit}").status != 0, f"{unit} runs")
+    status = node.json("proa status --json")
+    check(status["agent"] == "not-running", f"{status['agent']}")
+    check_runs(status, security, "root-b")
+    node.ok("proa bless")
+    elsewhere = "ab" * 32
+    node.ok(f"proa reject {elsewhere}")
+    node.ok("proa rollback")
+    check(node.bootd()["next"] == f"proa_{base.version}+3.efi", f"{node.bootd()['next']} is next: it was never blessed on this disk")
+    node.reboot("reboot -f")
+    check_runs(node.settle(), base, "root-a")
+    check(node.rejected(security.root_hash)["reason"] == "rolled-back", f"{node.rejected(security.root_hash)}")
+    check(node.rejected(elsewhere)["reason"] == "rejected", f"{node.rejected(elsewhere)}")
+
+
 def test_only_signed_extensions_are_merged(scene):
     node, merged = scene.start("unsigned", "security", tries=""), "test -e /usr/lib/extension-release.d/extension-release.tree"
     node.wait_boot()
