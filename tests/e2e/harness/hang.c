@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hang: takes every processor from everything else, as a kernel does that spins. For long_trouble.py; static, for an initrd. */
+/* hang: takes every processor from everything else, as a kernel does that spins. For long_trouble.py; static,
+ * for an initrd. */
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
