@@ -193,21 +193,6 @@ static void flipped_uki(Fixture *f, gconstpointer channel)
 	assert_good_update_succeeds(&f->node);
 }
 
-/* What went on after a break is made anew once, and that is laid to the payload that it was. */
-static void wrong_root_hash_after_a_break(Fixture *f, gconstpointer channel)
-{
-	g_autofree char *path = g_build_filename(f->node.state, "history.jsonl", NULL), *text = NULL;
-
-	g_auto(Run) killed = node_run_killed(&f->node, "\"phase\":\"verify\"", 1);
-	g_auto(Run) run = node_run(&f->node, NULL, NULL);
-	assert_failed(&run, 1, "root-hash-mismatch");
-	assert_nothing_armed(&f->node);
-	g_assert_cmpuint(node_history(&f->node, "payload-failed", "root-hash-mismatch"), ==, 1);
-	g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
-	g_assert_nonnull(strstr(text, "payload full: "));
-	g_assert_null(strstr(text, "payload delta: "));
-}
-
 static void wrong_root_hash(Fixture *f, gconstpointer channel)
 {
 	g_auto(Run) run = node_run(&f->node, NULL, NULL);
@@ -275,11 +260,28 @@ static void no_feed(Fixture *f, gconstpointer channel)
 /* --- it is interrupted
  * ------------------------------------------------------------------------------------------- */
 
-static void use_slow_server(const Node *node, const Nginx *server)
+static void use_url(const Node *node, const char *channel, const char *url)
 {
-	g_autofree char *text = g_strdup_printf("[feed]\nurl=%s\n", server->slow_url);
+	g_autofree char *text = g_strdup_printf("[feed]\nurl=%s\nchannel=%s\n", url, channel);
 
 	g_free(scratch_write(&node->scratch, "etc/proa/update.conf", text, -1));
+}
+
+/* What went on after a break is made anew once, and that is laid to the payload that it was. */
+static void wrong_root_hash_after_a_break(Fixture *f, gconstpointer channel)
+{
+	g_autofree char *path = g_build_filename(f->node.state, "history.jsonl", NULL), *text = NULL;
+
+	use_url(&f->node, channel, nginx.slow_url);
+	g_auto(Run) killed = node_run_killed(&f->node, "\"phase\":\"fetch\",\"done\"", 5);
+	use_url(&f->node, channel, nginx.url);
+	g_auto(Run) run = node_run(&f->node, NULL, NULL);
+	assert_failed(&run, 1, "root-hash-mismatch");
+	assert_nothing_armed(&f->node);
+	g_assert_cmpuint(node_history(&f->node, "payload-failed", "root-hash-mismatch"), ==, 1);
+	g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+	g_assert_nonnull(strstr(text, "payload full: "));
+	g_assert_null(strstr(text, "payload delta: "));
 }
 
 static void send_term(GSubprocess *process, gpointer data)
@@ -289,7 +291,7 @@ static void send_term(GSubprocess *process, gpointer data)
 
 static void cancelled(Fixture *f, gconstpointer channel)
 {
-	use_slow_server(&f->node, &nginx);
+	use_url(&f->node, channel, nginx.slow_url);
 	g_auto(Run) run = node_run_until(&f->node, "\"progress\"", send_term, NULL);
 	assert_failed(&run, 1, "cancelled");
 	assert_nothing_armed(&f->node);
@@ -307,7 +309,7 @@ static void server_dies(Fixture *f, gconstpointer channel)
 	Nginx mortal = { 0 };
 
 	nginx_start(&mortal, world.feed, SLOW_RATE, FALSE);
-	use_slow_server(&f->node, &mortal);
+	use_url(&f->node, channel, mortal.slow_url);
 	g_free(scratch_write(
 		&f->node.scratch, "etc/proa/update.conf.d/quick.conf", "[fetch]\nretries=0\n", -1));
 	g_auto(Run) run = node_run_until(&f->node, "\"progress\"", kill_server, &mortal);
@@ -327,7 +329,7 @@ static void killed(Fixture *f, gconstpointer channel)
 	g_autofree char *leftover =
 		scratch_write(&f->node.scratch, "esp/EFI/Linux/proa-install.tmp", "half a boot image", -1);
 
-	use_slow_server(&f->node, &nginx);
+	use_url(&f->node, channel, nginx.slow_url);
 	g_autoptr(GError) error = NULL;
 	const char *argv[] = { g_getenv("PROA_INSTALL"), "--root", f->node.scratch.path, "--disk",
 		f->node.disk, "--parts", f->node.parts, "--esp", f->node.esp, "--fetch-helper",
@@ -347,8 +349,7 @@ static void killed(Fixture *f, gconstpointer channel)
 	assert_nothing_armed(&f->node);
 	g_assert_false(g_file_test(leftover, G_FILE_TEST_EXISTS));
 
-	g_autofree char *config = g_strdup_printf("[feed]\nurl=%s\n", nginx.url);
-	g_free(scratch_write(&f->node.scratch, "etc/proa/update.conf", config, -1));
+	use_url(&f->node, channel, nginx.url);
 	assert_good_update_succeeds(&f->node);
 	g_assert_cmpuint(node_history(&f->node, "failed", "cancelled"), ==, 1);
 }

@@ -164,7 +164,7 @@ static guint64 make_node_with_part(Node *node)
 	g_autofree char *bytes = NULL;
 
 	make_node(node, "blocks");
-	g_auto(Run) first = node_run_killed(node, "\"phase\":\"arm\"", 1);
+	g_auto(Run) first = node_run_killed(node, "\"phase\":\"verify\"", 1);
 	configure(node, "[fetch]\npayload=blocks\nmax_speed=20K\n");
 	g_auto(Run) second = node_run_killed(node, "\"phase\":\"arm\",\"done\"", 3);
 	assert_booted_untouched(node);
