@@ -5,6 +5,7 @@
 #include "base/json.h"
 
 #include <fcntl.h>
+#include <gio/gunixinputstream.h>
 
 static void spawn(const char *const *argv, char **output)
 {
@@ -365,14 +366,19 @@ void run_clear(Run *run)
 		json_object_unref(run->last);
 }
 
-static GSubprocess *start(const Node *node, const char *first, const char *second)
+/* @out: where its standard output goes; -1: to a pipe of its own. It is closed here. */
+static GSubprocess *start(const Node *node, const char *first, const char *second, int out)
 {
+	g_autoptr(GSubprocessLauncher) launcher =
+		g_subprocess_launcher_new(out < 0 ? G_SUBPROCESS_FLAGS_STDOUT_PIPE : G_SUBPROCESS_FLAGS_NONE);
 	g_autoptr(GError) error = NULL;
 	const char *argv[] = { g_getenv("PROA_INSTALL"), "--root", node->scratch.path, "--disk", node->disk,
 		"--parts", node->parts, "--esp", node->esp, "--fetch-helper", g_getenv("PROA_FETCH"), first,
 		second, NULL };
-	GSubprocess *process = g_subprocess_newv(argv, G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error);
 
+	if (out >= 0)
+		g_subprocess_launcher_take_stdout_fd(launcher, out);
+	GSubprocess *process = g_subprocess_launcher_spawnv(launcher, argv, &error);
 	g_assert_no_error(error);
 	return process;
 }
@@ -442,8 +448,14 @@ static Run follow(GSubprocess *process, const char *text, void (*act)(GSubproces
 
 Run node_run_killed(const Node *node, const char *text, guint nth)
 {
-	g_autoptr(GSubprocess) process = start(node, NULL, NULL);
-	g_autoptr(GDataInputStream) lines = g_data_input_stream_new(g_subprocess_get_stdout_pipe(process));
+	int fds[2];
+
+	/* A packet is a line, and the pipe holds one: whoever is late with the kill finds it at the next. */
+	g_assert_cmpint(pipe2(fds, O_CLOEXEC | O_DIRECT), ==, 0);
+	g_assert_cmpint(fcntl(fds[0], F_SETPIPE_SZ, 1), >, 0);
+	g_autoptr(GInputStream) pipe = g_unix_input_stream_new(fds[0], TRUE);
+	g_autoptr(GSubprocess) process = start(node, NULL, NULL, fds[1]);
+	g_autoptr(GDataInputStream) lines = g_data_input_stream_new(pipe);
 	Run run = { 0 };
 	char *got;
 
@@ -474,14 +486,14 @@ char *run_lines(const Run *run, const char *text)
 Run node_run_until(
 	const Node *node, const char *text, void (*act)(GSubprocess *process, gpointer data), gpointer data)
 {
-	g_autoptr(GSubprocess) process = start(node, NULL, NULL);
+	g_autoptr(GSubprocess) process = start(node, NULL, NULL, -1);
 
 	return follow(process, text, act, data);
 }
 
 Run node_run(const Node *node, const char *first, const char *second)
 {
-	g_autoptr(GSubprocess) process = start(node, first, second);
+	g_autoptr(GSubprocess) process = start(node, first, second, -1);
 
 	return follow(process, NULL, NULL, NULL);
 }

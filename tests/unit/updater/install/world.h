@@ -86,7 +86,8 @@ Run node_run(const Node *node, const char *first, const char *second);
 Run node_run_until(
 	const Node *node, const char *text, void (*act)(GSubprocess *process, gpointer data), gpointer data);
 
-/* The same, and killed (SIGKILL) at the @nth line with @text; its status is 0 then. */
+/* The same, and killed (SIGKILL) at the @nth line with @text, before it says the second line after it; its
+ * status is 0 then. */
 Run node_run_killed(const Node *node, const char *text, guint nth);
 
 /* The lines with @text; free with g_free(). */
