@@ -279,6 +279,18 @@ def test_no_network_and_no_agent(scene):
     check_runs(node.status(), security, "root-b")
 
 
+def test_a_clock_without_a_battery(scene):
+    """It begins when the release was made, which is late enough for a trial and for what the release was signed with."""
+    node, security = scene.start("clock", "security", devices=("-rtc", "base=2001-02-03T04:05:06")), scene.releases["security"]
+    node.wait_boot()
+    node.wait_journal("proa-bootd.*: release .* is healthy: blessed")
+    check_runs(node.status(), security, "root-b")
+    built, now = (int(node.ok(command).output) for command in ("stat -c %Y /usr/lib/os-release", "date +%s"))
+    check(built <= now < built + 3600, f"the clock says {now}, the release is of {built}")
+    clock = [line for line in node.json("proa doctor --json || true")["checks"] if line["check"] == "clock"]
+    check([line["verdict"] for line in clock] == ["ok"], f"{clock}")
+
+
 def test_an_operators_words_in_a_rescue_shell(scene):
     """The system is taken down to it: no bus, no agent, no network."""
     survives = {f"{unit}.service": "[Unit]\nIgnoreOnIsolate=yes\n" for unit in ("proa-test", "proa-test-journal")}

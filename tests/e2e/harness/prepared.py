@@ -22,7 +22,7 @@ class Prepared:
         self.releases = release.build(names, self.logs / "images.log")
         self.node = self.disk = self.began = None
 
-    def start(self, name, armed, change=lambda disk: None, extra="", tries="+3", units=None, dropins=None, network=True):
+    def start(self, name, armed, change=lambda disk: None, extra="", tries="+3", units=None, dropins=None, network=True, devices=()):
         """Prepares a disk and switches the machine on. `tries`: the counter of the armed release's entry. `units`, but for templates, are
         started by multi-user.target; `dropins` is {unit: text}."""
         self.throw_away()
@@ -33,7 +33,7 @@ class Prepared:
         if units:
             given["systemd.unit-dropin.multi-user.target~proa-test"] = f"[Unit]\nWants={' '.join(unit for unit in units if '@.' not in unit)}\n"
         given |= {f"systemd.unit-dropin.{unit}~proa-test": text for unit, text in (dropins or {}).items()}
-        self.node = Node(self.logs / name, self.disk.path, devices=WATCHDOG, credentials=given, network=network)
+        self.node = Node(self.logs / name, self.disk.path, devices=(*WATCHDOG, *devices), credentials=given, network=network)
         self.node.start(extra)
         self.began = (name, time.monotonic())
         return self.node
