@@ -356,18 +356,29 @@ static void settle(Daemon *daemon)
 			settled->detail ? settled->detail : "no detail");
 }
 
-static gboolean var_is_right(const Daemon *daemon)
+/* A boot whose /etc lies in memory is not healthy, but what it came to can be kept as soon as there is room.
+ */
+static gboolean var_takes_it(const Daemon *daemon)
 {
+	g_autofree char *lost = g_build_filename(daemon->node->root, "/" PROA_VOLATILE_VAR, NULL);
 	ProaHealthContext context = { .config = daemon->config,
 		.systemd = daemon->systemd,
 		.root = daemon->options->node.root,
 		.memory = daemon->memory };
 	ProaHealthResult result = { 0 };
 
-	proa_health_disk.run(&context, &result);
+	if (access(lost, F_OK) == 0)
+		return FALSE;
+	proa_health_disk_paths(&context, &result);
 	gboolean right = proa_health_good(result.verdict);
 	proa_health_result_clear(&result);
 	return right;
+}
+
+static void settle_again(Daemon *daemon)
+{
+	if (daemon->unsettled && var_takes_it(daemon))
+		settle(daemon);
 }
 
 /* A blessed release that is not healthy goes on; proa-etc counts such boots, and health resets the count. */
@@ -377,8 +388,7 @@ static void wait_on(Daemon *daemon)
 	for (;;) {
 		g_usleep((gulong)SLOW_SECONDS * G_USEC_PER_SEC);
 		run_checks(daemon, TRUE);
-		if (daemon->unsettled && var_is_right(daemon))
-			settle(daemon);
+		settle_again(daemon);
 		if (proa_health_good(daemon->last.verdict))
 			return;
 	}
@@ -459,8 +469,10 @@ static int run(Daemon *daemon)
 	daemon->judging = TRUE;
 	ProaHealthDecision decision = wait_for_health(daemon);
 	daemon->judging = FALSE;
-	if (decision == PROA_HEALTHY)
+	if (decision == PROA_HEALTHY) {
+		settle_again(daemon);
 		return bless_with_patience(daemon);
+	}
 	gboolean leaves = may_leave(daemon);
 	if (leaves)
 		proa_patience_renew(

@@ -76,6 +76,9 @@ void proa_health_result_clear(ProaHealthResult *result);
 /* The units that wait for elsewhere, by [units] elsewhere=; free with g_strfreev(). Never NULL. */
 char **proa_health_units_elsewhere(const ProaConfig *config);
 
+/* Whether what [disk] writable= names can be written to now, wherever this boot's /etc lies. */
+void proa_health_disk_paths(const ProaHealthContext *context, ProaHealthResult *result);
+
 extern const ProaHealthCheck proa_health_units;
 extern const ProaHealthCheck proa_health_disk;
 extern const ProaHealthCheck proa_health_containerd;

@@ -162,10 +162,18 @@ static void check_path(const ProaHealthContext *context, const char *path, ProaH
 		check_writing(path, found.write, result);
 }
 
-static void run(const ProaHealthContext *context, ProaHealthResult *result)
+void proa_health_disk_paths(const ProaHealthContext *context, ProaHealthResult *result)
 {
 	g_auto(GStrv) paths =
 		g_strsplit_set(proa_config_string(context->config, "disk", "writable"), " \t,", -1);
+
+	for (char **path = paths; *path && proa_health_good(result->verdict); path++)
+		if (**path)
+			check_path(context, *path, result);
+}
+
+static void run(const ProaHealthContext *context, ProaHealthResult *result)
+{
 	g_autofree char *lost = g_build_filename(context->root, "/" PROA_VOLATILE_VAR, NULL);
 	g_autofree char *lost_etc = g_build_filename(context->root, "/" PROA_VOLATILE_ETC, NULL);
 
@@ -180,9 +188,8 @@ static void run(const ProaHealthContext *context, ProaHealthResult *result)
 		proa_health_set(result, PROA_HEALTH_FAIL, PROA_REASON_READ_ONLY,
 			g_strdup("the generation of /etc on /var could not be written to: /etc is in memory; "
 				 "make room on /var or repair it, then reboot"));
-	for (char **path = paths; *path && proa_health_good(result->verdict); path++)
-		if (**path)
-			check_path(context, *path, result);
+	if (proa_health_good(result->verdict))
+		proa_health_disk_paths(context, result);
 }
 
 const ProaHealthCheck proa_health_disk = { .name = "disk", .run = run };

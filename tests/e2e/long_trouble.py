@@ -238,7 +238,11 @@ def test_var_full(scene):
     entry = node.rejected(security.root_hash)
     # What fails for want of room is named before the room.
     check(entry and entry["reason"] in ("disk-space", "unit-failed"), f"rejected: {entry}")
-    node.ok("systemctl restart $(systemctl --failed --no-legend --plain | cut -d ' ' -f 1); true")
+    if node.run("test -e /run/proa/volatile-etc").status == 0:
+        # There was not even room for a generation of /etc: the next boot makes one.
+        node.reboot()
+    else:
+        node.ok("systemctl restart $(systemctl --failed --no-legend --plain | cut -d ' ' -f 1); true")
     node.wait_journal("proa-bootd.*: release .* is healthy: blessed", 300)
 
 
@@ -285,9 +289,9 @@ def test_a_clock_without_a_battery(scene):
     node.wait_boot()
     node.wait_journal("proa-bootd.*: release .* is healthy: blessed")
     check_runs(node.status(), security, "root-b")
-    built, now = (int(node.ok(command).output) for command in ("stat -c %Y /usr/lib/os-release", "date +%s"))
+    built, now = (int(node.ok(command)) for command in ("stat -c %Y /usr/lib/os-release", "date +%s"))
     check(built <= now < built + 3600, f"the clock says {now}, the release is of {built}")
-    clock = [line for line in node.json("proa doctor --json || true")["checks"] if line["check"] == "clock"]
+    clock = [line for line in node.json("proa doctor --json")["checks"] if line["check"] == "clock"]
     check([line["verdict"] for line in clock] == ["ok"], f"{clock}")
 
 

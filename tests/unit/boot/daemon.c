@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The way of an unhealthy boot; a healthy one needs a system manager, and is shown in tests/e2e. */
-#include "boot/daemon.h"
+/* The way of an unhealthy trial; a healthy one needs a system manager, and is shown in tests/e2e. */
+#include "tests/unit/boot/daemon.h"
 
 #include "boot/attempts.h"
 #include "boot/blackbox.h"
 #include "boot/crashes.h"
 #include "boot/evidence.h"
 #include "boot/volatile.h"
-#include "tests/unit/boot/fixture.h"
 #include "tests/unit/boot/health/manager.h"
 
 #include <signal.h>
@@ -15,28 +14,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* The shortest deadline that the configuration takes. */
-#define CONFIGURATION "[health]\ndeadline=10s\ninterval=1s\nnonsense=1\n[containerd]\nenabled=no\n"
-
-static gint64 patience;
-static const char *configuration = CONFIGURATION;
-static const char *manager = "unix:path=/nonexistent/private";
-
-static int run(const Fixture *fixture)
-{
-	g_autofree char *root = fixture_root(fixture);
-	g_autofree char *path =
-		scratch_write(&fixture->scratch, "root/etc/proa/health.conf", configuration, -1);
-	ProaDaemonOptions options = { .node = { .root = root, .esp = fixture->esp, .disk = fixture->disk },
-		.systemd = manager,
-		.no_reboot = TRUE,
-		.patience = patience };
-
-	g_assert_nonnull(path);
-	g_log_set_always_fatal(G_LOG_LEVEL_ERROR);
-	return proa_daemon_run(&options);
-}
 
 static void unhealthy_trial_says_why_and_ends(void)
 {
@@ -167,29 +144,6 @@ static void an_older_one_that_fails_gives_way_to_the_one_left(void)
 	g_assert_true(fixture_history_has(&fixture, "unhealthy", HASH_1, "not-running"));
 }
 
-/* A blessed release is not left for being unhealthy once, nor is one that has nowhere to go to. */
-static void others_go_on(void)
-{
-	static const char *const entries[] = { "proa_1.0.0.efi", "proa_1.0.0+0-3.efi" };
-
-	for (gsize i = 0; i < G_N_ELEMENTS(entries); i++) {
-		g_auto(Fixture) fixture = fixture_new();
-		fixture_entry(fixture.esp, entries[i], "1.0.0", HASH_1);
-		pid_t child = fork();
-		if (child == 0)
-			_exit(run(&fixture));
-		for (int tenths = 0;
-			tenths < 300 && !fixture_history_has(&fixture, "unhealthy", HASH_1, NULL); tenths++)
-			g_usleep(G_USEC_PER_SEC / 10);
-		g_assert_true(fixture_history_has(&fixture, "unhealthy", HASH_1, "not-running"));
-		g_usleep(G_USEC_PER_SEC);
-		g_assert_cmpint(waitpid(child, NULL, WNOHANG), ==, 0);
-		g_assert_cmpint(kill(child, SIGTERM), ==, 0);
-		g_assert_cmpint(waitpid(child, NULL, 0), ==, child);
-		fixture_expect_entries(&fixture, entries[i]);
-	}
-}
-
 /* Its kernel cannot open the ESP: nobody could ever bless it, or see its counter. */
 static void a_trial_without_an_esp_ends_too(void)
 {
@@ -206,26 +160,6 @@ static void a_trial_without_an_esp_ends_too(void)
 	g_assert_nonnull(verdict);
 	g_assert_true(proa_daemon_going_down(root, NULL));
 	g_assert_cmpuint(proa_attempts_read(fixture.state_dir, HASH_2), ==, 1);
-}
-
-/* Blessed, or tried more often than any trial is: it may work well, and is left to. */
-static void others_wait_for_their_esp(void)
-{
-	for (int i = 0; i < 2; i++) {
-		g_auto(Fixture) fixture = fixture_new();
-		g_assert_cmpint(g_rmdir(fixture.esp), ==, 0);
-		fixture_state(&fixture, i == 0 ? PROA_STATE_GOOD : PROA_STATE_TRIAL, HASH_2, HASH_1);
-		fixture_run_root(&fixture, HASH_2);
-		g_assert_true(proa_attempts_write(fixture.state_dir, HASH_2, i == 0 ? 1 : 4, NULL));
-		pid_t child = fork();
-		if (child == 0)
-			_exit(run(&fixture));
-		g_usleep(12 * G_USEC_PER_SEC);
-		g_assert_cmpint(waitpid(child, NULL, WNOHANG), ==, 0);
-		g_assert_cmpint(kill(child, SIGKILL), ==, 0);
-		g_assert_cmpint(waitpid(child, NULL, 0), ==, child);
-		g_assert_false(fixture_history_has(&fixture, "unhealthy", NULL, NULL));
-	}
 }
 
 /* What a timer asks for, beside what `run` and a shutdown note. */
@@ -297,11 +231,11 @@ static void trials_left_for_elsewhere_count(void)
 	fixture_entry(fixture.esp, "proa_2.0.0+2-1.efi", "2.0.0", HASH_2);
 	fixture_state(&fixture, PROA_STATE_STAGED, HASH_2, HASH_1);
 	fixture_run_root(&fixture, HASH_2);
-	manager = managed.address;
+	manager_address = managed.address;
 	configuration =
 		CONFIGURATION "[health]\nelsewhere=leave\nelsewhere-limit=10s\n[canary]\nenabled=no\n";
 	int status = run(&fixture);
-	manager = "unix:path=/nonexistent/private";
+	manager_address = "unix:path=/nonexistent/private";
 	configuration = CONFIGURATION;
 	g_assert_cmpint(status, ==, PROA_EXIT_OK);
 	g_autoptr(ProaRejected) verdict = proa_blackbox_verdict(fixture.state_dir, HASH_2);
@@ -330,13 +264,13 @@ static void a_long_round_of_checks_is_no_standstill(void)
 	fixture_state(&fixture, PROA_STATE_STAGED, HASH_2, HASH_1);
 	fixture_run_root(&fixture, HASH_2);
 	patience = 2;
-	manager = managed.address;
+	manager_address = managed.address;
 	configuration = CONFIGURATION "[canary]\nenabled=no\n[programs]\ntimeout=2s\nretries=1\n";
 	pid_t child = fork();
 	if (child == 0)
 		_exit(run(&fixture));
 	patience = 0;
-	manager = "unix:path=/nonexistent/private";
+	manager_address = "unix:path=/nonexistent/private";
 	configuration = CONFIGURATION;
 	g_assert_cmpint(waitpid(child, &status, 0), ==, child);
 	g_assert_cmpint(WEXITSTATUS(status), ==, PROA_EXIT_OK);
@@ -358,12 +292,10 @@ int main(int argc, char **argv)
 	g_test_add_func("/daemon/an-older-one-that-fails-gives-way-to-the-one-left",
 		an_older_one_that_fails_gives_way_to_the_one_left);
 	g_test_add_func("/daemon/a-trial-without-an-esp-ends-too", a_trial_without_an_esp_ends_too);
-	g_test_add_func("/daemon/others-wait-for-their-esp", others_wait_for_their_esp);
 	g_test_add_func("/daemon/the-boot-is-noted-as-it-goes-on", the_boot_is_noted_as_it_goes_on);
 	g_test_add_func("/daemon/reboots-in-good-order-cost-a-release-nothing",
 		reboots_in_good_order_cost_a_release_nothing);
 	g_test_add_func("/daemon/reboots-of-an-unhealthy-node-count", reboots_of_an_unhealthy_node_count);
 	g_test_add_func("/daemon/trials-left-for-elsewhere-count", trials_left_for_elsewhere_count);
-	g_test_add_func("/daemon/others-go-on", others_go_on);
 	return g_test_run();
 }
