@@ -39,6 +39,7 @@ ASAN_DIR = TOP / "build/meson-asan"
 FUZZ_SECONDS = 5
 LONG, PLAIN = "long", "plain"
 FUZZ_SEED = 1
+LINT_NICE = 10
 ROOT_BUDGET = 450 * 1000 * 1000
 PAYLOAD_BUDGET = 115 * 1000 * 1000
 UKI_BUDGET = 40 * 1000 * 1000
@@ -51,20 +52,22 @@ class Report:
 
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self._lock = threading.Lock()
 
     def test(self, group, name, ok, seconds, message="", log=None, count=1):
         """ok: True, False, or None for skipped. count: how many tests the line stands for."""
-        word = {True: "ok  ", False: "FAIL", None: "skip"}[ok]
-        print(f"{word}  {group:5}  {name}  {seconds:.1f} s" + (f"  {message}" if message else ""), flush=True)
-        if ok is False and log:
-            print(f"      log: {log}", flush=True)
-        if ok is None:
-            self.skipped += count
-        elif ok:
-            self.passed += count
-        else:
-            self.failed += 1
-            self.passed += count - 1
+        with self._lock:
+            word = {True: "ok  ", False: "FAIL", None: "skip"}[ok]
+            print(f"{word}  {group:5}  {name}  {seconds:.1f} s" + (f"  {message}" if message else ""), flush=True)
+            if ok is False and log:
+                print(f"      log: {log}", flush=True)
+            if ok is None:
+                self.skipped += count
+            elif ok:
+                self.passed += count
+            else:
+                self.failed += 1
+                self.passed += count - 1
 
     def end(self):
         skipped = f", {self.skipped} skipped" if self.skipped else ""
@@ -171,18 +174,18 @@ def group_unit(report):
 
 
 def group_plain(report):
-    unit_tests(report, MESON_DIR, {})
+    unit_tests(report, MESON_DIR, {}, 4)
 
 
-def unit_tests(report, folder, environment):
-    """The C tests compiled in a folder, one more at a time than there are processors, since some of them wait; and beside them
-    those in Python."""
+def unit_tests(report, folder, environment, more=1):
+    """The C tests compiled in a folder, `more` at a time than there are processors, since the longest of them wait; and beside
+    them those in Python."""
     log = LOGS / "unit/meson-test.log"
     python = threading.Thread(target=lambda: [python_unit(report, "unit", path) for path in sorted((TOP / "tests/unit").rglob("test_*.py"))])
     python.start()
     results = folder / "meson-logs/testlog.json"
     results.unlink(missing_ok=True)
-    logged(["meson", "test", "-C", str(folder), "--no-rebuild", "--num-processes", str((os.cpu_count() or 1) + 1)], log, environment)
+    logged(["meson", "test", "-C", str(folder), "--no-rebuild", "--num-processes", str((os.cpu_count() or 1) + more)], log, environment)
     python.join()
     if not results.exists():
         report.test("unit", "meson test", False, 0, "wrote no results", log)
@@ -402,6 +405,19 @@ GROUPS = {"lint": group_lint, PLAIN: group_plain, "unit": group_unit, "fuzz": gr
           LONG: group_long}
 
 
+def run_group(report, name, wanted, nice=0):
+    """`nice`: of the calling thread and of what it starts from here on."""
+    if nice:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+    began = time.monotonic()
+    try:
+        group_e2e(report, wanted) if name == "e2e" else GROUPS[name](report)
+    except Exception as error:
+        write_failure(LOGS / name, "group", error)
+        report.test(name, "the group itself", False, time.monotonic() - began, first_line(error), LOGS / name)
+    print(f"----  {name}: {time.monotonic() - began:.0f} s", flush=True)
+
+
 def main():
     names = sys.argv[1:]
     if any(name in ("-h", "--help") for name in names):
@@ -421,16 +437,16 @@ def main():
     # An end from outside still takes the guests and servers down in order.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     report = Report()
-    for name, group in GROUPS.items():
-        if name not in names:
-            continue
-        began = time.monotonic()
-        try:
-            group(report, wanted) if name == "e2e" else group(report)
-        except Exception as error:
-            write_failure(LOGS / name, "group", error)
-            report.test(name, "the group itself", False, time.monotonic() - began, first_line(error), LOGS / name)
-        print(f"----  {name}: {time.monotonic() - began:.0f} s", flush=True)
+    linting = None
+    if "lint" in names and PLAIN in names:
+        # `./dev check`: most unit tests wait; the linters take what time of the processors is left.
+        linting = threading.Thread(target=run_group, args=(report, "lint", wanted, LINT_NICE))
+        linting.start()
+    for name in GROUPS:
+        if name in names and not (linting and name == "lint"):
+            run_group(report, name, wanted)
+    if linting:
+        linting.join()
     return report.end()
 
 
