@@ -356,8 +356,8 @@ static void settle(Daemon *daemon)
 			settled->detail ? settled->detail : "no detail");
 }
 
-/* A boot whose /etc lies in memory is not healthy, but what it came to can be kept as soon as there is room.
- */
+/* A boot whose /etc lies in memory is not healthy, but what the last one came to can be kept once there is
+ * room. */
 static gboolean var_takes_it(const Daemon *daemon)
 {
 	g_autofree char *lost = g_build_filename(daemon->node->root, "/" PROA_VOLATILE_VAR, NULL);
@@ -449,6 +449,7 @@ static gboolean leave_crashing(Daemon *daemon, gint64 limit)
 static int bless_with_patience(Daemon *daemon)
 {
 	renew_patience(daemon, 0);
+	settle_again(daemon);
 	int status = bless(daemon);
 	proa_patience_end();
 	return status;
@@ -469,10 +470,8 @@ static int run(Daemon *daemon)
 	daemon->judging = TRUE;
 	ProaHealthDecision decision = wait_for_health(daemon);
 	daemon->judging = FALSE;
-	if (decision == PROA_HEALTHY) {
-		settle_again(daemon);
+	if (decision == PROA_HEALTHY)
 		return bless_with_patience(daemon);
-	}
 	gboolean leaves = may_leave(daemon);
 	if (leaves)
 		proa_patience_renew(

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The way of an unhealthy trial; a healthy one needs a system manager, and is shown in tests/e2e. */
+/* The way of an unhealthy trial; a healthy one is shown in tests/e2e. */
 #include "tests/unit/boot/daemon.h"
 
 #include "boot/attempts.h"

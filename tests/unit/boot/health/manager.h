@@ -24,6 +24,7 @@ typedef struct {
 	guint64 since;
 	gboolean nothing_failed; /* else "bad.service" has */
 	const char *begun; /* a job that was begun, and "multi-user.target" waits for it; NULL: no jobs */
+	gboolean started;  /* boot-complete.target was asked for, and is reached */
 } Manager;
 
 typedef struct {
@@ -47,6 +48,7 @@ static inline int manager_property(const Manager *manager, sd_bus_message *call)
 {
 	const char *interface, *property, *path = sd_bus_message_get_path(call);
 	gboolean known = strstr(path, "one_2eservice") != NULL;
+	gboolean reached = manager->started && strstr(path, "complete_2etarget");
 
 	if (sd_bus_message_read(call, "ss", &interface, &property) < 0)
 		return -EINVAL;
@@ -55,28 +57,38 @@ static inline int manager_property(const Manager *manager, sd_bus_message *call)
 	if (strcmp(property, "LoadState") == 0)
 		return sd_bus_reply_method_return(call, "v", "s", known ? manager->load : "not-found");
 	if (strcmp(property, "ActiveState") == 0)
-		return sd_bus_reply_method_return(call, "v", "s", known ? manager->active : "inactive");
+		return sd_bus_reply_method_return(call, "v", "s",
+			reached ? "active"
+			: known ? manager->active
+				: "inactive");
 	return sd_bus_reply_method_return(call, "v", "t", known ? manager->since : (uint64_t)0);
 }
 
 static inline int manager_answer(sd_bus_message *call, void *data, G_GNUC_UNUSED sd_bus_error *error)
 {
 	const char *member = sd_bus_message_get_member(call), *unit = "";
+	Manager *manager = data;
 
 	if (g_strcmp0(member, "Get") == 0)
-		return manager_property(data, call);
+		return manager_property(manager, call);
 	if (g_strcmp0(member, "LoadUnit") == 0 && sd_bus_message_read(call, "s", &unit) >= 0)
 		return sd_bus_reply_method_return(call, "o",
 			strcmp(unit, "one.service") == 0 ? "/org/freedesktop/systemd1/unit/one_2eservice"
-							 : "/org/freedesktop/systemd1/unit/none");
-	if (g_strcmp0(member, "ListUnitsFiltered") == 0 && ((const Manager *)data)->nothing_failed)
+			: strcmp(unit, "boot-complete.target") == 0
+				? "/org/freedesktop/systemd1/unit/boot_2dcomplete_2etarget"
+				: "/org/freedesktop/systemd1/unit/none");
+	if (g_strcmp0(member, "StartUnit") == 0 && sd_bus_message_read(call, "s", &unit) >= 0) {
+		manager->started |= strcmp(unit, "boot-complete.target") == 0;
+		return sd_bus_reply_method_return(call, "o", "/org/freedesktop/systemd1/job/1");
+	}
+	if (g_strcmp0(member, "ListUnitsFiltered") == 0 && manager->nothing_failed)
 		return sd_bus_reply_method_return(call, "a(ssssssouso)", 0);
 	if (g_strcmp0(member, "ListUnitsFiltered") == 0)
 		return sd_bus_reply_method_return(
 			call, "a(ssssssouso)", 1, "bad.service", "", "", "", "", "", "/", 0, "", "/");
-	if (g_strcmp0(member, "ListJobs") == 0 && ((const Manager *)data)->begun)
+	if (g_strcmp0(member, "ListJobs") == 0 && manager->begun)
 		return sd_bus_reply_method_return(call, "a(usssoo)", 2, 1, "multi-user.target", "start",
-			"waiting", "/", "/", 2, ((const Manager *)data)->begun, "start", "running", "/", "/");
+			"waiting", "/", "/", 2, manager->begun, "start", "running", "/", "/");
 	if (g_strcmp0(member, "ListJobs") == 0)
 		return sd_bus_reply_method_return(call, "a(usssoo)", 0);
 	return 0;
