@@ -24,8 +24,12 @@ typedef struct {
 	guint64 since;
 	gboolean nothing_failed; /* else "bad.service" has */
 	const char *begun; /* a job that was begun, and "multi-user.target" waits for it; NULL: no jobs */
-	gboolean started;  /* boot-complete.target was asked for, and is reached */
 } Manager;
+
+typedef struct {
+	Manager says;
+	gboolean reached; /* boot-complete.target was asked for */
+} ManagerServing;
 
 typedef struct {
 	Scratch scratch;
@@ -44,11 +48,12 @@ static inline void managed_clear(Managed *managed)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Managed, managed_clear)
 
-static inline int manager_property(const Manager *manager, sd_bus_message *call)
+static inline int manager_property(const ManagerServing *serving, sd_bus_message *call)
 {
+	const Manager *manager = &serving->says;
 	const char *interface, *property, *path = sd_bus_message_get_path(call);
 	gboolean known = strstr(path, "one_2eservice") != NULL;
-	gboolean reached = manager->started && strstr(path, "complete_2etarget");
+	gboolean reached = serving->reached && strstr(path, "complete_2etarget");
 
 	if (sd_bus_message_read(call, "ss", &interface, &property) < 0)
 		return -EINVAL;
@@ -67,10 +72,11 @@ static inline int manager_property(const Manager *manager, sd_bus_message *call)
 static inline int manager_answer(sd_bus_message *call, void *data, G_GNUC_UNUSED sd_bus_error *error)
 {
 	const char *member = sd_bus_message_get_member(call), *unit = "";
-	Manager *manager = data;
+	ManagerServing *serving = data;
+	const Manager *manager = &serving->says;
 
 	if (g_strcmp0(member, "Get") == 0)
-		return manager_property(manager, call);
+		return manager_property(serving, call);
 	if (g_strcmp0(member, "LoadUnit") == 0 && sd_bus_message_read(call, "s", &unit) >= 0)
 		return sd_bus_reply_method_return(call, "o",
 			strcmp(unit, "one.service") == 0 ? "/org/freedesktop/systemd1/unit/one_2eservice"
@@ -78,7 +84,7 @@ static inline int manager_answer(sd_bus_message *call, void *data, G_GNUC_UNUSED
 				? "/org/freedesktop/systemd1/unit/boot_2dcomplete_2etarget"
 				: "/org/freedesktop/systemd1/unit/none");
 	if (g_strcmp0(member, "StartUnit") == 0 && sd_bus_message_read(call, "s", &unit) >= 0) {
-		manager->started |= strcmp(unit, "boot-complete.target") == 0;
+		serving->reached |= strcmp(unit, "boot-complete.target") == 0;
 		return sd_bus_reply_method_return(call, "o", "/org/freedesktop/systemd1/job/1");
 	}
 	if (g_strcmp0(member, "ListUnitsFiltered") == 0 && manager->nothing_failed)
@@ -96,7 +102,7 @@ static inline int manager_answer(sd_bus_message *call, void *data, G_GNUC_UNUSED
 
 static inline void manager_serve(int fd, const Manager *manager)
 {
-	Manager copy = *manager;
+	ManagerServing serving = { .says = *manager };
 
 	for (;;) {
 		sd_bus *bus = NULL;
@@ -104,7 +110,7 @@ static inline void manager_serve(int fd, const Manager *manager)
 		sd_id128_t id = { .qwords = { 1, 2 } };
 		if (peer < 0 || sd_bus_new(&bus) < 0 || sd_bus_set_fd(bus, peer, peer) < 0 ||
 			sd_bus_set_server(bus, 1, id) < 0 || sd_bus_set_anonymous(bus, 1) < 0 ||
-			sd_bus_add_filter(bus, NULL, manager_answer, &copy) < 0 || sd_bus_start(bus) < 0)
+			sd_bus_add_filter(bus, NULL, manager_answer, &serving) < 0 || sd_bus_start(bus) < 0)
 			_exit(1);
 		for (int r = 0; r >= 0;) {
 			r = sd_bus_process(bus, NULL);
