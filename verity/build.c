@@ -2,12 +2,12 @@
 #include "verity/build.h"
 
 #include "base/digest.h"
+#include "base/direct.h"
 #include "base/file.h"
 #include "verity/leaves.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -186,16 +186,16 @@ static gpointer hash_pieces(gpointer user_data)
 	ProaVerityBuild *build = user_data;
 	g_autoptr(ProaVerityHash) hash = proa_verity_hash_new(build->params.salt);
 	g_autoptr(GError) error = NULL;
-	void *data = NULL;
+	guint8 *data = proa_direct_take(PIECE);
 	guint64 first;
 	guint n;
 
-	if (posix_memalign(&data, BLOCK, PIECE) != 0)
+	if (!data)
 		proa_fail(&error, PROA_REASON_INTERNAL, "out of memory");
 	while (!error && take_piece(build, &first, &n))
 		if (!hash_piece(build, hash, data, first, n, &error))
 			break;
-	free(data);
+	proa_direct_give(data);
 	g_mutex_lock(&build->lock);
 	if (error && !build->error)
 		build->error = g_steal_pointer(&error);
@@ -250,14 +250,14 @@ static gboolean hash_levels(ProaVerityBuild *build, GError **error)
 static gboolean hash_one_block(ProaVerityBuild *build, GError **error)
 {
 	g_autoptr(ProaVerityHash) hash = proa_verity_hash_new(build->params.salt);
-	void *data = NULL;
+	guint8 *data = proa_direct_take(BLOCK);
 
-	if (posix_memalign(&data, BLOCK, BLOCK) != 0)
+	if (!data)
 		return proa_fail(error, PROA_REASON_INTERNAL, "out of memory");
 	gboolean ok = proa_pread_all(build->data, data, BLOCK, 0, error);
 	if (ok)
 		proa_verity_hash_block(hash, data, build->root);
-	free(data);
+	proa_direct_give(data);
 	return ok;
 }
 

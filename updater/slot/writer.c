@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/slot/writer.h"
 
+#include "base/direct.h"
 #include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -57,7 +57,7 @@ void proa_writer_free(ProaWriter *writer)
 	g_clear_error(&writer->error);
 	g_mutex_clear(&writer->lock);
 	g_cond_clear(&writer->changed);
-	free(writer->ring);
+	proa_direct_give(writer->ring);
 	g_free(writer->path);
 	g_free(writer);
 }
@@ -170,11 +170,9 @@ static gpointer write_ring(gpointer user_data)
 
 static gboolean begin(ProaWriter *writer, GError **error)
 {
-	void *ring = NULL;
-
-	if (posix_memalign(&ring, PROA_WRITER_ALIGNMENT, RING_SIZE) != 0)
+	writer->ring = proa_direct_take(RING_SIZE);
+	if (!writer->ring)
 		return proa_fail(error, PROA_REASON_INTERNAL, "out of memory");
-	writer->ring = ring;
 	writer->free = writer->taken + RING_SIZE;
 	writer->thread = g_thread_try_new("slot-writer", write_ring, writer, NULL);
 	return writer->thread || proa_fail(error, PROA_REASON_INTERNAL, "no thread can be started");
