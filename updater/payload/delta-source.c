@@ -4,7 +4,11 @@
 #include <string.h>
 
 #define LINES ((PROA_DELTA_SOURCE_SIZE - PROA_DELTA_WINDOW_SIZE) / PROA_DELTA_LINE_SIZE)
-/* So much is read to where it is wanted: it is not looked at again. Bytes. */
+/*
+ * Who wants so much gets what is not there yet read to where it is wanted: it is not looked at again. Bytes.
+ * All of it: a rest that went through the window would have the next one in order go through it too, and so
+ * on.
+ */
 #define DIRECT_SIZE ((gsize)32 * 1024)
 /* No line. */
 #define NONE G_MAXUINT64
@@ -99,6 +103,8 @@ static gboolean load(ProaDeltaSource *source, guint64 offset, gsize size, GError
 gboolean proa_delta_source_read(
 	ProaDeltaSource *source, guint64 offset, guint8 *data, gsize size, GError **error)
 {
+	const gboolean direct = size >= DIRECT_SIZE;
+
 	if (offset > source->size || size > source->size - offset)
 		return proa_fail(
 			error, PROA_REASON_BAD_PAYLOAD, "the payload reads outside of the old image");
@@ -108,7 +114,7 @@ gboolean proa_delta_source_read(
 			memcpy(data, found, n);
 			continue;
 		}
-		if (size >= DIRECT_SIZE)
+		if (direct)
 			return source->read(offset, data, size, source->user_data, error);
 		if (!load(source, offset, size, error))
 			return FALSE;

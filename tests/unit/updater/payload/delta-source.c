@@ -10,6 +10,7 @@ typedef struct {
 	guint8 *data;
 	guint reads;
 	guint64 bytes;
+	const guint8 *to; /* of the last read */
 	gboolean fails;
 } Image;
 
@@ -23,6 +24,7 @@ static gboolean read_image(guint64 offset, guint8 *data, gsize size, gpointer us
 	memcpy(data, image->data + offset, size);
 	image->reads++;
 	image->bytes += size;
+	image->to = data;
 	return TRUE;
 }
 
@@ -107,6 +109,22 @@ static void looks_near_by_are_cheap(void)
 	g_assert_cmpuint(image.bytes, <, 2 * SIZE);
 }
 
+/* A long run goes where it is wanted, though most of where it begins is in memory. */
+static void long_runs_are_read_in_place(void)
+{
+	g_auto(Image) image = image_new();
+	g_autoptr(ProaDeltaSource) source = proa_delta_source_new(read_image, &image, SIZE);
+	const gsize run = (gsize)128 * 1024;
+	g_autofree guint8 *got = g_malloc(run);
+
+	g_assert_true(proa_delta_source_prefetch(source, 0, run, NULL));
+	for (gsize at = 1000; at + run <= SIZE; at += run) {
+		g_assert_true(proa_delta_source_read(source, at, got, run, NULL));
+		g_assert_cmpmem(got, run, image.data + at, run);
+		g_assert_true(image.to >= got && image.to < got + run);
+	}
+}
+
 static void refuses_what_is_outside(void)
 {
 	g_auto(Image) image = image_new();
@@ -152,6 +170,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/payload/delta-source/reads-what-is-there", reads_what_is_there);
 	g_test_add_func("/payload/delta-source/in-order-reads-little-more", in_order_reads_little_more);
 	g_test_add_func("/payload/delta-source/looks-near-by-are-cheap", looks_near_by_are_cheap);
+	g_test_add_func("/payload/delta-source/long-runs-are-read-in-place", long_runs_are_read_in_place);
 	g_test_add_func("/payload/delta-source/refuses-what-is-outside", refuses_what_is_outside);
 	g_test_add_func("/payload/delta-source/failure-is-told-each-time", failure_is_told_each_time);
 	return g_test_run();
