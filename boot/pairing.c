@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fsverity.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -122,6 +124,37 @@ static gboolean name_set(int fd, const char *path, GError **error)
 	return proa_fail_errno(error, PROA_REASON_IO, errno, "naming %s/" FOLDER, path);
 }
 
+/*
+ * Nobody writes into an image any more, which would change it for every generation that holds it: with
+ * fs-verity (Linux, Documentation/filesystems/fsverity.rst) it opens to read only. It can still be replaced
+ * and removed. A file system that has no such thing, or can only be read, leaves it as it is; so does whoever
+ * writes it just now.
+ */
+static void seal(int fd, const char *name)
+{
+	struct fsverity_enable_arg how = {
+		.version = 1, .hash_algorithm = FS_VERITY_HASH_ALG_SHA256, .block_size = 4096
+	};
+	PROA_AUTO_FD int image = openat(fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (image < 0 || ioctl(image, FS_IOC_ENABLE_VERITY, &how) == 0 || errno == EEXIST ||
+		errno == EOPNOTSUPP || errno == ENOTTY || errno == EROFS || errno == ETXTBSY)
+		return;
+	g_warning(
+		"system extension %s: it can't be kept from being written over: %s", name, g_strerror(errno));
+}
+
+/* The images of the set at @fd. */
+static void seal_set(int fd)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(folders); i++) {
+		PROA_AUTO_FD int kept = open_below(fd, folders[i].kept);
+		g_autoptr(GPtrArray) names = list_images(kept);
+		for (guint n = 0; n < names->len; n++)
+			seal(kept, g_ptr_array_index(names, n));
+	}
+}
+
 gboolean proa_pairing_keep(const char *root, const char *etc_dir, const char *name, GError **error)
 {
 	g_autofree char *path = g_build_filename(etc_dir, name, NULL);
@@ -136,12 +169,16 @@ gboolean proa_pairing_keep(const char *root, const char *etc_dir, const char *na
 	if (!proa_remove_tree(fd, HALF_MADE, MAX_DEPTH, error))
 		return FALSE;
 	PROA_AUTO_FD int former = open_below(fd, FOLDER);
-	if (former >= 0 && is_kept(former, root))
+	if (former >= 0 && is_kept(former, root)) {
+		seal_set(former);
 		return TRUE;
+	}
 	if (mkdirat(fd, HALF_MADE, 0700) < 0)
 		return proa_fail_errno(error, PROA_REASON_IO, errno, "making %s/" HALF_MADE, path);
 	PROA_AUTO_FD int half_made = open_below(fd, HALF_MADE);
 	gboolean named = fill(half_made, root, &apart, &inner) && name_set(fd, path, &inner);
+	if (named)
+		seal_set(half_made);
 	/* Now the former set, or what became of this one. */
 	if (!proa_remove_tree(fd, HALF_MADE, MAX_DEPTH, named ? error : NULL))
 		return FALSE;

@@ -7,6 +7,9 @@
  *   <generation>/extensions/images   of what lies in /var/lib/proa/extensions, active by links in
  * /etc/extensions
  *
+ * They are sealed with fs-verity, where the file system has it: in place nobody writes over what a former
+ * release needs.
+ *
  * What is not a release's own is moved to /var/lib/proa/extensions-left, of which nothing is ever removed but
  * what is at its place again: the generation that holds such an image goes if its release failed, and the
  * image may be the only one. A generation's set appears whole or not at all, and goes with it.

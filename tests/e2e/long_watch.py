@@ -118,6 +118,8 @@ def test_security_takes_the_extension_along_and_gets_a_newer_one(scene):
     security = scene.releases["security"]
     check_runs(scene.node.trial_of(security), security, "root-b")
     check(merged(scene) == "of-base", f"{merged(scene)!r} is merged")
+    over = scene.node.run(f"cp /etc/os-release {IMAGE}")
+    check(over.status != 0 and "not permitted" in over.output, f"base's image could be written over: {over.output}")
     bring(scene, "of-security")
 
 

@@ -35,7 +35,7 @@ def make(folder, work, packages, definition, version, root_hash):
     raw = folder / "disk.raw"
     raw.unlink(missing_ok=True)
     command.run(["systemd-repart", "--offline=yes", "--empty=create", "--size=auto", "--dry-run=no", "--no-pager",
-                 f"--definitions={work}", f"--seed={disk.seed}", raw], env={"SOURCE_DATE_EPOCH": "1"})
+                 f"--definitions={work}", f"--seed={disk.seed}", raw], env={"SOURCE_DATE_EPOCH": "1", "SYSTEMD_REPART_MKFS_OPTIONS_EXT4": "-O verity"})
     command.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-o", "cluster_size=64k", raw, folder / "disk.qcow2"])
 
 
