@@ -178,8 +178,8 @@ def group_plain(report):
 
 
 def unit_tests(report, folder, environment, more=1):
-    """The C tests compiled in a folder, `more` at a time than there are processors, since the longest of them wait; and beside
-    them those in Python."""
+    """The C tests compiled in a folder, as many at a time as there are processors and `more`, since the longest of them wait; and
+    beside them those in Python."""
     log = LOGS / "unit/meson-test.log"
     python = threading.Thread(target=lambda: [python_unit(report, "unit", path) for path in sorted((TOP / "tests/unit").rglob("test_*.py"))])
     python.start()

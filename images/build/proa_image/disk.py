@@ -34,8 +34,10 @@ def make(folder, work, packages, definition, version, root_hash):
                "GrowFileSystem=yes")
     raw = folder / "disk.raw"
     raw.unlink(missing_ok=True)
+    # verity: images of system extensions that a release needs are sealed (boot/pairing.h).
     command.run(["systemd-repart", "--offline=yes", "--empty=create", "--size=auto", "--dry-run=no", "--no-pager",
-                 f"--definitions={work}", f"--seed={disk.seed}", raw], env={"SOURCE_DATE_EPOCH": "1", "SYSTEMD_REPART_MKFS_OPTIONS_EXT4": "-O verity"})
+                 f"--definitions={work}", f"--seed={disk.seed}", raw],
+                env={"SOURCE_DATE_EPOCH": "1", "SYSTEMD_REPART_MKFS_OPTIONS_EXT4": "-O verity"})
     command.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-o", "cluster_size=64k", raw, folder / "disk.qcow2"])
 
 

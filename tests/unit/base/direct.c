@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/direct.h"
+#include "tests/unit/base/resident.h"
 
 #include <string.h>
 
@@ -8,17 +9,6 @@
 static guintptr huge_page_of(const void *room)
 {
 	return (guintptr)room / PROA_DIRECT_HUGE;
-}
-
-/* Bytes of this process that are resident. */
-static gint64 resident(void)
-{
-	g_autofree char *text = NULL;
-
-	g_assert_true(g_file_get_contents("/proc/self/status", &text, NULL, NULL));
-	const char *found = strstr(text, "VmRSS:");
-	g_assert_nonnull(found);
-	return g_ascii_strtoll(found + strlen("VmRSS:"), NULL, 10) * 1024;
 }
 
 static gboolean is_all(const guint8 *data, gsize size, guint8 byte)
@@ -64,7 +54,7 @@ static void the_last_part_gives_it_back(void)
 		g_assert_cmpuint(second[i], ==, 2);
 		proa_direct_give(second);
 	}
-	g_assert_cmpint(resident(), <, (gint64)640 * 1024 * 1024);
+	g_assert_cmpint(resident("VmRSS:"), <, (gint64)640 * 1024 * 1024);
 	proa_direct_give(NULL);
 }
 

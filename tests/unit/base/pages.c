@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/pages.h"
+#include "tests/unit/base/resident.h"
 
 #include <glib.h>
-#include <string.h>
-
-/* Bytes of files that are resident in this process. */
-static gint64 resident_of_files(void)
-{
-	g_autofree char *text = NULL;
-
-	g_assert_true(g_file_get_contents("/proc/self/status", &text, NULL, NULL));
-	const char *found = strstr(text, "RssFile:");
-	g_assert_nonnull(found);
-	return g_ascii_strtoll(found + strlen("RssFile:"), NULL, 10) * 1024;
-}
 
 static int initialised = 42;
 static const char *const relocated[] = { "pages", "go", "and", "come" };
@@ -36,9 +25,9 @@ static void less_is_resident(void)
 	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
 
 	g_checksum_update(sum, (const guint8 *)"touched", -1);
-	gint64 before = resident_of_files();
+	gint64 before = resident("RssFile:");
 	proa_pages_drop_code();
-	g_assert_cmpint(resident_of_files(), <, before);
+	g_assert_cmpint(resident("RssFile:"), <, before);
 }
 
 int main(int argc, char **argv)
